@@ -1,0 +1,52 @@
+# Every target sets up what it needs: a virtual environment in .venv, made of the wheels that requirements.lock names by hash.
+# Needs Python 3.11 or newer with venv, make and git; no root, no compiler.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench lock clean
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+RUN := .venv/bin/python
+READY := .venv/.ready
+
+help:
+	@echo 'make demo    process a small recording with a damaged slice and show what was found'
+	@echo 'make test    run every test'
+	@echo 'make lint    ruff, mypy and the import contracts'
+	@echo 'make bench   compare speed and memory with ffmpeg'
+	@echo 'make lock    resolve requirements.in into requirements.lock'
+	@echo 'make clean   remove the virtual environment and everything that was built'
+
+demo: $(READY)
+	.venv/bin/aftertake demo
+
+test: $(READY)
+	$(RUN) -m pytest -n 2 --dist loadgroup
+
+lint: $(READY)
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+	.venv/bin/lint-imports
+
+bench: $(READY)
+	$(RUN) -m tests.benchmarks
+
+lock: $(READY)
+	.venv/bin/uv pip compile requirements.in --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-annotate --no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock
+
+# The stamp is written last, and `venv --clear` begins anew: a set-up that was interrupted is never trusted.
+$(READY): requirements.lock requirements.in pyproject.toml
+	@test -n "$(PYTHON)" || { echo 'Python 3.11 or newer was not found. Install it, or name it: make PYTHON=/path/to/python3.11 …' >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' || { echo '$(PYTHON) has no venv module. On Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
+	"$(PYTHON)" -m venv --clear .venv
+	$(RUN) -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements.lock
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	touch $(READY)
+
+clean:
+	rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info demo-output bench-output

@@ -1,0 +1,102 @@
+"""How values look in our JSON: seconds with 6 decimals, UTC times with milliseconds, digests in lower-case hex."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final, NoReturn, TypeVar
+
+from pydantic import AfterValidator, AwareDatetime, Field, PlainSerializer, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
+
+from catalog.errors import DocumentError
+
+JsonObject = dict[str, Any]
+T = TypeVar("T")
+
+_HALF_MS: Final = timedelta(microseconds=500)
+_SHOWN_ERRORS: Final = 3
+
+
+def utc_text(at: datetime) -> str:
+    """`2026-11-20T15:44:00.123Z`: UTC, rounded to the millisecond. A time without a zone is refused."""
+    if at.tzinfo is None:
+        message = f"{at} has no time zone"
+        raise ValueError(message)
+    return (at.astimezone(UTC) + _HALF_MS).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _to_utc(at: datetime) -> datetime:
+    return at.astimezone(UTC)
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), 6) + 0.0  # the sum turns -0.0 into 0.0
+
+
+def _sorted(counts: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items()))
+
+
+Decimal6 = Annotated[float, Field(allow_inf_nan=False), PlainSerializer(_rounded, return_type=float)]
+"""A number that is written with at most 6 decimals."""
+Seconds = Annotated[Decimal6, Field(ge=0)]
+"""Seconds from the start of an output, or a duration."""
+UtcTime = Annotated[AwareDatetime, AfterValidator(_to_utc), PlainSerializer(utc_text, return_type=str)]
+Count = Annotated[int, Field(ge=0)]
+Counts = Annotated[Mapping[str, Count], PlainSerializer(_sorted, return_type=dict[str, int])]
+Crc64 = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+"""CRC-64/XZ as 16 lower-case hex digits."""
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def to_document(adapter: TypeAdapter[T], value: T) -> JsonObject:
+    """The value as a JSON object, its fields in the order of the class."""
+    try:
+        document: JsonObject = adapter.dump_python(value, mode="json", by_alias=True)
+    except PydanticSerializationError as error:
+        message = f"cannot be written: {error}"
+        raise DocumentError(message) from error
+    return document
+
+
+def from_document(adapter: TypeAdapter[T], body: bytes | str) -> T:
+    """The value that JSON text holds; unknown fields are ignored."""
+    try:
+        return adapter.validate_json(body, strict=True)
+    except ValidationError as error:
+        raise DocumentError(_summary(error)) from error
+
+
+def to_bytes(document: Mapping[str, Any], *, sort_keys: bool = False) -> bytes:
+    """Compact UTF-8 JSON; equal documents give equal bytes. NaN, infinities and lone surrogates are refused."""
+    try:
+        text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=sort_keys)
+        return text.encode()
+    except ValueError as error:
+        message = f"cannot be written: {error}"
+        raise DocumentError(message) from error
+
+
+def parse_object(body: bytes) -> JsonObject:
+    """The JSON object in the body, as it stands there."""
+    try:
+        document = json.loads(body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        message = f"is not JSON: {error}"
+        raise DocumentError(message) from error
+    if not isinstance(document, dict):
+        message = f"is a JSON {type(document).__name__}, not an object"
+        raise DocumentError(message)
+    return document
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    message = f"{name} is not allowed"
+    raise ValueError(message)
+
+
+def _summary(error: ValidationError) -> str:
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    shown = [f"{'.'.join(map(str, problem['loc'])) or 'document'}: {problem['msg']}" for problem in problems]
+    more = f" (and {len(shown) - _SHOWN_ERRORS} more)" if len(shown) > _SHOWN_ERRORS else ""
+    return "; ".join(shown[:_SHOWN_ERRORS]) + more

@@ -1,0 +1,2 @@
+def demo(folder, *, as_json):
+    raise NotImplementedError

@@ -1,0 +1,45 @@
+"""Exit codes, and which error means which."""
+
+from enum import IntEnum
+
+from catalog.model import Verdict
+from flows.settings import SettingsError
+from flows.steps.planning import NotFinalError, NothingFoundError
+from storage.errors import Denied, InvalidKey, NoSpace, NotFound, Transient, Unsupported
+
+
+class Exit(IntEnum):
+    """What the command answers to the shell."""
+
+    OK = 0
+    UNEXPECTED = 1
+    USAGE = 2
+    LOST = 3
+    NOT_FOUND = 4
+    TRY_AGAIN = 5
+    REFUSED = 6
+    NOT_FINAL = 7
+    INTERRUPTED = 130
+
+
+_ERRORS: tuple[tuple[type[Exception], Exit], ...] = (
+    (NothingFoundError, Exit.NOT_FOUND),
+    (NotFound, Exit.NOT_FOUND),
+    (NotFinalError, Exit.NOT_FINAL),
+    (SettingsError, Exit.USAGE),
+    (Unsupported, Exit.USAGE),
+    (InvalidKey, Exit.USAGE),
+    (Transient, Exit.TRY_AGAIN),
+    (NoSpace, Exit.TRY_AGAIN),
+    (Denied, Exit.REFUSED),
+)
+
+
+def exit_of_error(error: Exception) -> Exit:
+    """The exit code of an error; `UNEXPECTED` means a fault of ours."""
+    return next((code for kind, code in _ERRORS if isinstance(error, kind)), Exit.UNEXPECTED)
+
+
+def exit_of_verdict(verdict: Verdict) -> Exit:
+    """0 where nothing promised is lost (an empty recording is no error), 3 otherwise."""
+    return Exit.OK if verdict in {Verdict.COMPLETE, Verdict.EMPTY} else Exit.LOST

@@ -1,0 +1,118 @@
+"""`aftertake`: the commands and their arguments."""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from catalog.model import RecordingId
+from cli.demo import demo
+from cli.exits import Exit, exit_of_error, exit_of_verdict
+from cli.progress import Progress
+from cli.report import Result, Waiting, document, lines, overall
+from cli.show import show
+from flows.process import Inline, Task, check, process
+from flows.settings import SettingsError
+from flows.steps.planning import NotFinalError, find_recordings
+from flows.steps.publishing import Published
+from storage.base import ObjectStore
+from storage.opening import open_store
+
+EPILOG = "Exit codes: 0 all well, 1 unexpected, 2 usage, 3 something is lost, 4 not found, 5 try again, 6 refused, 7 not final yet."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and answer with its exit code; errors become one sentence on stderr."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except KeyboardInterrupt:
+        print("interrupted; nothing half-written is left, run the same command again", file=sys.stderr)
+        return Exit.INTERRUPTED
+    except Exception as error:
+        code = exit_of_error(error)
+        if code is Exit.UNEXPECTED:
+            raise
+        print(f"aftertake: {error}", file=sys.stderr)
+        return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="aftertake", description="Prove and join cloud recordings.", epilog=EPILOG)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    checking = _command(commands, "check", _check, "read every byte of a recording folder and judge it; writes nothing")
+    checking.add_argument("url", help="a recording folder, or any HLS folder (path or store URL)")
+    processing = _command(commands, "process", _process, "prove, join and publish the recordings of a folder")
+    processing.add_argument("url", help="a recording folder, or any HLS folder (path or store URL)")
+    processing.add_argument("--output", required=True, metavar="URL", help="where MP4s and manifests go")
+    showing = _command(commands, "show", _show, "what was published of a recording")
+    showing.add_argument("task", metavar="TASK", help="task id, or VENDOR:TASK_ID")
+    showing.add_argument("--output", required=True, metavar="URL", help="where MP4s and manifests lie")
+    demonstrating = _command(commands, "demo", _demo, "record three real calls and process them")
+    demonstrating.add_argument("--folder", default="demo-output", help="where to put recordings and outputs")
+    return parser
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    text: str,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=text, epilog=EPILOG)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _check(options: argparse.Namespace) -> int:
+    return _work("check", options, lambda task: check(Inline(), task))
+
+
+def _process(options: argparse.Namespace) -> int:
+    source, target = open_store(options.url), open_store(options.output)
+    if f"{target.url.rstrip('/')}/".startswith(f"{source.url.rstrip('/')}/"):
+        message = f"the output {target.url} lies in the source, which is never written. Choose another --output."
+        raise SettingsError(message)
+    return _work("process", options, lambda task: process(Inline(), task, target))
+
+
+def _work(command: str, options: argparse.Namespace, story: Callable[[Task], object]) -> int:
+    source = open_store(options.url)
+    found = find_recordings(source)
+    progress = Progress(command, sum(meta.size_bytes for meta in found[0][1].values()))
+    results: list[Result] = []
+    for objects, metas in found:
+        task = Task(source=source, objects=objects, metas=metas, now=datetime.now(UTC), progress=progress.add)
+        results += _one(story, task)
+    progress.finish()
+    _say(command, options, results)
+    verdict = overall(results)
+    return exit_of_verdict(verdict) if verdict else Exit.NOT_FINAL
+
+
+def _one(story: Callable[[Task], object], task: Task) -> list[Result]:
+    try:
+        return [asyncio.run(story(task))]  # type: ignore[arg-type]
+    except NotFinalError as error:
+        return [Waiting(vendor=task.objects.vendor, task_id=task.objects.task_id, reason=str(error))]
+
+
+def _say(command: str, options: argparse.Namespace, results: Sequence[Result]) -> None:
+    if options.json:
+        print(json.dumps(document(command, results), ensure_ascii=False, indent=2))
+        return
+    for line in lines(results):
+        print(line)
+
+
+def _show(options: argparse.Namespace) -> int:
+    published: Sequence[Published] = show(open_store(options.output), options.task)
+    _say("show", options, published)
+    return Exit.OK
+
+
+def _demo(options: argparse.Namespace) -> int:
+    return demo(options.folder, as_json=options.json)

@@ -1,0 +1,41 @@
+"""Progress on stderr: a line that redraws itself on a terminal, a plain one every ten seconds otherwise."""
+
+import sys
+import threading
+import time
+
+_PLAIN_EVERY_S = 10.0
+_TERMINAL_EVERY_S = 0.1
+
+
+class Progress:
+    """Counts source bytes; may be told from several threads."""
+
+    def __init__(self, command: str, total_bytes: int) -> None:
+        """`total_bytes` is what the listing says; playlists and side files count in, so the end may come early."""
+        self._command = command
+        self._total = max(total_bytes, 1)
+        self._done = 0
+        self._lock = threading.Lock()
+        self._is_terminal = sys.stderr.isatty()
+        self._said_at = time.monotonic()
+        self._said = False
+
+    def add(self, size_bytes: int) -> None:
+        """More bytes have been taken."""
+        with self._lock:
+            self._done += size_bytes
+            every = _TERMINAL_EVERY_S if self._is_terminal else _PLAIN_EVERY_S
+            if time.monotonic() - self._said_at >= every:
+                self._say()
+
+    def finish(self) -> None:
+        """Leave a clean line."""
+        if self._said and self._is_terminal:
+            sys.stderr.write("\r\x1b[K")
+
+    def _say(self) -> None:
+        self._said, self._said_at = True, time.monotonic()
+        text = f"{self._command}: {self._done / 1e6:.0f} of {self._total / 1e6:.0f} MB"
+        sys.stderr.write(f"\r\x1b[K{text}" if self._is_terminal else f"{text}\n")
+        sys.stderr.flush()

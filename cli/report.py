@@ -1,0 +1,181 @@
+"""What the command says: one JSON object, or lines for people."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from catalog.model import Manifest, StreamRecord, Verdict
+from catalog.wire import utc_text
+from flows.steps.publishing import Published
+from media.findings import Finding
+
+_SYMBOLS = {
+    "segment_missing": "-",
+    "segment_empty": "-",
+    "segment_declared_gap": "-",
+    "orphan_segment": "+",
+    "segment_truncated": "*",
+    "segment_corrupt": "*",
+    "segment_foreign": "*",
+    "segment_repeated": "*",
+    "segment_out_of_order": "*",
+    "segment_listed_twice": "*",
+    "recorder_loss": "*",
+    "segment_not_media": "!",
+}
+_LOUD = "!"
+_QUIET = " "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A recording that is not final; `reason` is a sentence."""
+
+    vendor: str
+    task_id: str
+    reason: str
+
+
+Result = Published | Waiting
+
+
+def overall(results: Sequence[Result]) -> Verdict | None:
+    """The worst verdict; None while any recording is not final."""
+    if not results or any(isinstance(r, Waiting) for r in results):
+        return None
+    return min((r.manifest.verdict for r in results if isinstance(r, Published)), key=lambda v: v.rank)
+
+
+def document(command: str, results: Sequence[Result]) -> dict[str, Any]:
+    """The one JSON object that `--json` prints."""
+    verdict = overall(results)
+    return {
+        "schema": f"aftertake.{command}/1",
+        "state": "settled" if verdict else "waiting",
+        "verdict": verdict.value if verdict else None,
+        "recordings": [_recording(result) for result in results],
+    }
+
+
+def _recording(result: Result) -> dict[str, Any]:
+    if isinstance(result, Waiting):
+        return {
+            "vendor": result.vendor,
+            "task_id": result.task_id,
+            "state": "waiting",
+            "verdict": None,
+            "reason": result.reason,
+            "streams": [],
+            "gaps": [],
+            "absences": [],
+            "findings": [],
+        }
+    manifest = result.manifest
+    shown: dict[str, Any] = {
+        "vendor": manifest.vendor,
+        "task_id": manifest.task_id,
+        "room": manifest.room,
+        "mode": manifest.mode.value,
+        "state": "settled",
+        "verdict": manifest.verdict.value,
+        "streams": [_stream(stream) for stream in manifest.streams],
+        "gaps": [_gap(stream, gap) for stream in manifest.streams for gap in stream.gaps],
+        "absences": [_absence(stream, absence) for stream in manifest.streams for absence in stream.absences],
+        "findings": [_finding(finding) for finding in manifest.findings],
+    }
+    if result.key is not None:
+        shown["manifest"] = result.key
+        shown["revision"] = manifest.revision
+        shown["kept"] = result.kept
+        shown["outputs"] = [
+            {"key": output.key, "size_bytes": output.size_bytes, "crc64xz": output.crc64xz}
+            for stream in manifest.streams
+            for output in stream.outputs
+        ]
+    return shown
+
+
+def _stream(stream: StreamRecord) -> dict[str, Any]:
+    return {
+        "stream": stream.stream,
+        "user": stream.user,
+        "kind": stream.kind.value,
+        "duration_s": stream.duration_s,
+        "started_at": utc_text(stream.started_at) if stream.started_at else None,
+        "tracks": [{"type": track.type, "codec": track.codec} for track in stream.tracks],
+        "segments": {"count": stream.segments.count, "size_bytes": stream.segments.size_bytes},
+    }
+
+
+def _gap(stream: StreamRecord, gap: Any) -> dict[str, Any]:
+    return {**_span(stream, gap), "cause": gap.cause.value, "segment": gap.segment}
+
+
+def _absence(stream: StreamRecord, absence: Any) -> dict[str, Any]:
+    return {**_span(stream, absence), "evidence": absence.evidence.value}
+
+
+def _span(stream: StreamRecord, span: Any) -> dict[str, Any]:
+    return {
+        "stream": stream.stream,
+        "track": span.track,
+        "from_s": span.from_s,
+        "to_s": span.to_s,
+        "from": utc_text(span.from_utc) if span.from_utc else None,
+        "to": utc_text(span.to_utc) if span.to_utc else None,
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "code": finding.code,
+        "severity": finding.severity.value,
+        "key": finding.where,
+        "detail": finding.detail,
+        "advice": finding.advice,
+    }
+
+
+def lines(results: Sequence[Result]) -> Iterator[str]:
+    """The same for people: a line for each thing that is not as promised, and one for each recording."""
+    for result in results:
+        if isinstance(result, Waiting):
+            yield f"! {result.reason}"
+            continue
+        yield from _manifest_lines(result.manifest)
+        if result.kept:
+            yield f"  the published revision stays, because this run is worse: {result.kept}"
+        if result.key:
+            yield f"  manifest  {result.key}"
+
+
+def _manifest_lines(manifest: Manifest) -> Iterator[str]:
+    advised: dict[str, None] = {}
+    for stream in manifest.streams:
+        whole = stream.segments.count - len(_told_of(manifest, stream))
+        yield f"= {whole:4d}  {stream.stream}: slices as promised"
+    for finding in manifest.findings:
+        symbol = _SYMBOLS.get(finding.code, _LOUD if finding.severity == "error" else _QUIET)
+        yield f"{symbol} {finding.where}   {finding.code.removeprefix('segment_')}: {finding.detail}"
+        advised[finding.advice] = None
+    for advice in advised:
+        yield f"  -> {advice}"
+    for stream in manifest.streams:
+        for gap in stream.gaps:
+            yield f"  lost     {_time(gap)}  {stream.stream} {gap.track}: {gap.cause.value}"
+        for absence in stream.absences:
+            yield f"  absent   {_time(absence)}  {stream.stream} {absence.track}: {absence.evidence.value}"
+        for output in stream.outputs:
+            yield f"  output    {output.key}  {output.size_bytes} bytes, {output.duration_s:.3f} s"
+    yield f"{manifest.vendor} {manifest.task_id}: {manifest.verdict.value}"
+
+
+def _told_of(manifest: Manifest, stream: StreamRecord) -> set[str]:
+    """Keys of slices of which something is said; they belong to one stream alone."""
+    about_slices = {f.where for f in manifest.findings if f.code in _SYMBOLS and f.code != "orphan_segment"}
+    only = len(manifest.streams) == 1
+    return {key for key in about_slices if only or f"__uid_s_{stream.user}__" in key}
+
+
+def _time(span: Any) -> str:
+    return f"{span.from_s:10.3f} to {span.to_s:10.3f} s"

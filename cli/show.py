@@ -1,0 +1,47 @@
+"""`aftertake show`: the newest manifests of a task."""
+
+from collections.abc import Iterator
+
+from catalog.layout import ManifestKey, decode_key
+from catalog.errors import LayoutError
+from catalog.manifest import from_json
+from catalog.publishing import revisions
+from flows.steps.planning import NothingFoundError
+from flows.steps.publishing import Published
+from storage.base import ObjectMeta, ObjectStore
+from storage.errors import NotFound
+from storage.reading import VerifiedReader
+
+
+def show(store: ObjectStore, task: str) -> list[Published]:
+    """The newest revision of every recording with this task id, or `vendor:task_id`."""
+    metas = _manifests(store)
+    found = []
+    for recording in dict.fromkeys((k.vendor, k.task_id) for k in metas):
+        if task in {recording[1], f"{recording[0]}:{recording[1]}"}:
+            newest = max((k for k in metas if (k.vendor, k.task_id) == recording), key=lambda k: k.revision)
+            body, _ = VerifiedReader(store).read(metas[newest])
+            found.append(Published(manifest=from_json(bytes(body)), key=newest.key))
+    if not found:
+        message = (
+            f"no manifest of {task} in {store.url}. Check the task id, and that --output is where it was published."
+        )
+        raise NothingFoundError(message)
+    return found
+
+
+def _manifests(store: ObjectStore) -> dict[ManifestKey, ObjectMeta]:
+    return dict(_decoded(store))
+
+
+def _decoded(store: ObjectStore) -> Iterator[tuple[ManifestKey, ObjectMeta]]:
+    try:
+        for meta in store.list("manifests/"):
+            try:
+                key = decode_key(meta.key)
+            except LayoutError:
+                continue
+            if isinstance(key, ManifestKey):
+                yield key, meta
+    except NotFound:
+        return

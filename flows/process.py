@@ -1,0 +1,79 @@
+"""The story of one recording: from a folder of slices to proven MP4s and a manifest.
+
+The same story runs inline (`aftertake process`, without Prefect being imported) and as the Prefect flow
+`process_recording` in `flows.deployed`, where each of its steps shows as a task: only the `Steps` differ.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ParamSpec, Protocol, TypeVar
+
+from flows.steps.assembling import Progress, assemble_stream, check_stream
+from flows.steps.planning import RecordingPlan, plan_recording, require_unchanged
+from flows.steps.publishing import Published, describe, publish
+from storage.base import ObjectMeta, ObjectStore
+from storage.wrappers import ReadOnlyStore
+from vendors.base import RecordingObjects
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Steps(Protocol):
+    """Runs the steps of a story. A step is a plain blocking function; it runs in a thread."""
+
+    async def run(self, name: str, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run one step under a name that people will read."""
+
+
+class Inline:
+    """Steps of a story that nobody watches."""
+
+    async def run(self, name: str, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:  # noqa: ARG002
+        """Run the step in a thread."""
+        return await asyncio.to_thread(step, *args, **kwargs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One recording to work on: where it lies, what the listing said of it, and the time by which it is judged."""
+
+    source: ObjectStore
+    objects: RecordingObjects
+    metas: Mapping[str, ObjectMeta]
+    now: datetime
+    progress: Progress | None = None
+
+
+async def process(steps: Steps, task: Task, target: ObjectStore) -> Published:
+    """Prove, join and publish one recording. Raises `NotFinalError` before anything is written."""
+    source = ReadOnlyStore(task.source)
+    plan = await _plan(steps, source, task)
+    results = [
+        await steps.run(
+            f"assemble {stream.assembly.stream}", assemble_stream, source, target, plan, stream, task.progress
+        )
+        for stream in plan.streams
+    ]
+    await steps.run("look again", require_unchanged, source, plan)
+    return await steps.run("publish", publish, source, target, plan, results)
+
+
+async def check(steps: Steps, task: Task) -> Published:
+    """Read every byte of one recording and judge it as `process` would; nothing is written."""
+    source = ReadOnlyStore(task.source)
+    plan = await _plan(steps, source, task)
+    results = [
+        await steps.run(f"check {stream.assembly.stream}", check_stream, source, plan, stream, task.progress)
+        for stream in plan.streams
+    ]
+    await steps.run("look again", require_unchanged, source, plan)
+    return Published(manifest=describe(source, plan, results), key=None)
+
+
+async def _plan(steps: Steps, source: ObjectStore, task: Task) -> RecordingPlan:
+    plan = await steps.run("plan", plan_recording, source, task.objects, task.metas)
+    plan.require_final(task.now)
+    return plan

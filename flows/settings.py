@@ -1,0 +1,30 @@
+"""What the flows are told by the environment; read once."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+class SettingsError(ValueError):
+    """A setting is missing or wrong; the message names it and says what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Store URLs: where recordings lie, and where outputs go."""
+
+    source: str
+    output: str
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """Read `AFTERTAKE_SOURCE` and `AFTERTAKE_OUTPUT`."""
+        return cls(source=_required(environment, "AFTERTAKE_SOURCE"), output=_required(environment, "AFTERTAKE_OUTPUT"))
+
+
+def _required(environment: Mapping[str, str], name: str) -> str:
+    value = environment.get(name, "")
+    if not value:
+        message = f"{name} is not set. Set it to a store URL, such as file:///srv/recordings."
+        raise SettingsError(message)
+    return value

@@ -1,0 +1,174 @@
+"""Assemble: the segments of one stream -> its proved outputs, in one pass from store to store."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from catalog.layout import MediaKey, MediaName, content_type
+from catalog.model import Output, OutputTrack, RecordingId
+from flows.steps.planning import RecordingPlan, StreamPlan
+from flows.steps.reading import SegmentSource, SpoiltSegmentError
+from media.assemble import Arrival, Assembly, PartResult, Sink, assemble
+from media.findings import Finding, finding
+from media.judge import Judgement, judge
+from media.samples import Buffer
+from media.timing import seconds
+from storage.base import ObjectStore
+from storage.errors import AlreadyExists
+from storage.keys import output_key
+from storage.reading import ReadProof
+from storage.writing import StreamingUpload, Uploaded, verify_upload
+
+_MOST_ATTEMPTS = 9
+
+Progress = Callable[[int], object]
+"""Told how many source bytes have been taken since it was last told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamResult:
+    """What came of one stream: what was met, what it means, and the outputs that stand in the store by now."""
+
+    plan: StreamPlan
+    assembly: Assembly
+    judgement: Judgement
+    proofs: Mapping[int, ReadProof]
+    outputs: tuple[Output, ...]
+    findings: tuple[Finding, ...] = ()
+
+
+class _Nowhere:
+    """A sink for looking only."""
+
+    def write(self, data: Buffer, /) -> None:
+        """Forget the bytes."""
+
+
+class _KeyTakenError(Exception):
+    """Another object stands under the key of this attempt."""
+
+
+def check_stream(
+    source: ObjectStore, plan: RecordingPlan, stream: StreamPlan, progress: Progress | None = None
+) -> StreamResult:
+    """Read and judge every byte of a stream, and write nothing."""
+    return _assembled(source, plan, stream, lambda _: _Nowhere(), progress)
+
+
+def assemble_stream(
+    source: ObjectStore,
+    target: ObjectStore,
+    plan: RecordingPlan,
+    stream: StreamPlan,
+    progress: Progress | None = None,
+) -> StreamResult:
+    """Make the outputs of a stream. An equal object under the key is ours; a different one is left alone."""
+    taken: list[Finding] = []
+    for attempt in range(1, _MOST_ATTEMPTS + 1):
+        try:
+            result = _attempt(source, target, plan, stream, attempt, progress)
+            return replace(result, findings=tuple(taken))
+        except _KeyTakenError as error:
+            taken.append(finding("output_key_taken", str(error), "a different object stands there; it was left alone"))
+    message = (
+        f"{_MOST_ATTEMPTS} different objects stand under the keys of {stream.assembly.stream}; look at {taken[0].where}"
+    )
+    raise RuntimeError(message)
+
+
+def _attempt(
+    source: ObjectStore,
+    target: ObjectStore,
+    plan: RecordingPlan,
+    stream: StreamPlan,
+    attempt: int,
+    progress: Progress | None,
+) -> StreamResult:
+    uploads: dict[int, StreamingUpload] = {}
+    with ExitStack() as stack:
+
+        def open_upload(part: int) -> Sink:
+            key = output_key(_media_key(plan.id, stream, attempt, part))
+            uploads[part] = stack.enter_context(StreamingUpload(target, key, content_type=content_type(key)))
+            return uploads[part]
+
+        result = _assembled(source, plan, stream, open_upload, progress)
+        zero = min((t.start for p in result.assembly.parts[:1] for t in p.tracks), default=0)
+        outputs = tuple(
+            _output(part, _complete(target, uploads[part.number], part), zero) for part in result.assembly.parts
+        )
+    return replace(result, outputs=outputs)
+
+
+def _assembled(
+    source: ObjectStore,
+    plan: RecordingPlan,
+    stream: StreamPlan,
+    open_sink: Callable[[int], Sink],
+    progress: Progress | None,
+) -> StreamResult:
+    """One pass; another one without a large segment that turned out wrong only at its end."""
+    spoilt: dict[int, str] = {}
+    while True:
+        segments = SegmentSource(store=source, metas=plan.metas, spoilt=spoilt)
+        arrivals = segments.arrivals(stream.assembly.segments)
+        try:
+            assembly = assemble(stream.assembly, _told(arrivals, progress), open_sink)
+        except SpoiltSegmentError as error:
+            spoilt[error.number] = error.detail
+            continue
+        return StreamResult(
+            plan=stream, assembly=assembly, judgement=judge(assembly), proofs=segments.proofs, outputs=()
+        )
+
+
+def _told(arrivals: Iterable[Arrival], progress: Progress | None) -> Iterator[Arrival]:
+    for arrival in arrivals:
+        yield arrival
+        if progress:
+            progress(arrival.size_bytes)
+
+
+def _media_key(recording: RecordingId, stream: StreamPlan, attempt: int, part: int) -> str:
+    name = MediaName(
+        plan16=stream.assembly.digest[:16], extension="mp4", attempt=attempt, part=part if part > 1 else None
+    )
+    return MediaKey(vendor=recording.vendor, task_id=recording.task_id, stream=stream.assembly.stream, name=name).key
+
+
+def _complete(target: ObjectStore, upload: StreamingUpload, part: PartResult) -> Uploaded:
+    """Complete an upload under a free key; if an equal object stands there already, that one is ours."""
+    try:
+        uploaded = upload.complete(part.head, create_only=True)
+    except AlreadyExists as error:
+        standing = upload.equal_standing()
+        if standing is None:
+            raise _KeyTakenError(error.key) from error
+        return standing
+    verify_upload(target, uploaded)
+    return uploaded
+
+
+def _output(part: PartResult, uploaded: Uploaded, zero: int) -> Output:
+    return Output(
+        key=uploaded.key,
+        size_bytes=uploaded.size_bytes,
+        crc64xz=uploaded.crc64xz,
+        parts_sha256=uploaded.parts_sha256,
+        duration_s=round(float(part.report.duration), 6),
+        container="mp4",
+        progressive=True,
+        tracks=tuple(
+            OutputTrack(
+                type=track.type,
+                codec=",".join(track.codecs),
+                samples_in=track.ledger.samples_in,
+                trimmed=track.ledger.trimmed,
+                dropped=track.ledger.dropped,
+                inserted=track.ledger.inserted,
+                samples_out=track.ledger.samples_out,
+                starts_at_s=max(seconds(track.start - zero), 0.0),
+            )
+            for track in part.tracks
+        ),
+    )

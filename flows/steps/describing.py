@@ -1,0 +1,170 @@
+"""Describe: results of assembling -> the records of the manifest, in seconds and UTC. Pure."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from catalog.model import (
+    Absence,
+    Cause,
+    ClockAnchor,
+    Evidence,
+    Gap,
+    Impaired,
+    SegmentsFile,
+    SegmentsSummary,
+    StreamClock,
+    StreamKind,
+    StreamRecord,
+    StreamTrack,
+    TrimmedOverlap,
+    Verdict,
+)
+from catalog.proofs import SegmentProof
+from flows.steps.assembling import StreamResult
+from media.assemble import SegmentResult
+from media.findings import Finding, Severity
+from media.timing import TICKS_PER_SECOND, seconds
+from media.ts.chain import Relation
+
+_SHORTEST_FOR_DRIFT = 60 * TICKS_PER_SECOND
+
+
+def verdict_of(streams: Sequence[StreamRecord], findings: Sequence[Finding], *, published: bool) -> Verdict:
+    """The one place where a recording's verdict is decided."""
+    unread = any(f.code in {"playlist_unreadable", "playlist_missing"} for f in findings)
+    lost = any(s.gaps for s in streams) or any(f.severity is Severity.ERROR for f in findings)
+    if published:
+        return Verdict.GAPS if lost else Verdict.COMPLETE
+    if unread:
+        return Verdict.UNREADABLE
+    return Verdict.MISSING if lost or any(s.segments.count for s in streams) else Verdict.EMPTY
+
+
+def findings_of(result: StreamResult) -> tuple[Finding, ...]:
+    """Everything there is to say of one stream."""
+    return (*result.plan.findings, *result.judgement.findings, *result.findings)
+
+
+def describe_stream(result: StreamResult, file: SegmentsFile | None) -> StreamRecord:
+    """The manifest's record of one stream."""
+    clock = _clock(result)
+    parts, judgement, stream = result.assembly.parts, result.judgement, result.plan.objects
+    zero = _zero(result)
+    end = max((t.end for p in parts for t in p.tracks), default=zero)
+    return StreamRecord(
+        stream=stream.stream,
+        user=stream.user,
+        kind=StreamKind(stream.kind),
+        tracks=tuple(dict.fromkeys(_tracks(result))),
+        started_at=_utc(clock, 0.0),
+        ended_at=_utc(clock, seconds(end - zero)),
+        duration_s=seconds(end - zero),
+        clock=clock,
+        segments=_summary(result, file),
+        gaps=tuple(
+            Gap(track=g.track, cause=Cause(g.cause), segment=g.segment, **_span(clock, g.begin, g.end))
+            for g in judgement.gaps
+        ),
+        absences=tuple(
+            Absence(track=a.track, evidence=Evidence(a.evidence), **_span(clock, a.begin, a.end))
+            for a in judgement.absences
+        ),
+        impaired=tuple(
+            Impaired(track=i.track, segment=None, **_span(clock, i.begin, i.end)) for i in judgement.impaired
+        ),
+        overlaps_trimmed=tuple(
+            TrimmedOverlap(track=t.track, at_s=seconds(t.begin), duration_s=seconds(t.end - t.begin), segment=None)
+            for t in judgement.trims
+        ),
+        outputs=result.outputs,
+    )
+
+
+def segment_proofs(result: StreamResult) -> Iterator[SegmentProof]:
+    """One line a segment, in playlist order."""
+    said: dict[str, list[str]] = {}
+    for finding in findings_of(result):
+        said.setdefault(finding.where, []).append(finding.code)
+    for segment in result.assembly.segments:
+        planned, scan = segment.segment, segment.scan
+        proof = result.proofs.get(planned.number)
+        yield SegmentProof(
+            key=planned.key,
+            size_bytes=proof.size_bytes if proof else None,
+            etag=proof.etag if proof else None,
+            crc64xz=proof.crc64xz if proof else None,
+            proof=proof.proof.value if proof else None,
+            wall_clock=planned.wall,
+            first_tick=scan.first if scan and scan.tracks else None,
+            last_tick=scan.first + scan.span if scan and scan.tracks else None,
+            samples={t.type: t.samples for t in scan.tracks} if scan else {},
+            findings=tuple(said.get(planned.key, ())),
+        )
+
+
+def _zero(result: StreamResult) -> int:
+    return min((t.start for p in result.assembly.parts[:1] for t in p.tracks), default=0)
+
+
+def _tracks(result: StreamResult) -> Iterator[StreamTrack]:
+    for part in result.assembly.parts:
+        for track in part.tracks:
+            for codec in track.codecs:
+                yield StreamTrack(type=track.type, codec=codec, **dict(track.parameters))
+
+
+def _summary(result: StreamResult, file: SegmentsFile | None) -> SegmentsSummary:
+    proofs = result.proofs.values()
+    return SegmentsSummary(
+        count=len(result.assembly.segments),
+        size_bytes=sum(p.size_bytes for p in proofs),
+        proofs=dict(Counter(p.proof.value for p in proofs)),
+        file=file,
+    )
+
+
+def _clock(result: StreamResult) -> StreamClock:
+    """An anchor wherever a run with a known wall clock begins; drift from the longest run."""
+    zero = _zero(result)
+    placed = sorted((s for s in result.assembly.segments if s.begin is not None), key=lambda s: s.begin or 0)
+    known = [s for s in placed if s.segment.wall]
+    if not known or known[0].segment.wall is None:
+        return StreamClock(source=None, anchors=(), drift_ppm=0.0)
+    anchors = [s for s in known if s is known[0] or s.relation is not Relation.CONTINUES]
+    return StreamClock(
+        source=known[0].segment.wall.source,
+        anchors=tuple(
+            ClockAnchor(media_s=seconds((s.begin or 0) - zero), utc=s.segment.wall.at)
+            for s in anchors
+            if s.segment.wall
+        ),
+        drift_ppm=_drift(known),
+    )
+
+
+def _drift(known: Sequence[SegmentResult]) -> float:
+    runs: list[list[SegmentResult]] = []
+    for segment in known:
+        if segment.relation is not Relation.CONTINUES or not runs:
+            runs.append([])
+        runs[-1].append(segment)
+    longest = max(runs, key=lambda run: (run[-1].begin or 0) - (run[0].begin or 0))
+    media = (longest[-1].begin or 0) - (longest[0].begin or 0)
+    first, last = longest[0].segment.wall, longest[-1].segment.wall
+    if media < _SHORTEST_FOR_DRIFT or first is None or last is None or last.at <= first.at:
+        return 0.0
+    return round((seconds(media) / (last.at - first.at).total_seconds() - 1) * 1e6, 1)
+
+
+def _utc(clock: StreamClock, media_s: float) -> datetime | None:
+    """Wall clock of a time in the output, counted from the last anchor before it."""
+    if not clock.anchors:
+        return None
+    anchor = next((a for a in reversed(clock.anchors) if a.media_s <= media_s), clock.anchors[0])
+    return anchor.utc + timedelta(seconds=media_s - anchor.media_s)
+
+
+def _span(clock: StreamClock, begin: int, end: int) -> dict[str, object]:
+    from_s, to_s = seconds(begin), seconds(end)
+    return {"from_s": from_s, "to_s": to_s, "from_utc": _utc(clock, from_s), "to_utc": _utc(clock, to_s)}

@@ -1,0 +1,273 @@
+"""Plan: what belongs to a recording, which segments its playlists promise, and whether it is over.
+
+LIST and the playlists are all that is read here; everything after that is pure.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from catalog.model import PlaylistObject, RecordingId
+from media.assemble import LIBAV_VERSION
+from media.findings import Finding, finding
+from media.playlist import MAX_PLAYLIST_BYTES, MediaPlaylist, MultivariantError, PlaylistError, Segment, parse
+from media.timing import ticks
+from media.tracks import AssemblyPlan, PlannedSegment
+from media.uris import Resolution, Rule, resolve
+from storage.base import ObjectMeta, ObjectStore
+from storage.errors import Changed, NotFound
+from storage.reading import VerifiedReader
+from vendors.base import ListedObject, RecordingObjects, StreamObjects
+from vendors.registry import VENDORS, group
+
+SETTLE_TIME = timedelta(minutes=30)
+"""How long after its newest object a recording without any sign of its end counts as over."""
+
+_READS_OF_A_MOVING_PLAYLIST = 3
+
+
+class NothingFoundError(Exception):
+    """There is no recording to work on; the message says what was looked at and what to do."""
+
+
+class NotFinalError(Exception):
+    """The recording is not over, or is still being written; the message says what shows it and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamPlan:
+    """One output to be: its objects, its assembly plan, and what its playlists lacked."""
+
+    objects: StreamObjects
+    assembly: AssemblyPlan
+    playlists: tuple[PlaylistObject, ...]
+    findings: tuple[Finding, ...]
+    has_end: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingPlan:
+    """One recording before a media byte is read; `metas` has every listed object by key."""
+
+    objects: RecordingObjects
+    streams: tuple[StreamPlan, ...]
+    metas: Mapping[str, ObjectMeta]
+    orphans: tuple[ListedObject, ...]
+    findings: tuple[Finding, ...]
+    newest: datetime
+
+    @property
+    def id(self) -> RecordingId:
+        return RecordingId(vendor=self.objects.vendor, task_id=self.objects.task_id)
+
+    def require_final(self, now: datetime, settle_time: timedelta = SETTLE_TIME) -> None:
+        """Raise `NotFinalError` unless every playlist has its end, or nothing was written for the settle time."""
+        if self.streams and all(stream.has_end for stream in self.streams):
+            return
+        quiet = now - self.newest
+        if quiet < settle_time:
+            message = (
+                f"recording {self.objects.task_id} is not final: a playlist has no #EXT-X-ENDLIST and the newest object "
+                f"is {_minutes(quiet)} old. Try again in {_minutes(settle_time - quiet)}, or when the upload is over."
+            )
+            raise NotFinalError(message)
+
+
+def _minutes(span: timedelta) -> str:
+    return f"{max(span.total_seconds(), 0) / 60:.0f} min"
+
+
+def find_recordings(store: ObjectStore) -> list[tuple[RecordingObjects, dict[str, ObjectMeta]]]:
+    """List a folder once and sort it into recordings. Raises `NothingFoundError` if there is none."""
+    try:
+        metas = {meta.key: meta for meta in store.list()}
+    except NotFound as error:
+        message = f"no such folder: {store.url}. Check the path or URL."
+        raise NothingFoundError(message) from error
+    recordings = group(metas.values()).recordings
+    if not recordings:
+        what = f"{len(metas)} objects, none of which is a playlist (.m3u8)" if metas else "nothing"
+        message = (
+            f"no recording in {store.url}: there is {what}. Point to the folder that holds the .m3u8 and its slices."
+        )
+        raise NothingFoundError(message)
+    return [(recording, metas) for recording in recordings]
+
+
+def plan_recording(store: ObjectStore, objects: RecordingObjects, metas: Mapping[str, ObjectMeta]) -> RecordingPlan:
+    """Read the playlists of a recording and plan its streams."""
+    planned = [plan for stream in objects.streams if (plan := _plan_stream(store, objects, stream, metas))]
+    named = {segment.key for stream in planned for segment in stream.assembly.segments}
+    orphans = tuple(listed for listed in objects.segments if listed.key not in named)
+    known = [*objects.segments, *(p for s in objects.streams for p in s.playlists)]
+    return RecordingPlan(
+        objects=objects,
+        streams=tuple(planned),
+        metas=metas,
+        orphans=orphans,
+        findings=tuple(_orphan_findings(orphans) if any(s.playlists for s in planned) else ()),
+        newest=max((listed.last_modified for listed in known), default=datetime.min),
+    )
+
+
+def require_unchanged(store: ObjectStore, plan: RecordingPlan) -> None:
+    """Raise `NotFinalError` if a playlist is no longer the version that was planned from."""
+    for stream in plan.streams:
+        for playlist in stream.playlists:
+            try:
+                etag = store.head(playlist.key).etag
+            except NotFound:
+                etag = ""
+            if etag != playlist.etag:
+                message = (
+                    f"recording {plan.objects.task_id} is not final: playlist {playlist.key} was rewritten while it was "
+                    "read. Nothing was published; try again when the upload is over."
+                )
+                raise NotFinalError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """One playlist as it was read."""
+
+    meta: ObjectMeta
+    playlist: MediaPlaylist | None
+    findings: tuple[Finding, ...]
+
+
+def _plan_stream(
+    store: ObjectStore, recording: RecordingObjects, stream: StreamObjects, metas: Mapping[str, ObjectMeta]
+) -> StreamPlan | None:
+    """None for a playlist that only names other playlists: those are streams of their own."""
+    reads = [read for listed in stream.playlists if (read := _read_playlist(store, metas[listed.key]))]
+    if stream.playlists and not reads:
+        return None
+    legs = _longest_of_each_leg(reads, recording)
+    findings = [f for read in reads for f in read.findings]
+    segments: list[PlannedSegment] = []
+    for read in legs:
+        segments += _plan_segments(read, recording, metas, findings, first_number=len(segments))
+    if not stream.playlists and recording.segments:
+        findings.append(finding("playlist_missing", stream.stream, "there are slices, and no playlist that names them"))
+    return StreamPlan(
+        objects=stream,
+        assembly=AssemblyPlan(stream=stream.stream, segments=tuple(segments), libav=LIBAV_VERSION),
+        playlists=tuple(_playlist_object(read, "index" if read in legs else "superseded") for read in reads),
+        findings=tuple(findings),
+        has_end=bool(legs) and all(read.playlist is not None and read.playlist.has_end_list for read in legs),
+    )
+
+
+def _playlist_object(read: _Read, role: str) -> PlaylistObject:
+    return PlaylistObject(key=read.meta.key, size_bytes=read.meta.size_bytes, etag=read.meta.etag, role=role)
+
+
+def _read_playlist(store: ObjectStore, meta: ObjectMeta) -> _Read | None:
+    if meta.size_bytes > MAX_PLAYLIST_BYTES:
+        detail = f"{meta.size_bytes} bytes; a playlist has at most {MAX_PLAYLIST_BYTES}"
+        return _Read(meta, None, (finding("playlist_unreadable", meta.key, detail),))
+    meta, data = _read_steady(store, meta)
+    try:
+        playlist = parse(data)
+    except MultivariantError:
+        return None
+    except PlaylistError as error:
+        return _Read(meta, None, (finding("playlist_unreadable", meta.key, str(error)),))
+    return _Read(meta, playlist, tuple(_playlist_findings(meta.key, playlist)))
+
+
+def _read_steady(store: ObjectStore, meta: ObjectMeta) -> tuple[ObjectMeta, bytes]:
+    """The playlist in one version, even while it is being rewritten."""
+    for _ in range(_READS_OF_A_MOVING_PLAYLIST):
+        try:
+            return meta, bytes(VerifiedReader(store).read(meta)[0])
+        except Changed:
+            meta = store.head(meta.key)
+    message = f"playlist {meta.key} is rewritten faster than it can be read. Try again when the upload is over."
+    raise NotFinalError(message)
+
+
+def _playlist_findings(key: str, playlist: MediaPlaylist) -> Iterator[Finding]:
+    if not playlist.segments and not playlist.has_end_list:
+        yield finding("playlist_empty", key, "it names no slice and is not closed")
+    if playlist.segments and not playlist.has_end_list:
+        yield finding("playlist_no_end", key, "it has no #EXT-X-ENDLIST")
+    if playlist.dangling_duration is not None:
+        lost = playlist.dangling_duration.total_seconds()
+        yield finding("playlist_dangling", key, f"its last entry promises {lost:.3f} s and names nothing")
+
+
+def _longest_of_each_leg(reads: Sequence[_Read], recording: RecordingObjects) -> list[_Read]:
+    """Of several versions of one playlist the longest; legs after a failover follow each other in order."""
+    parse_name = VENDORS[recording.vendor].parse_name
+    best: dict[int, _Read] = {}
+    for read in reads:
+        name = parse_name(read.meta.key.rpartition("/")[2])
+        leg = -1 if name is None or name.leg is None else name.leg
+        if leg not in best or _length(read) > _length(best[leg]):
+            best[leg] = read
+    return [best[leg] for leg in sorted(best)]
+
+
+def _length(read: _Read) -> tuple[int, datetime]:
+    return (len(read.playlist.segments) if read.playlist else -1, read.meta.last_modified)
+
+
+def _plan_segments(
+    read: _Read,
+    recording: RecordingObjects,
+    metas: Mapping[str, ObjectMeta],
+    findings: list[Finding],
+    *,
+    first_number: int,
+) -> Iterator[PlannedSegment]:
+    facts_of = VENDORS[recording.vendor].segment_facts
+    seen: set[tuple[str, object]] = set()
+    number = first_number
+    for segment in read.playlist.segments if read.playlist else ():
+        found = resolve(segment.uri, playlist_key=read.meta.key, prefix=recording.folder, known=metas)
+        key = found.key or segment.uri[:200]
+        if (key, segment.byte_range) in seen:
+            findings.append(finding("segment_listed_twice", key, f"{read.meta.key} names it more than once"))
+            continue
+        seen.add((key, segment.byte_range))
+        first = read.meta.key if number == first_number else None
+        facts = facts_of(segment, key, first_of=first)
+        code, detail = _absent(segment, found, metas)
+        meta = metas.get(key)
+        yield PlannedSegment(
+            number=number,
+            key=key,
+            size_bytes=meta.size_bytes if meta else 0,
+            etag=meta.etag if meta else "",
+            promised=ticks(segment.duration),
+            tagged=segment.discontinuity and number > 0,
+            marks=facts.marks,
+            wall=facts.wall_clock,
+            byte_range=(segment.byte_range.offset, segment.byte_range.length) if segment.byte_range else None,
+            absent=code,
+            detail=detail,
+        )
+        number += 1
+
+
+def _absent(segment: Segment, found: Resolution, metas: Mapping[str, ObjectMeta]) -> tuple[str | None, str]:
+    """Why there is nothing to fetch for a playlist entry: a finding code and its detail."""
+    if found.rule is Rule.OUTSIDE:
+        return "uri_outside", found.problem or "it leads out of the recording"
+    if found.rule in {Rule.SELF, Rule.PLAYLIST}:
+        return "uri_self", found.problem or "it names a playlist"
+    if segment.is_gap:
+        return "segment_declared_gap", "#EXT-X-GAP"
+    if found.key not in metas:
+        return "segment_missing", "in the playlist, not in the bucket"
+    if segment.is_encrypted:
+        return "segment_encrypted", "an #EXT-X-KEY is in force"
+    if segment.init_section:
+        return "segment_unsupported", "it is fragmented MP4 (#EXT-X-MAP)"
+    return None, ""
+
+
+def _orphan_findings(orphans: Sequence[ListedObject]) -> Iterator[Finding]:
+    for orphan in orphans:
+        yield finding("orphan_segment", orphan.key, f"{orphan.size_bytes} bytes in the bucket, not in the playlist")

@@ -1,0 +1,174 @@
+"""Publish: data first, manifest last. A reader who follows a manifest never meets a missing or a changing object."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from urllib.parse import unquote, urlsplit
+
+from catalog.layout import LAYOUT_VERSION, SegmentsKey, content_type, manifests_prefix
+from catalog.manifest import content_digest, from_json
+from catalog.model import (
+    Manifest,
+    Mode,
+    RecordingId,
+    Software,
+    Source,
+    StoredObject,
+    StreamRecord,
+)
+from catalog.proofs import ProofFile, encode_proofs
+from catalog.publishing import (
+    StoredDocument,
+    index_documents,
+    latest_document,
+    manifest_document,
+    revisions,
+    what_is_worse,
+)
+from flows.steps.assembling import StreamResult
+from flows.steps.describing import describe_stream, findings_of, segment_proofs, verdict_of
+from flows.steps.planning import RecordingPlan
+from media.assemble import LIBAV_VERSION
+from media.findings import Severity
+from storage.base import ObjectStore
+from storage.errors import AlreadyExists, NotFound
+from storage.keys import output_key
+from storage.reading import VerifiedReader
+from vendors.base import ListedObject
+
+_SEVERITIES = (Severity.ERROR, Severity.WARNING, Severity.NOTICE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What a run found, as a manifest, and the key of the manifest that stands now.
+
+    `kept` says in what the run was worse, where an older revision was not replaced for that reason.
+    """
+
+    manifest: Manifest
+    key: str | None
+    kept: str | None = None
+
+
+def describe(source: ObjectStore, plan: RecordingPlan, results: Sequence[StreamResult]) -> Manifest:
+    """The manifest that these results would get, as the first revision; nothing is written."""
+    records = [describe_stream(result, None) for result in results]
+    would_publish = any(result.assembly.parts for result in results)
+    return _manifest(source, plan, results, records, published=would_publish)
+
+
+def publish(
+    source: ObjectStore, target: ObjectStore, plan: RecordingPlan, results: Sequence[StreamResult]
+) -> Published:
+    """Segment proofs, then the manifest, then what is derived from it.
+
+    The same content is not published twice, and a published revision is never replaced by a worse one.
+    """
+    proofs = [encode_proofs(segment_proofs(result)) for result in results]
+    records = [
+        describe_stream(result, proof.reference(_segments_key(plan, result, proof)))
+        for result, proof in zip(results, proofs, strict=True)
+    ]
+    manifest = _manifest(source, plan, results, records, published=any(r.outputs for r in results))
+    standing = _revisions(target, plan.id)
+    if standing:
+        newest, key = standing[-1]
+        if content_digest(newest) == content_digest(manifest):
+            _derive(target, newest, key, first=standing[0][0])
+            return Published(manifest=newest, key=key)
+        if worse := what_is_worse(newest, manifest):
+            return Published(manifest=manifest, key=key, kept="; ".join(worse))
+        manifest = _next_revision(manifest, newest, key)
+    for result, proof in zip(results, proofs, strict=True):
+        _put(target, StoredDocument(key=_segments_key(plan, result, proof).key, body=proof.body))
+    document = manifest_document(manifest)
+    _put(target, document)
+    _derive(target, manifest, document.key, first=standing[0][0] if standing else manifest)
+    return Published(manifest=manifest, key=document.key)
+
+
+def _segments_key(plan: RecordingPlan, result: StreamResult, proof: ProofFile) -> SegmentsKey:
+    return proof.segments_key(plan.id.vendor, plan.id.task_id, result.plan.objects.stream)
+
+
+def _revisions(target: ObjectStore, recording: RecordingId) -> list[tuple[Manifest, str]]:
+    try:
+        listed = [meta for meta in target.list(manifests_prefix(recording.vendor, recording.task_id))]
+    except NotFound:
+        return []
+    metas = {meta.key: meta for meta in listed}
+    reader = VerifiedReader(target)
+    known = revisions(recording, metas)
+    return [(from_json(bytes(reader.read(metas[k.key])[0])), k.key) for k in (known[:1] + known[-1:] if known else ())]
+
+
+def _next_revision(manifest: Manifest, newest: Manifest, key: str) -> Manifest:
+    return replace(manifest, revision=newest.revision + 1, supersedes=key)
+
+
+def _put(target: ObjectStore, document: StoredDocument) -> None:
+    """Write an immutable object; one that stands there already has the same bytes, because its key is their digest."""
+    try:
+        target.put(output_key(document.key), document.body, create_only=True, content_type=content_type(document.key))
+    except AlreadyExists:
+        return
+
+
+def _derive(target: ObjectStore, manifest: Manifest, key: str, *, first: Manifest) -> None:
+    documents = (latest_document(manifest, key), *index_documents(manifest, key, first_published_at=first.created_at))
+    for document in documents:
+        target.put(output_key(document.key), document.body, content_type=content_type(document.key))
+
+
+def _manifest(
+    source: ObjectStore,
+    plan: RecordingPlan,
+    results: Sequence[StreamResult],
+    records: Sequence[StreamRecord],
+    *,
+    published: bool,
+) -> Manifest:
+    findings = (*plan.findings, *(f for result in results for f in findings_of(result)))
+    ordered = tuple(sorted(findings, key=lambda f: _SEVERITIES.index(f.severity)))
+    starts = [r.started_at for r in records if r.started_at]
+    ends = [r.ended_at for r in records if r.ended_at]
+    return Manifest(
+        vendor=plan.id.vendor,
+        task_id=plan.id.task_id,
+        room=plan.objects.room,
+        mode=Mode(plan.objects.mode),
+        revision=1,
+        supersedes=None,
+        verdict=verdict_of(records, ordered, published=published),
+        created_at=_now(),
+        trace_id=None,
+        started_at=min(starts, default=None),
+        ended_at=max(ends, default=None),
+        source=_source(source, plan, results),
+        streams=tuple(records),
+        findings=ordered,
+        orphans=_stored(plan.orphans),
+        side_files=_stored(plan.objects.side_files),
+        software=Software(aftertake=version("aftertake"), libav=LIBAV_VERSION, layout=LAYOUT_VERSION),
+    )
+
+
+def _now() -> datetime:
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def _source(source: ObjectStore, plan: RecordingPlan, results: Sequence[StreamResult]) -> Source:
+    url = urlsplit(source.url)
+    return Source(
+        store=url.scheme,
+        bucket=unquote(url.netloc or url.path),
+        prefix=plan.objects.folder,
+        playlists=tuple(playlist for result in results for playlist in result.plan.playlists),
+    )
+
+
+def _stored(objects: Sequence[ListedObject]) -> tuple[StoredObject, ...]:
+    return tuple(StoredObject(key=listed.key, size_bytes=listed.size_bytes) for listed in objects)

@@ -1,0 +1,118 @@
+"""Segments from the store, read ahead in parallel, each proved before it is handed on."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+
+from media.assemble import Arrival
+from media.tracks import PlannedSegment
+from storage.base import ObjectMeta, ObjectStore
+from storage.checksums import Crc64, Proof
+from storage.errors import Changed, Corrupt, NotFound
+from storage.reading import ReadProof, VerifiedReader
+
+READ_AHEAD_BYTES = 64 << 20
+WHOLE_BYTES = 32 << 20
+"""Larger segments are used while they are read: they would not fit into the memory that is allowed."""
+_PIECE_BYTES = 8 << 20
+_READERS = 4
+
+
+@dataclass(slots=True)
+class SegmentSource:
+    """Reads the planned segments of one stream, in order; `proofs` fills with what was proved, by segment number.
+
+    Segments in `spoilt` (number -> why) were found wrong after they had been used, and are left out this time.
+    """
+
+    store: ObjectStore
+    metas: Mapping[str, ObjectMeta]
+    proofs: dict[int, ReadProof] = field(default_factory=dict)
+    spoilt: Mapping[int, str] = field(default_factory=dict)
+
+    def arrivals(self, segments: Iterable[PlannedSegment]) -> Iterator[Arrival]:
+        """Each segment's bytes, or why there are none. At most `READ_AHEAD_BYTES` are in memory and not taken."""
+        ahead: deque[tuple[PlannedSegment, Future[Arrival]]] = deque()
+        with ThreadPoolExecutor(_READERS, thread_name_prefix="read") as pool:
+            waiting = iter(segments)
+            pending = next(waiting, None)
+            size = 0
+            try:
+                while pending or ahead:
+                    while pending and (not ahead or size + self._memory(pending) <= READ_AHEAD_BYTES):
+                        size += self._memory(pending)
+                        ahead.append((pending, pool.submit(self._arrival, pending)))
+                        pending = next(waiting, None)
+                    segment, future = ahead.popleft()
+                    size -= self._memory(segment)
+                    yield future.result()
+            finally:
+                for _, future in ahead:
+                    future.cancel()
+
+    def _memory(self, segment: PlannedSegment) -> int:
+        return segment.size_bytes if segment.size_bytes <= WHOLE_BYTES else _PIECE_BYTES
+
+    def _arrival(self, segment: PlannedSegment) -> Arrival:
+        why_not = self._why_not(segment)
+        if why_not:
+            return Arrival(segment=segment, code=why_not[0], detail=why_not[1])
+        meta = self.metas[segment.key]
+        try:
+            if segment.byte_range:
+                return self._range(segment, meta, *segment.byte_range)
+            if meta.size_bytes > WHOLE_BYTES:
+                pieces = self._proving(segment, meta)
+                return Arrival(segment=segment, pieces=pieces, size_bytes=meta.size_bytes, proved=False)
+            data, proof = VerifiedReader(self.store).read(meta)
+        except NotFound:
+            return Arrival(segment=segment, code="segment_missing", detail="listed, and gone when it was read")
+        except Changed:
+            return Arrival(segment=segment, code="segment_changed", detail="it was rewritten while it was read")
+        except Corrupt as error:
+            return Arrival(segment=segment, code="segment_unreadable", detail=error.detail)
+        self.proofs[segment.number] = proof
+        return Arrival(segment=segment, pieces=(data,), size_bytes=len(data), digest=int(proof.crc64xz, 16))
+
+    def _why_not(self, segment: PlannedSegment) -> tuple[str, str] | None:
+        if segment.absent:
+            return segment.absent, segment.detail
+        if segment.number in self.spoilt:
+            return "segment_unreadable", self.spoilt[segment.number]
+        return None if segment.size_bytes else ("segment_empty", "the object has no bytes")
+
+    def _proving(self, segment: PlannedSegment, meta: ObjectMeta) -> Iterator[bytearray]:
+        stream = VerifiedReader(self.store).stream(meta, piece_bytes=_PIECE_BYTES)
+        try:
+            yield from stream
+        except (Corrupt, Changed, NotFound) as error:
+            raise SpoiltSegmentError(segment.number, error.detail) from error
+        self.proofs[segment.number] = stream.proof
+
+    def _range(self, segment: PlannedSegment, meta: ObjectMeta, offset: int, length: int) -> Arrival:
+        """A part of an object (RFC 8216 §4.3.2.2): no store proves parts, so its length is all that can hold."""
+        if offset + length > meta.size_bytes:
+            detail = f"bytes {offset} to {offset + length} of an object of {meta.size_bytes}"
+            return Arrival(segment=segment, code="segment_truncated", detail=detail)
+        with closing(self.store.open(meta.key, start=offset, end=offset + length, etag=meta.etag)) as opened:
+            data = bytearray()
+            while len(data) < length and (piece := opened.read(length - len(data))):
+                data += piece
+        if len(data) != length:
+            raise Corrupt("read", meta.key, f"{len(data)} of {length} bytes came", Proof.LENGTH)
+        crc = Crc64()
+        crc.update(data)
+        proof = ReadProof(size_bytes=length, crc64xz=crc.hexdigest(), etag=meta.etag, proof=Proof.LENGTH)
+        self.proofs[segment.number] = proof
+        return Arrival(segment=segment, pieces=(data,), size_bytes=length, digest=int(proof.crc64xz, 16))
+
+
+class SpoiltSegmentError(Exception):
+    """A large segment turned out wrong after parts of it had been used: assemble once more without it."""
+
+    def __init__(self, number: int, detail: str) -> None:
+        super().__init__(number, detail)
+        self.number = number
+        self.detail = detail

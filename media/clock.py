@@ -1,0 +1,28 @@
+"""Wall clock of segments: when each began, in UTC, and where that knowledge comes from."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class ClockSource(StrEnum):
+    """Where a wall-clock time comes from, the most trustworthy first."""
+
+    SLICE_NAME = "slice_name"
+    VENDOR_TAG = "vendor_tag"
+    PROGRAM_DATE_TIME = "program_date_time"
+    FILE_NAME = "file_name"
+    OBJECT_TIME = "object_time"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WallClock:
+    """The UTC time at which a segment's first sample was recorded."""
+
+    at: datetime
+    source: ClockSource
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether holes may be measured by it; object times and file names are too coarse for that."""
+        return self.source in {ClockSource.SLICE_NAME, ClockSource.VENDOR_TAG, ClockSource.PROGRAM_DATE_TIME}

@@ -1,0 +1,94 @@
+"""Findings: what is wrong, with which object, and what to do about it. Faults are data here, never exceptions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Severity(StrEnum):
+    """How much a finding matters; only `ERROR` means that something promised is lost."""
+
+    NOTICE = "notice"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One fault: a stable code, how much it matters, the object it is about, and what to do."""
+
+    code: str
+    severity: Severity
+    where: str
+    detail: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What every finding of one code has in common."""
+
+    severity: Severity
+    advice: str
+
+
+_VENDOR = "Ask the vendor for this slice (quote the key); a later upload is picked up by processing again."
+_RECORDER = "Nothing to fetch: the recorder lost this before the upload. The lost time is listed as a gap."
+_SECURITY = "Nothing was fetched. Check who may write to this bucket, then correct or remove the playlist entry."
+
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        # a promised slice is not there, or is no media at all
+        "segment_missing": Kind(Severity.ERROR, _VENDOR),
+        "segment_empty": Kind(Severity.ERROR, _VENDOR),
+        "segment_not_media": Kind(Severity.ERROR, "The store or a proxy saved an error page in its place. " + _VENDOR),
+        "segment_foreign": Kind(Severity.ERROR, "It belongs to another recording or another time. " + _VENDOR),
+        "segment_repeated": Kind(Severity.ERROR, "It repeats another slice in place of its own content. " + _VENDOR),
+        "segment_unreadable": Kind(Severity.ERROR, "Check the credentials and the store, then process again."),
+        "segment_changed": Kind(Severity.ERROR, "It is still being written. Process again when the upload is over."),
+        "segment_encrypted": Kind(Severity.ERROR, "Give the slices decrypted, or record without encryption."),
+        "segment_unsupported": Kind(Severity.ERROR, "This kind of segment is not assembled yet; keep the source."),
+        "segment_declared_gap": Kind(Severity.ERROR, "The playlist itself says that this slice was never recorded."),
+        # a slice is there and incomplete
+        "segment_truncated": Kind(Severity.ERROR, _VENDOR),
+        "segment_corrupt": Kind(Severity.ERROR, _VENDOR),
+        "recorder_loss": Kind(Severity.ERROR, _RECORDER),
+        # put right or harmless
+        "segment_listed_twice": Kind(Severity.WARNING, "Nothing to do: it was used once."),
+        "segment_out_of_order": Kind(Severity.WARNING, "Nothing to do: it was put where its time stamps belong."),
+        "overlap_trimmed": Kind(Severity.WARNING, "Nothing to do: the repeated time was kept once."),
+        "late_keyframe": Kind(
+            Severity.WARNING, "Players may show artefacts in the listed time, until the next keyframe."
+        ),
+        "unmarked_pause": Kind(Severity.NOTICE, "If nobody left, muted or paused then, ask the vendor."),
+        "untagged_change": Kind(Severity.NOTICE, "Nothing to do: the change was found in the bytes."),
+        "duration_differs": Kind(Severity.NOTICE, "Nothing to do: the bytes were believed, not the playlist."),
+        # playlists, names and what surrounds them
+        "playlist_missing": Kind(Severity.ERROR, "The recorder did not finish. Ask the vendor for the playlist."),
+        "playlist_unreadable": Kind(Severity.ERROR, "Open the named object; ask the vendor for a correct playlist."),
+        "playlist_empty": Kind(Severity.ERROR, "It names no slice. Ask the vendor whether anybody published."),
+        "playlist_changed": Kind(Severity.WARNING, "It is still being written. Process again when the upload is over."),
+        "playlist_no_end": Kind(
+            Severity.WARNING, "The recorder did not close the playlist; slices after it may exist."
+        ),
+        "playlist_dangling": Kind(
+            Severity.ERROR, "Its last entry has no URI: it was cut. Ask the vendor for the whole playlist."
+        ),
+        "playlist_unknown_tag": Kind(Severity.NOTICE, "Nothing to do: the tag was kept and not interpreted."),
+        "uri_outside": Kind(Severity.ERROR, _SECURITY),
+        "uri_self": Kind(Severity.ERROR, _SECURITY),
+        "name_unreadable": Kind(Severity.WARNING, "Its name follows no known rule; it was listed and left alone."),
+        "orphan_segment": Kind(Severity.WARNING, "No playlist names it. Ask the vendor for the newest playlist."),
+        # ours
+        "output_key_taken": Kind(Severity.WARNING, "Another object stood under the key; ours lies beside it."),
+        "ledger_open": Kind(Severity.ERROR, "This is a fault of Aftertake: please report it with the manifest."),
+        "stamps_uncounted": Kind(Severity.ERROR, "This is a fault of Aftertake: please report it with the slice."),
+    }
+)
+
+
+def finding(code: str, where: str, detail: str) -> Finding:
+    """A finding of a known code; severity and advice come from `KINDS`."""
+    kind = KINDS[code]
+    return Finding(code=code, severity=kind.severity, where=where, detail=detail, advice=kind.advice)

@@ -1,0 +1,306 @@
+"""What an assembly means: promised time that is lost (gaps), time that was never recorded (absences), and findings.
+
+Pure. All times are ticks of the output, counted from its first sample; time before it is negative.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
+
+from media.assemble import Assembly, PartResult, SegmentResult
+from media.findings import Finding, finding
+from media.samples import TrackType
+from media.timing import TICKS_PER_SECOND, seconds
+from media.tracks import Hole, Interval
+from media.ts.scan import SegmentScan
+
+GapTrack = Literal["audio", "video", "both"]
+Span = TypeVar("Span", "Gap", "Absence")
+
+_UNNOTICED: dict[TrackType, int] = {"audio": TICKS_PER_SECOND // 4, "video": 2 * TICKS_PER_SECOND}
+_LATE = TICKS_PER_SECOND
+_TOLERANCE = 35 * TICKS_PER_SECOND // 100
+_ROUNDING = TICKS_PER_SECOND // 500
+_TRACK_START = "track_start"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Promised time that cannot be delivered, why, and the key of the segment to blame."""
+
+    track: GapTrack
+    begin: int
+    end: int
+    cause: str
+    segment: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absence:
+    """Time in which nothing was recorded, and what shows it."""
+
+    track: GapTrack
+    begin: int
+    end: int
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What an assembly means."""
+
+    gaps: tuple[Gap, ...] = ()
+    absences: tuple[Absence, ...] = ()
+    impaired: tuple[Interval, ...] = ()
+    trims: tuple[Interval, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+def judge(assembly: Assembly) -> Judgement:
+    """Judge one output: every hole becomes a gap or an absence, every fault a finding."""
+    if not assembly.parts:
+        return Judgement(findings=tuple(_segment_findings(assembly)))
+    zero = min(t.start for t in assembly.parts[0].tracks)
+    results = {r.segment.number: r for r in assembly.segments}
+    losses: list[Gap] = []
+    absences: list[Absence] = []
+    for hole in _holes(assembly.parts):
+        gaps, rest = _divide(hole, results)
+        losses += gaps
+        absences += rest
+    absences += _late_and_early(assembly.parts)
+    losses += _outside(assembly.segments, assembly.parts[-1])
+    gaps = _joined(losses)
+    absences = _joined(absences)
+    return Judgement(
+        gaps=tuple(replace(g, begin=g.begin - zero, end=g.end - zero) for g in gaps),
+        absences=tuple(replace(a, begin=a.begin - zero, end=a.end - zero) for a in absences),
+        impaired=_shifted((i for p in assembly.parts for t in p.tracks for i in t.impaired), zero),
+        trims=_shifted((i for p in assembly.parts for t in p.tracks for i in t.trims), zero),
+        findings=tuple(_all_findings(assembly, absences, zero)),
+    )
+
+
+def _shifted(intervals: Iterable[Interval], zero: int) -> tuple[Interval, ...]:
+    return tuple(replace(i, begin=i.begin - zero, end=i.end - zero) for i in intervals)
+
+
+def cause(code: str) -> str:
+    """The cause of a gap from the finding code of the segment to blame."""
+    return code.removeprefix("segment_").removeprefix("declared_").replace("gap", "declared")
+
+
+def _holes(parts: Sequence[PartResult]) -> Iterator[Hole]:
+    for part in parts:
+        for track in part.tracks:
+            yield from track.holes
+
+
+def _divide(hole: Hole, results: dict[int, SegmentResult]) -> tuple[list[Gap], list[Absence]]:
+    """Gap or absence: lost segments in it, loss inside a segment, a cut end before it; what is left is absence."""
+    before = results[hole.before]
+    skipped = _between(hole, results)
+    if skipped:
+        return _by_promise(hole, skipped), []
+    if hole.after == hole.before:
+        if hole.lost:
+            return [_gap(hole, hole.begin, hole.end, _loss_cause(before), before.segment.key)], []
+        return [], _absence(hole, hole.begin, before)
+    after = results[hole.after]
+    due = _due(after, hole)
+    if after.cut and due > hole.begin:
+        end = min(hole.end, due + _TOLERANCE)
+        end = hole.end if hole.end - end < _TOLERANCE else end
+        lost = _gap(hole, hole.begin, end, _end_cause(after), after.segment.key)
+        return [lost], _absence(hole, end, before) if end < hole.end else []
+    if hole.lost:
+        blamed = before if before.dropped or _is_damaged(before.scan) else after
+        return [_gap(hole, hole.begin, hole.end, _loss_cause(blamed), blamed.segment.key)], []
+    return [], _absence(hole, hole.begin, before)
+
+
+def _between(hole: Hole, results: dict[int, SegmentResult]) -> list[SegmentResult]:
+    """Segments left out between the two that the hole lies between, over any that lacked the hole's track."""
+    placed = sorted((r for r in results.values() if r.begin is not None), key=lambda r: r.begin or 0)
+    begin, end = results[hole.after].begin, results[hole.before].begin
+    numbers = [
+        n for r in placed if begin is not None and end is not None and begin < (r.begin or 0) <= end for n in r.skipped
+    ]
+    return [results[n] for n in numbers if results[n].segment.promised > 0 or results[n].code]
+
+
+def _by_promise(hole: Hole, skipped: Sequence[SegmentResult]) -> list[Gap]:
+    """Each lost segment gets the time it promised; the last one the rest, as long as that is near its promise."""
+    gaps: list[Gap] = []
+    at = hole.begin
+    for nth, lost in enumerate(skipped):
+        last = nth == len(skipped) - 1
+        end = hole.end if last else min(at + lost.segment.promised, hole.end)
+        if end > at:
+            gaps.append(_gap(hole, at, end, cause(lost.code or "segment_missing"), lost.segment.key))
+        at = end
+    return gaps
+
+
+def _gap(hole: Hole, begin: int, end: int, why: str, segment: str) -> Gap:
+    return Gap(track=hole.track, begin=begin, end=end, cause=why, segment=segment)
+
+
+def _due(result: SegmentResult, hole: Hole) -> int:
+    """Where the segment should have ended: by its promise, or where its packets were cut."""
+    if result.begin is None:
+        return hole.begin
+    promised = result.begin + result.promised
+    return promised if promised > hole.begin else hole.end
+
+
+def _is_damaged(scan: SegmentScan | None) -> bool:
+    return scan is not None and (scan.is_corrupt or any(t.broken_units or t.headless_packets for t in scan.tracks))
+
+
+def _loss_cause(result: SegmentResult) -> str:
+    if result.scan and result.scan.is_corrupt:
+        return "corrupt"
+    return "truncated" if result.cut else "recorder_loss"
+
+
+def _end_cause(result: SegmentResult) -> str:
+    return "corrupt" if result.scan and result.scan.is_corrupt else "truncated"
+
+
+def _absence(hole: Hole, begin: int, before: SegmentResult) -> list[Absence]:
+    if hole.end - begin < _UNNOTICED[hole.track]:
+        return []
+    return [Absence(track=hole.track, begin=begin, end=hole.end, evidence=_evidence(hole, before))]
+
+
+def _evidence(hole: Hole, before: SegmentResult) -> str:
+    if hole.after == hole.before:
+        return "unmarked"
+    if any(mark.startswith(_TRACK_START) for mark in before.segment.marks):
+        return _TRACK_START
+    return "discontinuity" if before.segment.tagged else "unmarked"
+
+
+def _late_and_early(parts: Sequence[PartResult]) -> Iterator[Absence]:
+    """A track that begins after the other, or ends before it, was not recorded in between."""
+    for part in parts:
+        begin, end = min(t.start for t in part.tracks), max(t.end for t in part.tracks)
+        for track in part.tracks:
+            if track.start - begin > _LATE:
+                yield Absence(track=track.type, begin=begin, end=track.start, evidence="late_start")
+            if end - track.end > _LATE:
+                yield Absence(track=track.type, begin=track.end, end=end, evidence="early_end")
+
+
+def _outside(segments: Sequence[SegmentResult], last_part: PartResult) -> Iterator[Gap]:
+    """What is lost before the first sample and after the last."""
+    placed = sorted((r for r in segments if r.begin is not None), key=lambda r: r.begin or 0)
+    first, last = placed[0], placed[-1]
+    leading = [r for r in segments if r.code and r.segment.number in first.skipped]
+    at = (first.begin or 0) - sum(r.segment.promised for r in leading)
+    for lost in leading:
+        yield _promised_gap(lost, at)
+        at += lost.segment.promised
+    yield from _lost_at_end(last, last_part)
+    end = max(last.end or 0, (last.begin or 0) + last.promised if last.cut else 0)
+    accounted = {number for r in placed for number in r.skipped}
+    for lost in (r for r in segments if r.code and r.segment.number not in accounted):
+        yield _promised_gap(lost, end)
+        end += lost.segment.promised
+
+
+def _lost_at_end(last: SegmentResult, part: PartResult) -> Iterator[Gap]:
+    """The end of the last segment: what it promised and does not hold, and broken samples that nothing follows."""
+    for track in part.tracks:
+        due = max(last.end or 0, (last.begin or 0) + last.promised if last.cut else 0)
+        known = last.scan.track(track.type) if last.scan else None
+        if known and last.scan and not last.cut:
+            due = known.shown_end - last.scan.shown_first + (last.begin or 0)
+        damaged = last.cut or last.dropped or _is_damaged(last.scan)
+        if known and damaged and due - track.end > _ROUNDING:
+            why = _end_cause(last) if last.cut else _loss_cause(last)
+            yield Gap(track=track.type, begin=track.end, end=due, cause=why, segment=last.segment.key)
+
+
+def _promised_gap(lost: SegmentResult, at: int) -> Gap:
+    return Gap(
+        track="both",
+        begin=at,
+        end=at + lost.segment.promised,
+        cause=cause(lost.code or "segment_missing"),
+        segment=lost.segment.key,
+    )
+
+
+def _joined(spans: Sequence[Span]) -> list[Span]:
+    """Audio and video that lack the same time for the same reason become one entry for both."""
+    joined: list[Span] = []
+    for span in sorted(spans, key=lambda s: (s.begin, s.end)):
+        twin = next((other for other in reversed(joined) if _is_twin(other, span)), None)
+        if twin is None:
+            joined.append(span)
+            continue
+        both = replace(twin, track="both", begin=min(twin.begin, span.begin), end=max(twin.end, span.end))
+        joined[joined.index(twin)] = both
+    return joined
+
+
+def _is_twin(one: Gap | Absence, other: Gap | Absence) -> bool:
+    if {one.track, other.track} != {"audio", "video"}:
+        return False
+    close = abs(one.begin - other.begin) <= _LATE and abs(one.end - other.end) <= _LATE
+    return close and replace(one, track="both", begin=0, end=0) == replace(other, track="both", begin=0, end=0)
+
+
+def _all_findings(assembly: Assembly, absences: Sequence[Absence], zero: int) -> Iterator[Finding]:
+    yield from _segment_findings(assembly)
+    for absence in absences:
+        if absence.evidence == "unmarked":
+            detail = (
+                f"nothing was recorded from {_at(absence.begin, zero)} to {_at(absence.end, zero)} ({absence.track})"
+            )
+            yield finding("unmarked_pause", assembly.plan.stream, detail)
+    for part in assembly.parts:
+        for track in part.tracks:
+            if not track.ledger.closes:
+                yield finding(
+                    "ledger_open", assembly.plan.stream, f"{track.type} of part {part.number}: {track.ledger}"
+                )
+            for interval in track.impaired:
+                detail = f"pictures from {_at(interval.begin, zero)} to {_at(interval.end, zero)} lack a reference"
+                yield finding("late_keyframe", assembly.plan.stream, detail)
+
+
+def _at(tick: int, zero: int) -> str:
+    return f"{seconds(tick - zero):.3f} s"
+
+
+def _segment_findings(assembly: Assembly) -> Iterator[Finding]:
+    for result in assembly.segments:
+        key = result.segment.key
+        if result.code:
+            yield finding(result.code, key, result.detail)
+            continue
+        if result.out_of_order:
+            yield finding("segment_out_of_order", key, "its time stamps lie before those of the slice listed before it")
+        yield from _damage(result)
+
+
+def _damage(result: SegmentResult) -> Iterator[Finding]:
+    scan, key = result.scan, result.segment.key
+    if scan is None:
+        return
+    if scan.is_corrupt:
+        lost = scan.junk_bytes + scan.bad_packets * 188
+        yield finding("segment_corrupt", key, f"{lost} bytes are no packets; {result.dropped} broken samples left out")
+    if result.cut and not (scan.is_corrupt and not scan.partial_bytes):
+        span, promised = seconds(scan.span), seconds(result.promised)
+        rest = f", {scan.partial_bytes} bytes of a packet at its end" if scan.partial_bytes else ""
+        yield finding("segment_truncated", key, f"{span:.3f} s of {promised:.3f} s{rest}")
+    elif not scan.is_corrupt and (result.dropped or _is_damaged(scan)):
+        headless = sum(t.headless_packets for t in scan.tracks)
+        detail = f"packets are missing inside it; {result.dropped} broken samples left out"
+        if headless and not result.dropped:
+            detail = f"{headless} packets at its begin belong to a sample that is not there"
+        yield finding("recorder_loss", key, detail)

@@ -1,0 +1,1 @@
+"""MP4 files: written in one pass, described and checked."""

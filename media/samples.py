@@ -1,0 +1,30 @@
+"""Batches of coded samples: the one currency between demuxers, the assembler and the MP4 writer."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+TrackType = Literal["audio", "video"]
+Buffer = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleBatch:
+    """Coded samples of one track, in decode order, their bytes back to back.
+
+    `sizes`, `dts`, `pts` and `sync` have one element a sample. Stamps are ticks of the track's timescale on one
+    timeline that all tracks of an output share; `dts` increases strictly. `last_duration` is how long the last
+    sample lasts, in ticks, unless a later batch says otherwise by its first `dts`.
+    """
+
+    sizes: NDArray[np.int64]
+    dts: NDArray[np.int64]
+    pts: NDArray[np.int64]
+    sync: NDArray[np.bool_]
+    data: Buffer
+    last_duration: int
+
+    def __len__(self) -> int:
+        return len(self.sizes)

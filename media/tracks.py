@@ -1,0 +1,302 @@
+"""What is to be assembled, and where each sample lies: plans and timelines, all pure.
+
+`AssemblyPlan` is what is known before any media byte is read; its digest names the output. The timelines place the
+samples of each track as they come, and say what they had to trim, insert or leave open.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from media.clock import WallClock
+from media.samples import TrackType
+from media.timing import TICKS_PER_SECOND, from_samples, to_samples
+from media.ts.adts import FRAME_SAMPLES
+from media.ts.demux import AudioFrames, VideoUnits
+from media.ts.packets import Bools, Ints
+from media.ts.scan import nominal_step
+
+ASSEMBLER_VERSION = 1
+"""Raised with every change that makes other bytes of the same plan, so that outputs never share a key."""
+
+_PICTURE_PAUSE = 2 * TICKS_PER_SECOND
+_PAUSE_STEPS = 5
+_REORDERED = 17
+"""Pictures that can stand before another in decode order and after it in presentation order (H.264 §A.3.1, plus it)."""
+_SOUND_PAUSE = TICKS_PER_SECOND // 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedSegment:
+    """One promised segment, in playlist order.
+
+    `promised` is its EXTINF in ticks; `tagged` says that a discontinuity was declared before it; `marks` are the
+    vendor's own words before it. `absent` is a finding code where there is nothing to fetch, with its `detail`.
+    """
+
+    number: int
+    key: str
+    size_bytes: int
+    etag: str
+    promised: int
+    tagged: bool = False
+    marks: tuple[str, ...] = ()
+    wall: WallClock | None = None
+    byte_range: tuple[int, int] | None = None
+    absent: str | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssemblyPlan:
+    """One output before its bytes are read: which segments, in which order, by which rules."""
+
+    stream: str
+    segments: tuple[PlannedSegment, ...]
+    libav: str
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of the plan in canonical JSON: same plan, same key, same bytes."""
+        canonical = {
+            "assembler": ASSEMBLER_VERSION,
+            "libav": self.libav,
+            "segments": [
+                [s.key, s.size_bytes, s.etag, s.byte_range, s.promised, s.tagged, s.absent, _wall(s)]
+                for s in self.segments
+            ],
+            "stream": self.stream,
+        }
+        return hashlib.sha256(json.dumps(canonical, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _wall(segment: PlannedSegment) -> str | None:
+    return segment.wall.at.isoformat() if segment.wall and segment.wall.is_exact else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hole:
+    """Time in one track without samples, in ticks of the output; between segments `after` and `before` (numbers)."""
+
+    track: TrackType
+    begin: int
+    end: int
+    after: int
+    before: int
+    lost: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A stretch of one track, in ticks of the output."""
+
+    track: TrackType
+    begin: int
+    end: int
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Every sample of a track accounted for: `samples_in` comes from the scan, the rest from the timeline."""
+
+    samples_in: int = 0
+    trimmed: int = 0
+    dropped: int = 0
+    inserted: int = 0
+    samples_out: int = 0
+
+    @property
+    def closes(self) -> bool:
+        """Whether in − trimmed − dropped + inserted = out."""
+        return self.samples_in - self.trimmed - self.dropped + self.inserted == self.samples_out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Consecutive samples `begin`..`end` of a batch, the first at `position` (ticks of the track); or silence."""
+
+    kind: Literal["samples", "silence"]
+    begin: int
+    end: int
+    position: int
+
+
+@dataclass(slots=True)
+class VideoTimeline:
+    """Places pictures where their stamps say; a hole simply holds the picture before it."""
+
+    ledger: Ledger = field(default_factory=Ledger)
+    holes: list[Hole] = field(default_factory=list)
+    impaired: list[Interval] = field(default_factory=list)
+    trims: list[Interval] = field(default_factory=list)
+    start: int | None = None
+    step: int = 0
+    end: int | None = None
+    _last_dts: int | None = None
+    _last_segment: int = -1
+    _lost: bool = False
+    _impaired_since: int | None = None
+
+    def place(self, units: VideoUnits, shift: int, segment: int) -> tuple[slice, Ints, Ints]:
+        """Which of `units` are used, and their decode and presentation times in ticks of the output."""
+        dts, pts = units.dts + shift, units.pts + shift
+        self.step = nominal_step(dts) or self.step
+        first = 0
+        if self._last_dts is not None:
+            first = int(np.searchsorted(dts, self._last_dts + max(self.step // 2, 1)))
+            if first:
+                self.trims.append(Interval(track="video", begin=int(dts[0]), end=int(dts[first - 1]) + self.step))
+        used = slice(first, len(dts))
+        dts, pts = _increasing(dts[used]), pts[used]
+        self.ledger.trimmed += first
+        self.ledger.samples_out += len(dts)
+        if len(dts):
+            lost = units.after_loss[used].copy()
+            lost[0] |= self._lost
+            self._find_holes(dts, pts, lost, segment)
+            self._find_impaired(pts, units.sync[used], lost)
+            self.start = int(pts.min()) if self.start is None else min(self.start, int(pts.min()))
+            self.end = max(int(pts.max()) + self.step, self.end or 0)
+            self._last_dts, self._last_segment, self._lost = int(dts[-1]), segment, False
+        self._lost |= units.lost_at_end
+        return used, dts, pts
+
+    def trim_start(self, units: VideoUnits, count: int, shift: int) -> None:
+        """Leave out the first `count` units, which nobody could decode; their time is impaired."""
+        self.ledger.trimmed += count
+        if count and self._impaired_since is None:
+            self._impaired_since = int(units.pts[:count].min()) + shift
+
+    def finish(self) -> None:
+        """No more pictures come."""
+        if self._impaired_since is not None and self.end is not None and self.end > self._impaired_since:
+            self.impaired.append(Interval(track="video", begin=self._impaired_since, end=self.end))
+
+    def _find_holes(self, dts: Ints, pts: Ints, lost: Bools, segment: int) -> None:
+        """Holes show in decode times; where they lie is told in presentation times."""
+        if self._last_dts is None or self.end is None:
+            last_dts, end = int(dts[0]) - self.step, int(pts.min())
+        else:
+            last_dts, end = self._last_dts, self.end
+        gap = np.diff(dts, prepend=last_dts)
+        noticed = lost.copy()
+        noticed[0] = True
+        quiet = max(_PICTURE_PAUSE, _PAUSE_STEPS * self.step)
+        where = np.flatnonzero((gap > quiet) | (noticed & (gap * 2 > self.step * 3)))
+        for at in where.tolist():
+            begin = max(end, int(pts[:at].max()) + self.step) if at else end
+            after = segment if at else self._last_segment
+            hole = Hole(
+                track="video",
+                begin=begin,
+                end=int(pts[at : at + _REORDERED].min()),
+                after=after,
+                before=segment,
+                lost=bool(lost[at]),
+            )
+            if hole.end > hole.begin:
+                self.holes.append(hole)
+
+    def _find_impaired(self, pts: Ints, sync: Bools, lost: Bools) -> None:
+        """After a loss, or a start, pictures may refer to others that are not there, until the next sync sample."""
+        if self._last_dts is None:
+            lost[0] = True
+        for at in np.flatnonzero(sync | lost).tolist():
+            if sync[at] and self._impaired_since is not None:
+                self.impaired.append(Interval(track="video", begin=self._impaired_since, end=int(pts[at])))
+                self._impaired_since = None
+            elif not sync[at] and self._impaired_since is None:
+                self._impaired_since = int(pts[at])
+
+
+def _increasing(dts: Ints) -> Ints:
+    """Decode times made strictly increasing, each moved by as little as can be."""
+    steps = np.arange(len(dts))
+    return np.maximum.accumulate(dts - steps) + steps
+
+
+@dataclass(slots=True)
+class AudioTimeline:
+    """Places sound on an unbroken grid of frames, because players do not honour holes between audio samples.
+
+    Positions are audio samples at `rate`. A frame is never further than half a frame from its stamp: where stamps run
+    away from the grid, silence is inserted or frames are trimmed, rounded against absolute time.
+    """
+
+    rate: int
+    ledger: Ledger = field(default_factory=Ledger)
+    holes: list[Hole] = field(default_factory=list)
+    trims: list[Interval] = field(default_factory=list)
+    start: int | None = None
+    _next: int | None = None
+    _last_segment: int = -1
+    _lost: bool = False
+
+    @property
+    def end(self) -> int | None:
+        """Where the next frame is due, in ticks of the output."""
+        return None if self._next is None else from_samples(self._next, self.rate)
+
+    def place(self, frames: AudioFrames, shift: int, segment: int) -> list[Run]:
+        """The runs of `frames` and of silence, in order, that put each frame where it belongs."""
+        stamps = to_samples(frames.anchor + shift, self.rate) + frames.rank
+        if self._next is None:
+            self._next = int(stamps[0])
+            self.start = from_samples(self._next, self.rate)
+            self._last_segment = segment
+        runs: list[Run] = []
+        at, count = 0, len(stamps)
+        while at < count:
+            at = self._run_on(runs, stamps, at)
+            if at < count:
+                at = self._correct(runs, stamps, at, lost=self._is_lost(frames, at), segment=segment)
+        self._lost = frames.lost_at_end
+        self._last_segment = segment
+        return runs
+
+    def _is_lost(self, frames: AudioFrames, at: int) -> bool:
+        return bool(frames.after_loss[at]) or (at == 0 and self._lost)
+
+    def _run_on(self, runs: list[Run], stamps: Ints, at: int) -> int:
+        """Take frames as long as they are within half a frame of the grid."""
+        position = self._position
+        grid = position + FRAME_SAMPLES * np.arange(len(stamps) - at)
+        astray = np.flatnonzero(np.abs(stamps[at:] - grid) > FRAME_SAMPLES // 2)
+        length = int(astray[0]) if astray.size else len(stamps) - at
+        if length:
+            runs.append(Run(kind="samples", begin=at, end=at + length, position=position))
+            self._next = position + length * FRAME_SAMPLES
+            self.ledger.samples_out += length
+        return at + length
+
+    def _correct(self, runs: list[Run], stamps: Ints, at: int, *, lost: bool, segment: int) -> int:
+        position = self._position
+        late = int(stamps[at]) - position
+        if late < 0:
+            ahead = stamps[at:] >= position - FRAME_SAMPLES // 2
+            trimmed = int(np.argmax(ahead)) if ahead.any() else len(stamps) - at
+            self.ledger.trimmed += trimmed
+            begin = from_samples(int(stamps[at]), self.rate)
+            end = from_samples(int(stamps[at + trimmed - 1]) + FRAME_SAMPLES, self.rate)
+            self.trims.append(Interval(track="audio", begin=begin, end=end))
+            return at + trimmed
+        count = (late + FRAME_SAMPLES // 2) // FRAME_SAMPLES
+        runs.append(Run(kind="silence", begin=0, end=count, position=position))
+        self._next = position + count * FRAME_SAMPLES
+        self.ledger.inserted += count
+        self.ledger.samples_out += count
+        begin, end = from_samples(position, self.rate), from_samples(self._position, self.rate)
+        if lost or segment != self._last_segment or end - begin >= _SOUND_PAUSE:
+            after = segment if at else self._last_segment
+            self.holes.append(Hole(track="audio", begin=begin, end=end, after=after, before=segment, lost=lost))
+        return at
+
+    @property
+    def _position(self) -> int:
+        if self._next is None:
+            message = "the timeline has no frame yet"
+            raise ValueError(message)
+        return self._next

@@ -1,0 +1,284 @@
+"""The chain of segments: which comes next, where its stamps lie on the output's timeline, and which does not belong.
+
+Pure: `decide` looks at the chain so far and at a few scanned segments ahead, and answers with a value. All times are
+90 kHz ticks of the output's timeline, which never wraps; stamps of a segment become output time by adding a shift.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from media.samples import TrackType
+from media.timing import TICKS_PER_SECOND
+from media.ts.scan import SegmentScan
+from media.ts.units import STAMP_MODULUS
+
+LOOK_AHEAD = 3
+"""How many segments after the next one `decide` is shown, so that one that does not belong can be told by its
+successors."""
+
+_TOLERANCE = 35 * TICKS_PER_SECOND // 100
+_TIGHT = TICKS_PER_SECOND // 10
+_CLOCK_TOLERANCE = TICKS_PER_SECOND
+_LONGEST_PAUSE = 12 * 3600 * TICKS_PER_SECOND
+_LONGEST_UNMARKED_PAUSE = 600 * TICKS_PER_SECOND
+"""Longer before a single last segment, without any mark of it: more likely a stray segment than a pause."""
+_FRESH_START = 5 * TICKS_PER_SECOND // 2
+
+
+class Relation(StrEnum):
+    """How a segment follows on the one before it."""
+
+    FIRST = "first"
+    CONTINUES = "continues"
+    PAUSE = "pause"
+    RESTART = "restart"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """One scanned segment as the chain sees it.
+
+    `promised` is its EXTINF, `missing_before` the EXTINF sum of what is missing between it and the one before it in
+    the playlist, `wall` its exact wall clock if it has one; all in ticks. `tagged`: a discontinuity was declared.
+    """
+
+    number: int
+    scan: SegmentScan
+    digest: int
+    promised: int
+    missing_before: int
+    wall: int | None
+    tagged: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """What was placed so far. `ends` is where the next sample of each track is due."""
+
+    ends: Mapping[TrackType, int]
+    shift: int
+    last: Link
+    last_begin: int
+    fingerprints: Mapping[TrackType, bytes]
+    digests: frozenset[int]
+    restarts: bool
+    counted_on: int
+    placed: int
+
+    @property
+    def end(self) -> int:
+        """Where the chain ends, over all tracks."""
+        return max(self.ends.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Use `link` now; its stamps become output time by adding `shift`."""
+
+    link: Link
+    shift: int
+    relation: Relation
+    out_of_order: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leave:
+    """Do not use `link`: a finding code of `media.findings` and what shows it."""
+
+    link: Link
+    code: str
+    detail: str
+
+
+def decide(chain: Chain | None, window: Sequence[Link]) -> Place | Leave:
+    """What to do with the segments of `window` (in playlist order, at least one): place one, or leave one out."""
+    if chain is None:
+        return _begin(window)
+    head = window[0]
+    lag = _lag(chain, head) - head.missing_before
+    if abs(lag) <= _tolerance(head.missing_before):
+        return _odd_one_out(chain, window) or _placed(chain, head, Relation.CONTINUES)
+    if head.digest in chain.digests and not chain.restarts:
+        return Leave(link=head, code="segment_repeated", detail="its bytes are those of an earlier slice")
+    for other in window[1:]:
+        if abs(_lag(chain, other)) <= _TIGHT and not head.missing_before:
+            return _placed(chain, other, Relation.CONTINUES, out_of_order=True)
+    return _foreign_by_stamps(chain, window) or _after_jump(chain, head, lag)
+
+
+def advance(chain: Chain | None, place: Place) -> Chain:
+    """The chain with one more segment."""
+    link, tracks = place.link, place.link.scan.tracks
+    ends = {t.type: t.end + place.shift for t in tracks}
+    fingerprints = {t.type: t.fingerprint for t in tracks if t.fingerprint}
+    if chain is None:
+        return Chain(
+            ends=ends,
+            shift=place.shift,
+            last=link,
+            last_begin=link.scan.shown_first + place.shift,
+            fingerprints=fingerprints,
+            digests=frozenset((link.digest,)),
+            restarts=False,
+            counted_on=0,
+            placed=1,
+        )
+    return replace(
+        chain,
+        ends={**chain.ends, **ends},
+        shift=place.shift,
+        last=link,
+        last_begin=link.scan.shown_first + place.shift,
+        fingerprints={**chain.fingerprints, **fingerprints},
+        digests=chain.digests | {link.digest},
+        restarts=place.relation is Relation.RESTART,
+        counted_on=chain.counted_on + _counts_on(chain.last.scan, link.scan),
+        placed=chain.placed + 1,
+    )
+
+
+def delayed(link: Link, missing: int) -> Link:
+    """The link with more time missing before it, because another was left out there."""
+    return replace(link, missing_before=link.missing_before + missing)
+
+
+def completed(link: Link, scan: SegmentScan) -> Link:
+    """The link with the scan of its whole segment, where only its beginning was known."""
+    return replace(link, scan=scan)
+
+
+def _placed(chain: Chain, link: Link, relation: Relation, *, out_of_order: bool = False) -> Place:
+    return Place(link=link, shift=_same_clock_shift(chain, link), relation=relation, out_of_order=out_of_order)
+
+
+def _tolerance(missing: int) -> int:
+    return _TOLERANCE + missing // 20
+
+
+def _wrapped(difference: int) -> int:
+    half = STAMP_MODULUS >> 1
+    return (difference + half) % STAMP_MODULUS - half
+
+
+def _lag(chain: Chain, link: Link) -> int:
+    """How much later than due the segment begins if the recorder's clock ran on: the track that says least of it."""
+    lags = [
+        _wrapped(track.first_dts + chain.shift - chain.ends[track.type])
+        for track in link.scan.tracks
+        if track.type in chain.ends
+    ]
+    return min(lags, key=abs) if lags else _wrapped(link.scan.first + chain.shift - chain.end)
+
+
+def _same_clock_shift(chain: Chain, link: Link) -> int:
+    """The shift under which stamps go on counting, whatever number of clock wraps lies between."""
+    return chain.end + _wrapped(link.scan.first + chain.shift - chain.end) - link.scan.first
+
+
+def _begin(window: Sequence[Link]) -> Place | Leave:
+    head = window[0]
+    first = Place(link=head, shift=-head.scan.first, relation=Relation.FIRST)
+    alone = advance(None, first)
+    for other in window[1:]:
+        before = advance(None, Place(link=other, shift=-other.scan.first, relation=Relation.FIRST))
+        if abs(_lag(before, head)) <= _TIGHT and not other.tagged:
+            return Place(link=other, shift=-other.scan.first, relation=Relation.FIRST, out_of_order=True)
+    if len(window) > 2 and not window[1].tagged and not window[2].tagged:
+        later = advance(None, Place(link=window[1], shift=-window[1].scan.first, relation=Relation.FIRST))
+        if reason := _disagrees(alone, later, window[1], window[2]):
+            return Leave(link=head, code="segment_foreign", detail=reason)
+    return first
+
+
+def _disagrees(alone: Chain, later: Chain, second: Link, third: Link) -> str | None:
+    """Why the first segment does not belong to the second and third, which belong to each other."""
+    if third.missing_before or abs(_lag(later, third)) > _TIGHT or _differing(later, third):
+        return None
+    if _differing(alone, second):
+        return "its parameters differ from those of the slices after it, and no discontinuity is declared"
+    lag = _lag(alone, second) - second.missing_before
+    fresh = second.scan.first <= _FRESH_START
+    if lag < -_TOLERANCE and not fresh and second.digest != alone.last.digest:
+        return f"its time stamps lie {-lag / TICKS_PER_SECOND:.3f} s after those of the slices that follow it"
+    continuous = abs(lag) <= _TIGHT and _counts_on(second.scan, third.scan)
+    if continuous and not _counts_on(alone.last.scan, second.scan):
+        return "its continuity counters do not lead to those of the slices after it"
+    return None
+
+
+def _differing(chain: Chain, link: Link) -> bool:
+    return any(
+        track.fingerprint and track.fingerprint != chain.fingerprints.get(track.type, track.fingerprint)
+        for track in link.scan.tracks
+    )
+
+
+def _counts_on(earlier: SegmentScan, later: SegmentScan) -> bool:
+    """Whether the continuity counters of all common streams run on across two segments."""
+    pairs = [(a, b) for a in earlier.tracks for b in later.tracks if a.pid == b.pid]
+    return bool(pairs) and all((a.last_counter + 1) % 16 == b.first_counter for a, b in pairs)
+
+
+def _odd_one_out(chain: Chain, window: Sequence[Link]) -> Leave | None:
+    """A segment whose stamps fit, but whose content is of another recording: it alone differs from both sides."""
+    head, following = window[0], window[1] if len(window) > 1 else None
+    if head.tagged or (following and following.tagged) or chain.placed < 2:
+        return None
+    if _differing(chain, head) and not (following and _differing(chain, following)):
+        detail = "its parameters differ from those of the slices around it, and no discontinuity is declared"
+        return Leave(link=head, code="segment_foreign", detail=detail)
+    steady = chain.counted_on == chain.placed - 1 and not head.missing_before
+    if steady and abs(_lag(chain, head)) <= _TIGHT and not _counts_on(chain.last.scan, head.scan):
+        if following is None or (not following.missing_before and not _counts_on(head.scan, following.scan)):
+            detail = "its continuity counters fit neither side, while those of all other slices run on"
+            return Leave(link=head, code="segment_foreign", detail=detail)
+    return None
+
+
+def _foreign_by_stamps(chain: Chain, window: Sequence[Link]) -> Leave | None:
+    head = window[0]
+    due = head.missing_before + head.promised
+    for following in window[1:]:
+        due += following.missing_before
+        if abs(_lag(chain, following) - due) <= _tolerance(due):
+            return Leave(link=head, code="segment_foreign", detail=_elsewhere(chain, head))
+        due += following.promised
+    stray = len(window) == 1 and not head.tagged and chain.placed > 1 and head.wall is None
+    lag = _lag(chain, head)
+    backwards = lag < 0 and head.scan.first > _FRESH_START and not chain.restarts
+    if stray and (backwards or lag > _LONGEST_UNMARKED_PAUSE or _differing(chain, head)):
+        return Leave(link=head, code="segment_foreign", detail=_elsewhere(chain, head))
+    return None
+
+
+def _elsewhere(chain: Chain, link: Link) -> str:
+    lag = (_lag(chain, link) - link.missing_before) / TICKS_PER_SECOND
+    where = "later" if lag > 0 else "earlier"
+    return f"its time stamps lie {abs(lag):.3f} s {where} than due"
+
+
+def _after_jump(chain: Chain, head: Link, lag: int) -> Place:
+    """A true pause keeps the recorder's clock; anything else is a new clock, tied to the old by wall clock or order."""
+    pause = 0 < lag <= _LONGEST_PAUSE
+    elapsed = _elapsed(chain, head)
+    if elapsed is None:
+        return _placed(chain, head, Relation.PAUSE) if pause else _restarted(chain, head, head.missing_before)
+    by_wall = chain.last_begin + elapsed
+    by_stamps = _same_clock_shift(chain, head) + head.scan.shown_first
+    if pause and abs(by_wall - by_stamps) <= _CLOCK_TOLERANCE:
+        return _placed(chain, head, Relation.PAUSE)
+    return _restarted(chain, head, by_wall - chain.end)
+
+
+def _elapsed(chain: Chain, head: Link) -> int | None:
+    if head.wall is None or chain.last.wall is None:
+        return None
+    return head.wall - chain.last.wall
+
+
+def _restarted(chain: Chain, head: Link, hole: int) -> Place:
+    """Under a new clock no track may go back in time; one shift serves all tracks, so that they stay in step."""
+    close = [chain.ends[t.type] - t.first_dts for t in head.scan.tracks if t.type in chain.ends]
+    shift = max(close) if close else chain.end - head.scan.first
+    return Place(link=head, shift=shift + (hole if hole > _TOLERANCE else 0), relation=Relation.RESTART)

@@ -1,0 +1,313 @@
+"""Scan of one TS segment: what its bytes say, before anything is made of them.
+
+A segment is scanned in windows, stretches of whole units of every elementary stream, so that memory does not depend
+on the size of a segment. Each window is scanned once with numpy; nothing here copies video payload.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from media.samples import Buffer, TrackType
+from media.timing import TICKS_PER_SECOND
+from media.ts import adts, nal
+from media.ts.packets import Continuity, Ints, Packets, align, continuity, usable
+from media.ts.psi import ElementaryStream, ProgramMap, read_program_map
+from media.ts.units import Units, gather, read_units, stamp_difference
+
+Codec = Literal["h264", "hevc", "aac"]
+
+WINDOW_BYTES = 8 << 20
+
+_SHORTFALL = 35 * TICKS_PER_SECOND // 100
+_ROUNDED_SHORTFALL = 6 * TICKS_PER_SECOND // 10
+"""EXTINF was a whole number of seconds before protocol version 3 (RFC 8216 §4.3.2.1)."""
+
+_CODECS: dict[int, tuple[TrackType, Codec]] = {
+    0x1B: ("video", "h264"),
+    0x24: ("video", "hevc"),
+    0x0F: ("audio", "aac"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackScan:
+    """What the bytes of one segment say of one track.
+
+    Stamps are 90 kHz ticks, unwrapped around the segment's first stamp. `end` is where the next sample is due in
+    decode time: the last stamp plus the exact duration of what it stands for; `shown_end` is the same in presentation
+    time. `samples` is counted from packet
+    headers (video) or frame headers (audio), not by the demuxer.
+    """
+
+    pid: int
+    type: TrackType
+    codec: Codec
+    samples: int
+    first_dts: int
+    first_pts: int
+    end: int
+    shown_end: int
+    fingerprint: bytes
+    audio: adts.AudioParameters | None
+    broken_units: int
+    headless_packets: int
+    ends_short: bool
+    first_counter: int
+    last_counter: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentScan:
+    """What the bytes of one segment say; `unsupported` lists streams that are not assembled, as (PID, stream type)."""
+
+    size_bytes: int
+    packets: int
+    junk_bytes: int
+    bad_packets: int
+    partial_bytes: int
+    tracks: tuple[TrackScan, ...]
+    program: ProgramMap
+    unsupported: tuple[tuple[int, int], ...]
+    silent_pids: tuple[int, ...]
+
+    @property
+    def is_media(self) -> bool:
+        """Whether there is anything in it that can become samples."""
+        return bool(self.tracks)
+
+    @property
+    def is_corrupt(self) -> bool:
+        """Whether bytes of it are no packets at all."""
+        return self.junk_bytes > 0 or self.bad_packets > 0
+
+    def track(self, kind: TrackType) -> TrackScan | None:
+        """The track of that type, if the segment has one."""
+        return next((t for t in self.tracks if t.type == kind), None)
+
+    @property
+    def first(self) -> int:
+        """Decode stamp at which the segment begins."""
+        return min(t.first_dts for t in self.tracks)
+
+    @property
+    def shown_first(self) -> int:
+        """Presentation stamp at which the segment begins."""
+        return min(t.first_pts for t in self.tracks)
+
+    @property
+    def span(self) -> int:
+        """Ticks from the first presentation to the end of the last, over all tracks."""
+        return max(t.shown_end for t in self.tracks) - self.shown_first
+
+    def is_cut(self, promised: int) -> bool:
+        """Whether its end is missing: a part of a packet, a unit shorter than declared, or less time than promised."""
+        whole_seconds = promised % TICKS_PER_SECOND == 0
+        shortfall = _ROUNDED_SHORTFALL if whole_seconds else _SHORTFALL
+        return self.partial_bytes > 0 or any(t.ends_short for t in self.tracks) or promised - self.span > shortfall
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A stretch of whole units: the packets, and the units of each track; stamps unwrapped."""
+
+    packets: Packets
+    units: dict[TrackType, Units]
+    scan: SegmentScan
+
+
+@dataclass(slots=True)
+class _Carry:
+    """What one window hands to the next."""
+
+    program: ProgramMap
+    reference: int | None
+    counters: dict[int, int]
+    rest: bytes
+    audio: adts.AudioParameters | None = None
+
+
+def scan_windows(pieces: Iterable[Buffer], known: ProgramMap | None = None) -> Iterator[Window]:
+    """Scan a segment given as pieces of any size; `known` is the program map of the segment before, if it has none."""
+    carry = _Carry(program=known or ProgramMap(), reference=None, counters={}, rest=b"")
+    pending: Buffer | None = None
+    for piece in _sized(pieces):
+        if pending is not None:
+            yield _scan_window(pending, carry, final=False)
+        pending = carry.rest + bytes(piece) if carry.rest else piece
+    if pending is not None:
+        yield _scan_window(pending, carry, final=True)
+
+
+def _sized(pieces: Iterable[Buffer]) -> Iterator[Buffer]:
+    for piece in pieces:
+        view = memoryview(piece)
+        for at in range(0, len(view), WINDOW_BYTES):
+            yield view[at : at + WINDOW_BYTES]
+
+
+def _scan_window(buffer: Buffer, carry: _Carry, *, final: bool) -> Window:
+    alignment = align(buffer)
+    packets, bad = usable(alignment)
+    program = read_program_map(packets, carry.program)
+    chosen = _main_streams(program)
+    carry.rest = b""
+    if not final:
+        packets, carry.rest = _hold_back(packets, chosen, bytes(buffer[len(buffer) - alignment.partial_bytes :]))
+    units: dict[TrackType, Units] = {}
+    tracks = []
+    for kind, (stream, codec) in chosen.items():
+        index = packets.by_pid.get(stream.pid)
+        if index is None:
+            continue
+        run = continuity(packets, index, carry.counters.get(stream.pid))
+        carry.counters[stream.pid] = run.last
+        found = _unwrapped(read_units(packets, stream, run), carry)
+        if len(found):
+            units[kind] = found
+            tracks.append(_scan_track(packets, found, kind, codec, run, carry))
+    carry.program = program
+    supported = {stream.pid for stream, _ in chosen.values()}
+    scan = SegmentScan(
+        size_bytes=len(buffer) - len(carry.rest),
+        packets=len(packets.rows),
+        junk_bytes=alignment.junk_bytes,
+        bad_packets=bad,
+        partial_bytes=alignment.partial_bytes if final else 0,
+        tracks=tuple(tracks),
+        program=program,
+        unsupported=tuple((s.pid, s.stream_type) for s in program.streams if s.pid not in supported),
+        silent_pids=tuple(sorted(supported - {u.stream.pid for u in units.values()})),
+    )
+    return Window(packets=packets, units=units, scan=scan)
+
+
+def _main_streams(program: ProgramMap) -> dict[TrackType, tuple[ElementaryStream, Codec]]:
+    chosen: dict[TrackType, tuple[ElementaryStream, Codec]] = {}
+    for stream in program.streams:
+        known = _CODECS.get(stream.stream_type)
+        if known and known[0] not in chosen:
+            chosen[known[0]] = (stream, known[1])
+    return chosen
+
+
+def _hold_back(
+    packets: Packets, chosen: dict[TrackType, tuple[ElementaryStream, Codec]], tail: bytes
+) -> tuple[Packets, bytes]:
+    """Keep back each stream's last, unfinished unit; all other packets of the window go on."""
+    held = np.zeros(len(packets.rows), bool)
+    for stream, _ in chosen.values():
+        index = packets.by_pid.get(stream.pid)
+        if index is not None:
+            starts = np.flatnonzero(packets.starts_unit[index])
+            held[index[starts[-1] if starts.size else 0 :]] = True
+    rest = packets.rows[held].tobytes() + tail
+    return Packets(packets.rows[~held], packets.junk_before[~held]), rest
+
+
+def _unwrapped(units: Units, carry: _Carry) -> Units:
+    if not len(units):
+        return units
+    if carry.reference is None:
+        carry.reference = int(units.dts[0])
+    reference = np.int64(carry.reference)
+    return replace(
+        units,
+        pts=reference + stamp_difference(units.pts, reference),
+        dts=reference + stamp_difference(units.dts, reference),
+    )
+
+
+def _scan_track(
+    packets: Packets, units: Units, kind: TrackType, codec: Codec, run: Continuity, carry: _Carry
+) -> TrackScan:
+    parameters: adts.AudioParameters | None = None
+    if codec == "aac":
+        samples, end, parameters = _scan_audio(packets, units, carry)
+        shown_end = end
+        fingerprint = parameters.header if parameters else b""
+    else:
+        step = nominal_step(units.dts)
+        samples, end, shown_end = len(units), int(units.dts[-1]) + step, int(units.pts.max()) + step
+        fingerprint = nal.parameter_sets(codec, _first_unit(packets, units))
+    return TrackScan(
+        pid=units.stream.pid,
+        type=kind,
+        codec=codec,
+        samples=samples,
+        first_dts=int(units.dts[0]),
+        first_pts=int(units.pts.min()),
+        end=end,
+        shown_end=shown_end,
+        fingerprint=fingerprint,
+        audio=parameters,
+        broken_units=int(np.count_nonzero(units.broken)),
+        headless_packets=units.headless_packets,
+        ends_short=units.ends_short,
+        first_counter=run.first,
+        last_counter=run.last,
+    )
+
+
+def nominal_step(dts: Ints) -> int:
+    """The usual distance of two samples in ticks; 0 where there is only one."""
+    return int(np.median(np.diff(dts[-64:]))) if len(dts) > 1 else 0
+
+
+def _first_unit(packets: Packets, units: Units) -> bytes:
+    end = units.first[1] if len(units) > 1 else len(units.index)
+    return bytes(gather(packets, units.index[:end], units.start[:end])[0])
+
+
+def _scan_audio(packets: Packets, units: Units, carry: _Carry) -> tuple[int, int, adts.AudioParameters | None]:
+    stream, offsets = gather(packets, units.index, units.start)
+    parameters = adts.find_parameters(stream) or carry.audio
+    if parameters is None:
+        return 0, int(units.dts[-1]), None
+    carry.audio = parameters
+    last = stream[int(offsets[units.first[-1]]) :]
+    frames = adts.count_frames(last, parameters)
+    end = int(units.dts[-1]) + frames * adts.FRAME_SAMPLES * TICKS_PER_SECOND // parameters.sample_rate
+    return adts.count_frames(stream, parameters), end, parameters
+
+
+def merge(windows: Iterable[SegmentScan]) -> SegmentScan:
+    """The scan of a whole segment from those of its windows, in order."""
+    scans = list(windows)
+    kinds: list[TrackType] = list(dict.fromkeys(t.type for s in scans for t in s.tracks))
+    return SegmentScan(
+        size_bytes=sum(s.size_bytes for s in scans),
+        packets=sum(s.packets for s in scans),
+        junk_bytes=sum(s.junk_bytes for s in scans),
+        bad_packets=sum(s.bad_packets for s in scans),
+        partial_bytes=sum(s.partial_bytes for s in scans),
+        tracks=tuple(_merge_tracks([t for s in scans for t in s.tracks if t.type == kind]) for kind in kinds),
+        program=scans[-1].program if scans else ProgramMap(),
+        unsupported=tuple(dict.fromkeys(u for s in scans for u in s.unsupported)),
+        silent_pids=tuple(sorted({p for s in scans for p in s.silent_pids} - {t.pid for s in scans for t in s.tracks})),
+    )
+
+
+def _merge_tracks(tracks: list[TrackScan]) -> TrackScan:
+    if len(tracks) == 1:
+        return tracks[0]
+    first, last = tracks[0], tracks[-1]
+    return TrackScan(
+        pid=first.pid,
+        type=first.type,
+        codec=first.codec,
+        samples=sum(t.samples for t in tracks),
+        first_dts=first.first_dts,
+        first_pts=min(t.first_pts for t in tracks),
+        end=last.end,
+        shown_end=max(t.shown_end for t in tracks),
+        fingerprint=first.fingerprint,
+        audio=first.audio,
+        broken_units=sum(t.broken_units for t in tracks),
+        headless_packets=sum(t.headless_packets for t in tracks),
+        ends_short=last.ends_short,
+        first_counter=first.first_counter,
+        last_counter=last.last_counter,
+    )
