@@ -1,0 +1,70 @@
+"""Keys of objects: vendors' keys are kept exactly as listed, keys that we write follow strict rules.
+
+Some stores drop a leading '/', some web servers fold '//' and '..', and control characters break logs and XML
+listings; a key that has none of these names the same object everywhere.
+"""
+
+import re
+from typing import NewType
+
+from storage.errors import InvalidKey
+
+ObjectKey = NewType("ObjectKey", str)
+"""A key that `output_key` has accepted: the only kind that stores write."""
+
+MAX_KEY_BYTES = 1024
+"""Of the key in UTF-8, as S3 counts it."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def output_key(text: str) -> ObjectKey:
+    """`text` as a key that may be written.
+
+    Raises InvalidKey for an empty key, a leading or trailing '/', an empty part, '.' or '..' as a part, control
+    characters, text that is not UTF-8, and more than 1,024 bytes.
+    """
+    fault = _fault(text)
+    if fault is not None:
+        raise InvalidKey("output_key", text, fault)
+    return ObjectKey(text)
+
+
+def _fault(text: str) -> str | None:
+    parts = text.split("/")
+    if "" in parts:
+        return "the key is empty, has an empty part, or begins or ends with '/'"
+    if "." in parts or ".." in parts:
+        return "the key has '.' or '..' as a part"
+    if _CONTROL.search(text):
+        return "the key has a control character"
+    try:
+        size_bytes = len(text.encode())
+    except UnicodeEncodeError:
+        return "the key is not valid Unicode text"
+    return f"the key is {size_bytes} bytes long, over {MAX_KEY_BYTES}" if size_bytes > MAX_KEY_BYTES else None
+
+
+def folder_prefix(text: str) -> str:
+    """`text` as a prefix that ends in '/', or '' for the whole bucket: `room1` must not list `room10` too."""
+    return text if text == "" or text.endswith("/") else f"{text}/"
+
+
+def join(prefix: str, *parts: str) -> str:
+    """A key from a prefix ('' or ending in '/' or not) and parts, with one '/' between them."""
+    return folder_prefix(prefix) + "/".join(parts)
+
+
+def parent(key: str) -> str:
+    """The prefix that the key lies under: everything up to and with the last '/', or ''."""
+    return key[: key.rfind("/") + 1]
+
+
+def basename(key: str) -> str:
+    """What follows the last '/'."""
+    return key[key.rfind("/") + 1 :]
+
+
+def sort_key(key: str) -> bytes:
+    """What listings are sorted by: the bytes of the key in UTF-8 (file names that are not UTF-8 included)."""
+    return key.encode("utf-8", "surrogateescape")

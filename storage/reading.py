@@ -1,0 +1,195 @@
+"""Reading that proves what it read: one version, its whole length, the store's checksum, and our own CRC-64/XZ.
+
+A body that breaks goes on from its byte over a new connection, under the same etag; no SDK does this for us, and none
+checks a plain streaming get on OSS or COS.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from storage.base import ObjectMeta, ObjectStore, OpenedObject
+from storage.checksums import HASHERS, Crc64, Hasher, Proof
+from storage.errors import Corrupt, StorageError, Transient
+from storage.retry import Retry, Tries
+
+_log = logging.getLogger(__name__)
+
+READ_BYTES = 1024 * 1024
+"""How much is read at a time: hashing finds it in the cache, and Python's share per byte is small."""
+
+PROGRESS_BYTES = 64 * 1024
+"""What a connection must have given before its failure counts as the first in a row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadProof:
+    """What was read, and what showed it to be right: `proof` is the store's checksum that held, or only the length."""
+
+    size_bytes: int
+    crc64xz: str
+    etag: str
+    proof: Proof
+
+
+class VerifiedReader:
+    """Reads objects of a store as they were listed or headed; may be shared by threads.
+
+    Errors: Changed (no longer the listed version), Corrupt (length or checksum does not hold), Transient (tried
+    often enough), and those of `ObjectStore.open`.
+    """
+
+    def __init__(self, store: ObjectStore, *, retry: Retry | None = None) -> None:
+        """`retry` bounds the failures in a row that bring less than `PROGRESS_BYTES` each."""
+        self._store = store
+        self._retry = retry or Retry()
+
+    def read(self, meta: ObjectMeta) -> tuple[bytearray, ReadProof]:
+        """A whole object in one buffer of exactly its size.
+
+        A checksum that does not hold is given a second pass over a new connection before it is Corrupt.
+        """
+        data = bytearray(meta.size_bytes)
+        try:
+            return data, self._read_into(data, meta)
+        except Corrupt as error:
+            if error.failed is Proof.LENGTH:
+                raise
+            _log.warning("read again over a new connection: %s", error)
+        return data, self._read_into(data, meta)
+
+    def stream(self, meta: ObjectMeta, *, piece_bytes: int = READ_BYTES) -> "VerifiedStream":
+        """An object in pieces of `piece_bytes`, for those too large for one buffer."""
+        return VerifiedStream(self._store, meta, self._retry, piece_bytes)
+
+    def _read_into(self, data: bytearray, meta: ObjectMeta) -> ReadProof:
+        view = memoryview(data)
+        with _Body(self._store, meta, self._retry) as body:
+            for start in range(0, len(data), READ_BYTES):
+                body.fill(view[start : start + READ_BYTES])
+            return body.prove()
+
+
+class VerifiedStream:
+    """The pieces of one object, once. `proof` is there after the last; Corrupt is raised in its place."""
+
+    def __init__(self, store: ObjectStore, meta: ObjectMeta, retry: Retry, piece_bytes: int) -> None:
+        """Nothing is opened before the first piece is asked for."""
+        self._store = store
+        self._meta = meta
+        self._retry = retry
+        self._piece_bytes = piece_bytes
+        self._proof: ReadProof | None = None
+
+    def __iter__(self) -> Iterator[bytearray]:
+        """Pieces of `piece_bytes` (the last may be shorter), each in a buffer of its own."""
+        with _Body(self._store, self._meta, self._retry) as body:
+            for start in range(0, self._meta.size_bytes, self._piece_bytes):
+                piece = bytearray(min(self._piece_bytes, self._meta.size_bytes - start))
+                body.fill(memoryview(piece))
+                yield piece
+            self._proof = body.prove()
+
+    @property
+    def proof(self) -> ReadProof:
+        """What showed the bytes to be right; asking before the last piece was taken is an error."""
+        if self._proof is None:
+            raise RuntimeError(f"{self._meta.key!r} is proved only after its last piece")
+        return self._proof
+
+
+class _Body:
+    """One version of an object from its first byte to its last, over as many connections as that takes."""
+
+    def __init__(self, store: ObjectStore, meta: ObjectMeta, retry: Retry) -> None:
+        self._store = store
+        self._meta = meta
+        self._tries = Tries(retry)
+        self._connection: OpenedObject | None = None
+        self._position = 0
+        self._failed_at = 0
+        self._crc = Crc64()
+        self._offered: tuple[Proof, str] | None = None
+        self._other_hash: Hasher | None = None
+
+    def fill(self, view: memoryview) -> None:
+        """Fill the whole of `view` with the next bytes."""
+        done = 0
+        while done < len(view):
+            done += self._read_some(view[done:])
+        self._crc.update(view)
+        if self._other_hash is not None:
+            self._other_hash.update(view)
+
+    def prove(self) -> ReadProof:
+        """Hold the bytes against what the store offered, after the last of them. Raises Corrupt."""
+        connection = self._opened()
+        if connection.read(1):
+            raise self._corrupt(f"there are more than the {self._meta.size_bytes} bytes promised", Proof.LENGTH)
+        proof, offered = self._offered or (Proof.LENGTH, "")
+        computed = (self._other_hash or self._crc).hexdigest()
+        if offered and computed != offered:
+            raise self._corrupt(f"the {proof} of the bytes is {computed}, the store says {offered}", proof)
+        return ReadProof(
+            size_bytes=self._position, crc64xz=self._crc.hexdigest(), etag=connection.meta.etag, proof=proof
+        )
+
+    def close(self) -> None:
+        """Give the connection back."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _read_some(self, view: memoryview) -> int:
+        """Some bytes, or 0 after a failure that may be tried again."""
+        try:
+            count = self._opened().readinto(view)
+        except Transient as error:
+            self._failed(error)
+            return 0
+        self._position += count
+        if count == 0:
+            detail = f"the body ended after {self._position} of {self._meta.size_bytes} bytes"
+            self._failed(self._corrupt(detail, Proof.LENGTH))
+        return count
+
+    def _failed(self, error: StorageError) -> None:
+        """Wait before the next connection, or raise; a failure after some progress counts as the first."""
+        self.close()
+        if self._position - self._failed_at >= PROGRESS_BYTES:
+            self._tries.progressed()
+        self._failed_at = self._position
+        self._tries.failed(error)
+
+    def _opened(self) -> OpenedObject:
+        """The connection at hand, or a new one from the byte reached, under the etag that was listed."""
+        while self._connection is None:
+            try:
+                self._connection = self._store.open(self._meta.key, start=self._position, etag=self._meta.etag)
+            except Transient as error:
+                self._failed(error)
+            else:
+                self._accept(self._connection.meta)
+        return self._connection
+
+    def _accept(self, meta: ObjectMeta) -> None:
+        if meta.size_bytes != self._meta.size_bytes:
+            detail = f"it was listed with {self._meta.size_bytes} bytes and opened with {meta.size_bytes}"
+            raise self._corrupt(detail, Proof.LENGTH)
+        if self._position == 0:
+            self._offered = meta.checksums.best() or self._meta.checksums.best()
+            if self._offered is not None and self._offered[0] is not Proof.CRC64XZ:
+                self._other_hash = HASHERS[self._offered[0]]()
+
+    def _corrupt(self, detail: str, failed: Proof) -> Corrupt:
+        return Corrupt("read", self._meta.key, detail, failed)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        self.close()

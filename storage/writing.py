@@ -1,0 +1,348 @@
+"""Writing an object whose beginning is known last, in one pass and bounded memory.
+
+An MP4 that plays while it loads has its tables in front of the media, and they are known when the media is. So the
+first piece of media is held back, the others go up as parts 2, 3, …, and part 1 is the head and that first piece.
+"""
+
+import hashlib
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from threading import Semaphore
+from types import TracebackType
+from typing import Self
+
+from storage.base import DEFAULT_CONTENT_TYPE, Multipart, ObjectMeta, ObjectStore
+from storage.checksums import Buffer, Crc64, Proof, combine, crc64_text
+from storage.errors import AlreadyExists, Changed, Corrupt, NotFound, StorageError, Transient, Unsupported
+from storage.keys import ObjectKey
+from storage.reading import VerifiedReader
+from storage.retry import Retry, Tries
+
+_log = logging.getLogger(__name__)
+
+PIECE_BYTES = 8 * 1024 * 1024
+"""The unit of `parts_sha256`, and the size of a part."""
+LATE_PART_PIECES = 4
+"""Pieces in each part of the second half of the part numbers: 10,000 parts hold 195 GiB instead of 78."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uploaded:
+    """What was written. `parts_sha256`: SHA-256 over the raw SHA-256 digests of the head and of each piece of media.
+
+    `proof` is CRC64XZ if the store's own checksum agreed, LENGTH if it offered none: then `verify_upload` can tell.
+    """
+
+    key: ObjectKey
+    size_bytes: int
+    crc64xz: str
+    parts_sha256: str
+    etag: str
+    proof: Proof
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What is kept of a part once it is up."""
+
+    size_bytes: int
+    crc: int
+    digests: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    """What the finished object must be."""
+
+    size_bytes: int
+    crc64xz: str
+    parts_sha256: str
+
+
+class StreamingUpload:
+    """One upload, written by one thread, aborted on every exit that is not `complete`.
+
+    Memory: the piece held back, one being filled, and one for each worker. Whether an object may stand under the key
+    already is for the caller to know.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        key: ObjectKey,
+        *,
+        piece_bytes: int = PIECE_BYTES,
+        workers: int = 2,
+        content_type: str = DEFAULT_CONTENT_TYPE,
+        retry: Retry | None = None,
+    ) -> None:
+        """Nothing is sent before the second piece is full; `workers` parts go up at the same time."""
+        self._store = store
+        self._key = key
+        self._piece_bytes = piece_bytes
+        self._workers = workers
+        self._content_type = content_type
+        self._retry = retry or Retry()
+        self._first: bytearray | None = None
+        self._filling = bytearray()
+        self._multipart: Multipart | None = None
+        self._pool: ThreadPoolExecutor | None = None
+        self._free = Semaphore(workers)
+        self._running: deque[tuple[int, Future[_Part]]] = deque()
+        self._parts: dict[int, _Part] = {}
+        self._next_number = 2
+        self._is_over = False
+        self._expected: _Expected | None = None
+
+    def write(self, data: Buffer) -> None:
+        """Append media. Blocks while all workers are busy; raises, and aborts, what a worker met before."""
+        self._check_open("write")
+        rest = memoryview(data).cast("B")
+        with self._aborting():
+            while rest:
+                room = self._filling_bytes() - len(self._filling)
+                self._filling += rest[:room]
+                rest = rest[room:]
+                if len(self._filling) == self._filling_bytes():
+                    self._take_filled()
+
+    def complete(self, head: Buffer, *, create_only: bool = False) -> Uploaded:
+        """Put the head in front and publish the object: a plain put if the media fits in one piece.
+
+        Raises AlreadyExists with `create_only` and a key that is taken; Corrupt if the store says that it holds
+        something else than what was sent (the object stands there then: do not point anybody at it).
+        """
+        self._check_open("complete")
+        with self._aborting():
+            if self._first is None:
+                self._take_filled()
+            expected, meta = self._put(head, create_only) if self._fits_one_put() else self._join(head, create_only)
+            proof = _check_answer(meta, expected)
+        self._end()
+        return Uploaded(
+            key=self._key,
+            size_bytes=expected.size_bytes,
+            crc64xz=expected.crc64xz,
+            parts_sha256=expected.parts_sha256,
+            etag=meta.etag,
+            proof=proof,
+        )
+
+    def equal_standing(self) -> Uploaded | None:
+        """After AlreadyExists: the object that stands under the key, if it has exactly the bytes that were sent."""
+        expected = self._expected
+        meta = self._landed(expected) if expected is not None else None
+        if expected is None or meta is None:
+            return None
+        return Uploaded(
+            key=self._key,
+            size_bytes=expected.size_bytes,
+            crc64xz=expected.crc64xz,
+            parts_sha256=expected.parts_sha256,
+            etag=meta.etag,
+            proof=Proof.CRC64XZ,
+        )
+
+    def abort(self) -> None:
+        """Stop the workers and drop the parts; harmless when the upload is over."""
+        if self._is_over:
+            return
+        self._end()
+        if self._multipart is not None:
+            try:
+                self._multipart.abort()
+            except StorageError as error:
+                _log.warning("an upload was left behind, `list_uploads` finds it: %s", error)
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        """Abort unless complete."""
+        self.abort()
+
+    @contextmanager
+    def _aborting(self) -> Iterator[None]:
+        """Abort when the block ends with any exception, the interrupt of a user included."""
+        try:
+            yield
+        except BaseException:
+            self.abort()
+            raise
+
+    def _check_open(self, operation: str) -> None:
+        if self._is_over:
+            raise StorageError(operation, self._key, "the upload is over")
+
+    def _end(self) -> None:
+        self._is_over = True
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+        self._first, self._filling = None, bytearray()
+
+    def _filling_bytes(self) -> int:
+        """How large the part that is being filled gets."""
+        late = self._next_number > self._store.capabilities.max_parts // 2
+        return self._piece_bytes * (LATE_PART_PIECES if late else 1)
+
+    def _take_filled(self) -> None:
+        filled, self._filling = self._filling, bytearray()
+        if self._first is None:
+            self._first = filled
+        else:
+            self._send(self._next_number, filled, head_bytes=None)
+            self._next_number += 1
+
+    def _fits_one_put(self) -> bool:
+        return self._multipart is None and not self._filling
+
+    def _put(self, head: Buffer, create_only: bool) -> tuple[_Expected, ObjectMeta]:
+        whole = self._with_head(head)
+        expected = _expected([_measure(whole, len(head), self._piece_bytes)])
+
+        def put() -> ObjectMeta:
+            return self._store.put(self._key, whole, create_only=create_only, content_type=self._content_type)
+
+        return expected, self._publish(put, expected)
+
+    def _join(self, head: Buffer, create_only: bool) -> tuple[_Expected, ObjectMeta]:
+        if self._filling:
+            self._take_filled()
+        self._send(1, self._with_head(head), head_bytes=len(head))
+        multipart = self._collect()
+        expected = _expected([self._parts[number] for number in sorted(self._parts)])
+        return expected, self._publish(lambda: multipart.complete(create_only=create_only), expected)
+
+    def _with_head(self, head: Buffer) -> bytearray:
+        whole = bytearray(head)
+        whole += self._first or b""
+        self._first = None
+        return whole
+
+    def _send(self, number: int, data: bytearray, *, head_bytes: int | None) -> None:
+        """Give a part to a worker, as soon as one is free."""
+        multipart, pool = self._started()
+        if number > self._store.capabilities.max_parts:
+            detail = f"it is too large: it would need more than {self._store.capabilities.max_parts} parts"
+            raise Unsupported("write", self._key, detail)
+        self._free.acquire()
+        self._take_finished()
+        self._running.append((number, pool.submit(self._put_part, multipart, number, data, head_bytes)))
+
+    def _started(self) -> tuple[Multipart, ThreadPoolExecutor]:
+        if self._multipart is None or self._pool is None:
+            needs = self._store.capabilities
+            if needs.equal_parts or needs.min_part_bytes > self._piece_bytes:
+                raise Unsupported("write", self._key, f"the store takes no parts of {self._piece_bytes} bytes and more")
+            self._multipart = self._retry.call(
+                lambda: self._store.start_multipart(self._key, content_type=self._content_type)
+            )
+            self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="upload")
+        return self._multipart, self._pool
+
+    def _put_part(self, multipart: Multipart, number: int, data: bytearray, head_bytes: int | None) -> _Part:
+        try:
+            self._retry.call(lambda: multipart.put_part(number, data))
+            return _measure(data, head_bytes, self._piece_bytes)
+        finally:
+            self._free.release()
+
+    def _take_finished(self) -> None:
+        """Keep what finished parts were; raise what a worker met."""
+        while self._running and self._running[0][1].done():
+            number, part = self._running.popleft()
+            self._parts[number] = part.result()
+
+    def _collect(self) -> Multipart:
+        """Wait for all parts."""
+        while self._running:
+            number, part = self._running.popleft()
+            self._parts[number] = part.result()
+        return self._started()[0]
+
+    def _publish(self, publish: Callable[[], ObjectMeta], expected: _Expected) -> ObjectMeta:
+        """The one step that makes the object visible; an answer may get lost although the store did it."""
+        self._expected = expected
+        tries = Tries(self._retry)
+        while True:
+            try:
+                return publish()
+            except Transient as error:
+                tries.failed(error)
+            except (AlreadyExists, NotFound):
+                landed = self._landed(expected) if tries.failures else None
+                if landed is None:
+                    raise
+                return landed
+
+    def _landed(self, expected: _Expected) -> ObjectMeta | None:
+        """The object under the key, if an earlier try of ours put it there."""
+        with suppress(NotFound, Changed, Corrupt):
+            meta = self._retry.call(lambda: self._store.head(self._key))
+            _hold(self._store, meta, expected.size_bytes, expected.crc64xz, self._retry)
+            return meta
+        return None
+
+
+def verify_upload(store: ObjectStore, uploaded: Uploaded, *, retry: Retry | None = None) -> None:
+    """Make sure that the store holds what was sent: by its CRC-64/XZ, or, where it offers none, by reading it back.
+
+    Raises Corrupt, Changed (another version stands there) or NotFound.
+    """
+    policy = retry or Retry()
+    meta = policy.call(lambda: store.head(uploaded.key))
+    if meta.etag != uploaded.etag:
+        raise Changed("verify_upload", uploaded.key, f"the etag is {meta.etag}, not {uploaded.etag}")
+    _hold(store, meta, uploaded.size_bytes, uploaded.crc64xz, policy)
+
+
+def _hold(store: ObjectStore, meta: ObjectMeta, size_bytes: int, crc64xz: str, retry: Retry) -> None:
+    """Raise Corrupt unless an object has this length and CRC-64/XZ, reading it if the store does not say."""
+    expected = _Expected(size_bytes, crc64xz, "")
+    if _check_answer(meta, expected) is Proof.LENGTH:
+        stream = VerifiedReader(store, retry=retry).stream(meta)
+        deque(stream, maxlen=0)
+        _check_crc(meta.key, stream.proof.crc64xz, crc64xz)
+
+
+def _check_answer(meta: ObjectMeta, expected: _Expected) -> Proof:
+    """Hold what the store says it has against what was sent."""
+    if meta.size_bytes != expected.size_bytes:
+        detail = f"{expected.size_bytes} bytes were sent, the store has {meta.size_bytes}"
+        raise Corrupt("complete", meta.key, detail, Proof.LENGTH)
+    if meta.checksums.crc64xz is None:
+        return Proof.LENGTH
+    _check_crc(meta.key, meta.checksums.crc64xz, expected.crc64xz)
+    return Proof.CRC64XZ
+
+
+def _check_crc(key: str, found: str, sent: str) -> None:
+    if found != sent:
+        raise Corrupt("complete", key, f"the crc64xz sent is {sent}, the store has {found}", Proof.CRC64XZ)
+
+
+def _measure(data: bytearray, head_bytes: int | None, piece_bytes: int) -> _Part:
+    """Size, CRC and digests of a part: one for the head, which only part 1 has, and one for each piece of media."""
+    view = memoryview(data)
+    crc = Crc64()
+    crc.update(data)
+    media = view[head_bytes or 0 :]
+    pieces = [media[start : start + piece_bytes] for start in range(0, len(media), piece_bytes)]
+    if head_bytes is not None:
+        pieces.insert(0, view[:head_bytes])
+    return _Part(len(data), crc.value, b"".join(hashlib.sha256(piece).digest() for piece in pieces))
+
+
+def _expected(parts: Sequence[_Part]) -> _Expected:
+    crc = 0
+    for part in parts:
+        crc = combine(crc, part.crc, part.size_bytes)
+    digests = hashlib.sha256(b"".join(part.digests for part in parts))
+    return _Expected(sum(part.size_bytes for part in parts), crc64_text(crc), digests.hexdigest())
