@@ -1,0 +1,124 @@
+"""Agora's object names, both ways (`cloud-recording/develop/{manage-files,screen-capture}` of its documents)."""
+
+import re
+from datetime import datetime
+
+from vendors.base import NUMBER, UTC_DIGITS, ObjectKind, ObjectName, Track, encode_utc, parse_utc
+
+VENDOR = "agora"
+
+_LEG = f"(?:bak(?P<leg>{NUMBER})_)?"
+_UTC = rf"_(?P<utc>{UTC_DIGITS})\.(?P<slice_ext>ts|webm|jpg)"
+_LIST = rf"(?:_(?P<tick>{NUMBER})_(?P<version>{NUMBER}))?\.(?P<list_ext>m3u8|mpd)"
+_FILE = rf"(?P<index>{NUMBER})\.(?P<file_ext>mp4|mp3|m4a|aac)"
+_INDIVIDUAL = re.compile(
+    rf"{_LEG}(?P<sid>[0-9A-Za-z]+)_(?P<room>.+)__uid_s_(?P<uid>[0-9]+)__uid_e_"
+    rf"(?:(?P<type>audio|video|av)(?:{_UTC}|{_LIST})|{_FILE})",
+    re.DOTALL,
+)
+# Nothing but the sid marks a mixed name as Agora's, so it must look like one: 32 hex digits, or the documents' samples.
+_MIXED = re.compile(rf"{_LEG}(?P<sid>[0-9A-Fa-f]{{32}}|sid[0-9]+)_(?P<rest>.+)", re.DOTALL)
+_SLICE_ROOM = re.compile(rf"(?P<room>.+?)_{UTC_DIGITS}\.(?:ts|webm)", re.DOTALL)
+_FILE_ROOM = re.compile(rf"(?P<room>.+)_{NUMBER}\.(?:mp4|mp3|m4a|aac)", re.DOTALL)
+_LIST_ROOM = re.compile(r"(?P<room>.+)\.(?:m3u8|mpd)", re.DOTALL)
+_MIXED_REST = re.compile(f"(?:{_UTC}|_{_FILE}|{_LIST})")
+
+_TRACKS: dict[str, Track] = {"audio": "audio", "video": "video", "av": "both"}
+_TYPES = {track: written for written, track in _TRACKS.items()}
+
+
+def parse_name(basename: str, *, room: str | None = None) -> ObjectName | None:
+    """What a base name says; None for a name of somebody else.
+
+    Mixed names are ambiguous (`_1_2` may end the channel's name or be a transfer). With the channel's name in `room`
+    they are read against it; without, only a slice's time and a file's index are taken off.
+    """
+    if room is not None and (found := _mixed(basename, room)):
+        return found
+    if individual := _INDIVIDUAL.fullmatch(basename):
+        return _name(
+            individual,
+            individual,
+            room=individual["room"],
+            user=individual["uid"],
+            track=_TRACKS.get(individual["type"]),
+        )
+    return _mixed(basename, None) if room is None else None
+
+
+def encode_name(name: ObjectName) -> str:
+    """The base name that says this. Raises ValueError for what no name of Agora's can say."""
+    leg = "" if name.leg is None else f"bak{name.leg}_"
+    if name.user is None:
+        encoded = f"{leg}{name.task_id}_{name.room}{_ending(name)}.{name.extension}"
+    else:
+        written = "" if name.track is None or name.index is not None else f"_{_TYPES[name.track]}"
+        encoded = f"{leg}{name.task_id}_{name.room}__uid_s_{name.user}__uid_e{written}{_ending(name)}.{name.extension}"
+    if parse_name(encoded, room=name.room) != name:
+        raise ValueError(f"Agora has no name for {name}: {encoded!r} reads otherwise")
+    return encoded
+
+
+def _ending(name: ObjectName) -> str:
+    if name.started_at is not None:
+        return f"_{encode_utc(name.started_at)}"
+    if name.index is not None:
+        return f"_{name.index}"
+    return "" if name.transfer is None else f"_{name.transfer[0]}_{name.transfer[1]}"
+
+
+def _likely_room(rest: str) -> str | None:
+    for pattern in (_SLICE_ROOM, _FILE_ROOM, _LIST_ROOM):
+        if found := pattern.fullmatch(rest):
+            return found["room"]
+    return None
+
+
+def _mixed(basename: str, room: str | None) -> ObjectName | None:
+    head = _MIXED.fullmatch(basename)
+    anchor = _likely_room(head["rest"]) if head and room is None else room
+    if head is None or anchor is None or not head["rest"].startswith(anchor):
+        return None
+    ending = _MIXED_REST.fullmatch(head["rest"][len(anchor) :])
+    if ending is None or ending["slice_ext"] == "jpg":
+        return None
+    return _name(head, ending, room=anchor, user=None, track="both")
+
+
+def _name(
+    head: re.Match[str], ending: re.Match[str], *, room: str, user: str | None, track: Track | None
+) -> ObjectName | None:
+    started_at: datetime | None = None
+    if ending["utc"]:
+        started_at = parse_utc(ending["utc"])
+        if started_at is None:
+            return None
+    extension = ending["slice_ext"] or ending["list_ext"] or ending["file_ext"]
+    return ObjectName(
+        vendor=VENDOR,
+        task_id=head["sid"],
+        kind=_kind(extension, user, track),
+        extension=extension,
+        room=room,
+        user=user,
+        track=track,
+        started_at=started_at,
+        index=_int(ending["index"]),
+        leg=_int(head["leg"]),
+        transfer=(int(ending["tick"]), int(ending["version"])) if ending["tick"] else None,
+    )
+
+
+def _kind(extension: str, user: str | None, track: Track | None) -> ObjectKind:
+    if extension == "m3u8":
+        is_merged = user is not None and track == "both"
+        return ObjectKind.MERGED_PLAYLIST if is_merged else ObjectKind.PLAYLIST
+    if extension == "mpd":
+        return ObjectKind.DASH
+    if extension == "jpg":
+        return ObjectKind.SNAPSHOT
+    return ObjectKind.SEGMENT if extension in {"ts", "webm"} else ObjectKind.MEDIA_FILE
+
+
+def _int(digits: str | None) -> int | None:
+    return None if digits is None else int(digits)

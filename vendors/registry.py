@@ -1,0 +1,78 @@
+"""The vendors that are known, which of them a name belongs to, and the recordings of a listing."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+
+from vendors.agora import grouping as agora_grouping
+from vendors.agora import names as agora_names
+from vendors.agora import playlists as agora_playlists
+from vendors.base import Grouping, ListedObject, RecordingObjects, Vendor
+from vendors.jocloud import grouping as jocloud_grouping
+from vendors.jocloud import names as jocloud_names
+from vendors.jocloud import playlists as jocloud_playlists
+from vendors.plain import grouping as plain_grouping
+from vendors.plain import names as plain_names
+from vendors.plain import playlists as plain_playlists
+from vendors.zego import grouping as zego_grouping
+from vendors.zego import names as zego_names
+from vendors.zego import playlists as zego_playlists
+
+_IN_ORDER = (
+    # The more a rule asks of a name, the earlier it is tried: `rid_…` would pass as an Agora name of one participant.
+    Vendor(
+        name=jocloud_names.VENDOR,
+        parse_name=jocloud_names.parse_name,
+        encode_name=jocloud_names.encode_name,
+        segment_facts=jocloud_playlists.segment_facts,
+        group=jocloud_grouping.group,
+    ),
+    Vendor(
+        name=zego_names.VENDOR,
+        parse_name=zego_names.parse_name,
+        encode_name=zego_names.encode_name,
+        segment_facts=zego_playlists.segment_facts,
+        group=zego_grouping.group,
+    ),
+    Vendor(
+        name=agora_names.VENDOR,
+        parse_name=agora_names.parse_name,
+        encode_name=agora_names.encode_name,
+        segment_facts=agora_playlists.segment_facts,
+        group=agora_grouping.group,
+    ),
+    Vendor(
+        name=plain_names.VENDOR,
+        parse_name=plain_names.parse_name,
+        encode_name=plain_names.encode_name,
+        segment_facts=plain_playlists.segment_facts,
+        group=plain_grouping.group,
+    ),
+)
+
+VENDORS: Mapping[str, Vendor] = MappingProxyType({vendor.name: vendor for vendor in _IN_ORDER})
+"""By name, in the order in which they are tried."""
+
+
+def detect(basename: str) -> str | None:
+    """The vendor whose rule this base name follows; `plain` for any other playlist, None for anything else."""
+    return next((vendor.name for vendor in _IN_ORDER if vendor.parse_name(basename)), None)
+
+
+def group(objects: Iterable[ListedObject]) -> Grouping:
+    """The recordings that these objects make, by names alone; the order of the listing does not matter."""
+    rest = sorted(objects, key=lambda listed: listed.key)
+    recordings: list[RecordingObjects] = []
+    for vendor in _IN_ORDER:
+        found = list(vendor.group(rest))
+        claimed = {listed.key for recording in found for listed in _objects(recording)}
+        rest = [listed for listed in rest if listed.key not in claimed]
+        recordings += found
+    return Grouping(recordings=tuple(recordings), unreadable=tuple(rest))
+
+
+def _objects(recording: RecordingObjects) -> Iterator[ListedObject]:
+    for stream in recording.streams:
+        yield from stream.playlists
+        yield from stream.media_files
+    yield from recording.segments
+    yield from recording.side_files
