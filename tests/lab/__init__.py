@@ -1,0 +1,46 @@
+"""The media laboratory: clips that say which second they are, damages, layouts, and a judge that measures them."""
+
+from tests.lab.clips import flash_and_beep
+from tests.lab.cutting import Slice, cut
+from tests.lab.damages import CASES, DAMAGES, Damage, Damaged, Position, Stored
+from tests.lab.judging import Mark, SyncReport, judge_mp4, judge_ts
+from tests.lab.layouts import MIXED, Laid, agora_individual, agora_mixed, jocloud_mixed, plain, zego_mixed
+from tests.lab.packets import (
+    Programme,
+    drop_from_pmt,
+    drop_pid,
+    drop_time,
+    first_pts,
+    programme,
+    restamp,
+)
+
+__all__ = [
+    "CASES",
+    "DAMAGES",
+    "MIXED",
+    "Damage",
+    "Damaged",
+    "Laid",
+    "Mark",
+    "Position",
+    "Programme",
+    "Slice",
+    "Stored",
+    "SyncReport",
+    "agora_individual",
+    "agora_mixed",
+    "cut",
+    "drop_from_pmt",
+    "drop_pid",
+    "drop_time",
+    "first_pts",
+    "flash_and_beep",
+    "jocloud_mixed",
+    "judge_mp4",
+    "judge_ts",
+    "plain",
+    "programme",
+    "restamp",
+    "zego_mixed",
+]
