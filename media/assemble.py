@@ -14,6 +14,7 @@ from typing import Protocol
 import av
 import numpy as np
 
+from media.heap import keep_freed_memory
 from media.mp4.check import CheckReport, check
 from media.mp4.entries import sample_entry
 from media.mp4.writer import Mp4Writer, Track
@@ -116,6 +117,7 @@ class Assembly:
 
 def assemble(plan: AssemblyPlan, arrivals: Iterable[Arrival], open_sink: Callable[[int], Sink]) -> Assembly:
     """Make the output of a plan; `open_sink` is asked for the sink of part 1, 2… when its first byte is there."""
+    keep_freed_memory()
     return _Assembler(plan, iter(arrivals), open_sink).run()
 
 
@@ -305,17 +307,16 @@ class _Part:
 
     def add(self, window: Window, shift: int, segment: int, *, drop_last: bool) -> int:
         """Write the samples of a window in order of time; how many broken ones were dropped."""
-        chunks: list[_Chunk] = []
+        batches: list[_Batch] = []
         dropped = 0
         for scanned in window.scan.tracks:
             track = self._track(scanned)
             if track is None:
                 continue
             before = track.timeline.ledger.dropped
-            chunks += track.take(window, scanned, shift, segment, drop_last=drop_last)
+            batches += track.take(window, scanned, shift, segment, drop_last=drop_last)
             dropped += track.timeline.ledger.dropped - before
-        for chunk in sorted(chunks, key=lambda c: c.time):
-            chunk.track.write(chunk.batch, chunk.entry)
+        self._writer.interleave(batches)
         return dropped
 
     def finish(self) -> PartResult | None:
@@ -346,32 +347,8 @@ class _Part:
         return self._video
 
 
-@dataclass(frozen=True, slots=True)
-class _Chunk:
-    """About a second of one track, on its way to the writer."""
-
-    time: float
-    track: Track
-    batch: SampleBatch
-    entry: int
-
-
-def _chunks(track: Track, batch: SampleBatch, entry: int, timescale: int) -> Iterator[_Chunk]:
-    """Cut a batch at whole seconds, so that tracks can be interleaved."""
-    cuts = np.flatnonzero(np.diff(batch.dts // timescale)) + 1
-    bounds = [0, *cuts.tolist(), len(batch)]
-    offsets = np.concatenate(([0], np.cumsum(batch.sizes)))[bounds].tolist()
-    view = memoryview(batch.data)
-    for nth, (begin, end) in enumerate(zip(bounds, bounds[1:], strict=False)):
-        piece = SampleBatch(
-            sizes=batch.sizes[begin:end],
-            dts=batch.dts[begin:end],
-            pts=batch.pts[begin:end],
-            sync=batch.sync[begin:end],
-            data=view[offsets[nth] : offsets[nth + 1]],
-            last_duration=batch.last_duration,
-        )
-        yield _Chunk(int(batch.dts[begin]) / timescale, track, piece, entry)
+_Batch = tuple[Track, SampleBatch, int]
+"""A batch, the track it goes into, and its sample entry there."""
 
 
 @dataclass(slots=True)
@@ -387,7 +364,7 @@ class _VideoTrack:
     _codecs: dict[str, None] = field(default_factory=dict)
     _size: tuple[int, int] = (0, 0)
 
-    def take(self, window: Window, scanned: TrackScan, shift: int, segment: int, *, drop_last: bool) -> list[_Chunk]:
+    def take(self, window: Window, scanned: TrackScan, shift: int, segment: int, *, drop_last: bool) -> list[_Batch]:
         ledger = self.timeline.ledger
         ledger.samples_in += scanned.samples
         units = demux_video(window, self.codec, parameters_in_force=self._parameters, drop_last=drop_last)
@@ -396,7 +373,7 @@ class _VideoTrack:
         ledger.dropped += units.dropped
         units = self._from_first_parameters(units, shift)
         used, dts, pts = self.timeline.place(units, shift, segment)
-        chunks: list[_Chunk] = []
+        batches: list[_Batch] = []
         for begin, end, entry in self._runs(units, used):
             offset = int(units.sizes[:begin].sum())
             size = int(units.sizes[begin:end].sum())
@@ -408,8 +385,8 @@ class _VideoTrack:
                 data=memoryview(units.data)[offset : offset + size],
                 last_duration=max(self.timeline.step, 1),
             )
-            chunks += _chunks(self._writer_track(), batch, entry, TICKS_PER_SECOND)
-        return chunks
+            batches.append((self._writer_track(), batch, entry))
+        return batches
 
     def result(self) -> TrackResult:
         self.timeline.finish()
@@ -474,17 +451,17 @@ class _AudioTrack:
         self._entry = self._track.add_entry(made.box)
         self._codec = made.codec
 
-    def take(self, window: Window, scanned: TrackScan, shift: int, segment: int, *, drop_last: bool) -> list[_Chunk]:  # noqa: ARG002 - a cut frame shows itself
+    def take(self, window: Window, scanned: TrackScan, shift: int, segment: int, *, drop_last: bool) -> list[_Batch]:  # noqa: ARG002 - a cut frame shows itself
         self.timeline.ledger.samples_in += scanned.samples
         frames = demux_audio(window, self.parameters)
         if frames is None:
             return []
         self.timeline.ledger.dropped += frames.dropped
         offsets = np.concatenate(([0], np.cumsum(frames.sizes)))
-        chunks: list[_Chunk] = []
-        for run in self.timeline.place(frames, shift, segment):
-            chunks += _chunks(self._track, self._batch(frames, run, offsets), self._entry, self.parameters.sample_rate)
-        return chunks
+        return [
+            (self._track, self._batch(frames, run, offsets), self._entry)
+            for run in self.timeline.place(frames, shift, segment)
+        ]
 
     def result(self) -> TrackResult:
         return TrackResult(

@@ -139,6 +139,7 @@ class VideoTimeline:
     _last_segment: int = -1
     _lost: bool = False
     _impaired_since: int | None = None
+    _recent: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def place(self, units: VideoUnits, shift: int, segment: int) -> tuple[slice, Ints, Ints]:
         """Which of `units` are used, and their decode and presentation times in ticks of the output."""
@@ -176,29 +177,24 @@ class VideoTimeline:
             self.impaired.append(Interval(track="video", begin=self._impaired_since, end=self.end))
 
     def _find_holes(self, dts: Ints, pts: Ints, lost: Bools, segment: int) -> None:
-        """Holes show in decode times; where they lie is told in presentation times."""
-        if self._last_dts is None or self.end is None:
-            last_dts, end = int(dts[0]) - self.step, int(pts.min())
-        else:
-            last_dts, end = self._last_dts, self.end
+        """Holes show in decode times; where they lie is told by the presentation times of the pictures around them."""
+        last_dts = int(dts[0]) - self.step if self._last_dts is None else self._last_dts
         gap = np.diff(dts, prepend=last_dts)
         noticed = lost.copy()
         noticed[0] = True
         quiet = max(_PICTURE_PAUSE, _PAUSE_STEPS * self.step)
-        where = np.flatnonzero((gap > quiet) | (noticed & (gap * 2 > self.step * 3)))
-        for at in where.tolist():
-            begin = max(end, int(pts[:at].max()) + self.step) if at else end
+        shown = np.sort(np.concatenate((self._recent, pts)))
+        begins, ends = shown[:-1] + self.step, shown[1:]
+        open_ones = (ends - begins) * 2 > self.step
+        for at in np.flatnonzero((gap > quiet) | (noticed & (gap * 2 > self.step * 3))).tolist():
+            earliest, latest = dts[at] - gap[at] + self.step, dts[at] - self.step + int((pts - dts).max())
+            own = open_ones & (begins <= latest) & (ends > earliest)
+            open_ones &= ~own
             after = segment if at else self._last_segment
-            hole = Hole(
-                track="video",
-                begin=begin,
-                end=int(pts[at : at + _REORDERED].min()),
-                after=after,
-                before=segment,
-                lost=bool(lost[at]),
-            )
-            if hole.end > hole.begin:
+            for begin, end in zip(begins[own].tolist(), ends[own].tolist(), strict=True):
+                hole = Hole(track="video", begin=begin, end=end, after=after, before=segment, lost=bool(lost[at]))
                 self.holes.append(hole)
+        self._recent = shown[-_REORDERED:]
 
     def _find_impaired(self, pts: Ints, sync: Bools, lost: Bools) -> None:
         """After a loss, or a start, pictures may refer to others that are not there, until the next sync sample."""

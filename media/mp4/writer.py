@@ -7,10 +7,12 @@ only edit that players agree on.
 """
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
+from operator import attrgetter
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +68,12 @@ class Mp4Writer:
         self._tracks.append(track)
         return track
 
+    def interleave(self, batches: Iterable[tuple["Track", SampleBatch, int]]) -> None:
+        """Append batches of several tracks, each with its sample entry, as chunks of a second in order of decode time."""
+        chunks = [chunk for track, batch, entry in batches for chunk in track._take(batch, entry)]  # noqa: SLF001
+        for chunk in sorted(chunks, key=_begin):
+            chunk.track._place(chunk, self._append(chunk.data))  # noqa: SLF001
+
     def finish(self) -> bytes:
         """End the file and give what stands before the media bytes: ftyp, moov and the mdat header.
 
@@ -89,6 +97,19 @@ class Mp4Writer:
     def _refuse_if_finished(self) -> None:
         if self._finished:
             raise Mp4Error("the file is finished already")
+
+
+class _Chunk(NamedTuple):
+    """Consecutive samples of one track on their way into the file; `begin` is seconds of decode time."""
+
+    begin: float
+    track: "Track"
+    data: memoryview
+    samples: int
+    entry: int
+
+
+_begin = attrgetter("begin")
 
 
 class Track:
@@ -133,16 +154,20 @@ class Track:
 
         Raises `Mp4Error` for a batch that contradicts itself or what was written before.
         """
+        for chunk in self._take(batch, entry, whole=True):
+            self._place(chunk, self._writer._append(chunk.data))  # noqa: SLF001
+
+    def _take(self, batch: SampleBatch, entry: int, *, whole: bool = False) -> list["_Chunk"]:
+        """Enter the samples into the tables, and give their bytes in chunks that have no place yet."""
         if not 1 <= entry <= len(self._entries):
             raise Mp4Error(f"sample entry {entry} was never added")
         _check_bytes(batch)
         if not len(batch):
-            return
+            return []
         before = int(batch.dts[0]) if self._last_dts is None else self._last_dts
         deltas = np.diff(batch.dts, prepend=before)
         shifts = batch.pts - batch.dts
         self._check_stamps(batch, deltas, shifts)
-        offset = self._writer._append(batch.data)  # noqa: SLF001
         if not self.samples:
             self._first_dts = int(batch.dts[0])
         self._last_dts = int(batch.dts[-1])
@@ -151,9 +176,21 @@ class Track:
         self._deltas.frombytes(deltas.astype(np.uint32).tobytes())
         self._shifts.frombytes(shifts.astype(np.int32).tobytes())
         self._sync.frombytes(batch.sync.tobytes())
+        seconds = batch.dts // self._timescale
+        cuts = np.flatnonzero(seconds[1:] != seconds[:-1]) + 1 if not whole else np.zeros(0, np.int64)
+        bounds = [0, *cuts.tolist(), len(batch)]
+        ends = np.concatenate(([0], np.cumsum(batch.sizes)))[bounds].tolist()
+        begins = (batch.dts[bounds[:-1]] / self._timescale).tolist()
+        data = memoryview(batch.data)
+        return [
+            _Chunk(begins[n], self, data[ends[n] : ends[n + 1]], bounds[n + 1] - bounds[n], entry)
+            for n in range(len(begins))
+        ]
+
+    def _place(self, chunk: "_Chunk", offset: int) -> None:
         self._offsets.append(offset)
-        self._counts.append(len(batch))
-        self._entry_of.append(entry)
+        self._counts.append(chunk.samples)
+        self._entry_of.append(chunk.entry)
 
     def trim_head(self, n: int) -> None:
         """Drop the first `n` samples from the tables; their bytes stay in the file, unreferenced."""

@@ -102,7 +102,7 @@ def demux_audio(window: Window, parameters: adts.AudioParameters) -> AudioFrames
     units = window.units.get("audio")
     if units is None:
         return None
-    stream, packet_offsets = gather(window.packets, units.index, units.start)
+    stream, packet_offsets = window.sound
     lost = packet_offsets[:-1][units.lost]
     at, length, whole, dropped = _frames(stream, lost, parameters)
     if not at.size:

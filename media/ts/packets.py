@@ -100,7 +100,7 @@ class Packets:
     @cached_property
     def header(self) -> NDArray[np.uint32]:
         """The four header bytes as one big-endian number a packet (§2.4.3.2)."""
-        return np.ascontiguousarray(self.rows[:, :4]).view(">u4")[:, 0].astype(np.uint32)
+        return self.rows[:, :4].view(">u4")[:, 0].astype(np.uint32)
 
     @cached_property
     def pid(self) -> Ints:

@@ -21,6 +21,7 @@ Codec = Literal["h264", "hevc", "aac"]
 
 WINDOW_BYTES = 8 << 20
 
+_PARAMETER_PACKETS = 64
 _SHORTFALL = 35 * TICKS_PER_SECOND // 100
 _ROUNDED_SHORTFALL = 6 * TICKS_PER_SECOND // 10
 """EXTINF was a whole number of seconds before protocol version 3 (RFC 8216 §4.3.2.1)."""
@@ -111,10 +112,14 @@ class SegmentScan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """A stretch of whole units: the packets, and the units of each track; stamps unwrapped."""
+    """A stretch of whole units: the packets, and the units of each track; stamps unwrapped.
+
+    `sound` is the elementary stream of the audio track and the offset of each of its packets in it.
+    """
 
     packets: Packets
     units: dict[TrackType, Units]
+    sound: tuple[bytearray, Ints]
     scan: SegmentScan
 
 
@@ -157,6 +162,7 @@ def _scan_window(buffer: Buffer, carry: _Carry, *, final: bool) -> Window:
     if not final:
         packets, carry.rest = _hold_back(packets, chosen, bytes(buffer[len(buffer) - alignment.partial_bytes :]))
     units: dict[TrackType, Units] = {}
+    sound = (bytearray(), np.zeros(1, np.int64))
     tracks = []
     for kind, (stream, codec) in chosen.items():
         index = packets.by_pid.get(stream.pid)
@@ -167,7 +173,8 @@ def _scan_window(buffer: Buffer, carry: _Carry, *, final: bool) -> Window:
         found = _unwrapped(read_units(packets, stream, run), carry)
         if len(found):
             units[kind] = found
-            tracks.append(_scan_track(packets, found, kind, codec, run, carry))
+            sound = gather(packets, found.index, found.start) if kind == "audio" else sound
+            tracks.append(_scan_track(packets, found, kind, codec, run, sound, carry))
     carry.program = program
     supported = {stream.pid for stream, _ in chosen.values()}
     scan = SegmentScan(
@@ -181,7 +188,7 @@ def _scan_window(buffer: Buffer, carry: _Carry, *, final: bool) -> Window:
         unsupported=tuple((s.pid, s.stream_type) for s in program.streams if s.pid not in supported),
         silent_pids=tuple(sorted(supported - {u.stream.pid for u in units.values()})),
     )
-    return Window(packets=packets, units=units, scan=scan)
+    return Window(packets=packets, units=units, sound=sound, scan=scan)
 
 
 def _main_streams(program: ProgramMap) -> dict[TrackType, tuple[ElementaryStream, Codec]]:
@@ -221,11 +228,17 @@ def _unwrapped(units: Units, carry: _Carry) -> Units:
 
 
 def _scan_track(
-    packets: Packets, units: Units, kind: TrackType, codec: Codec, run: Continuity, carry: _Carry
+    packets: Packets,
+    units: Units,
+    kind: TrackType,
+    codec: Codec,
+    run: Continuity,
+    sound: tuple[bytearray, Ints],
+    carry: _Carry,
 ) -> TrackScan:
     parameters: adts.AudioParameters | None = None
     if codec == "aac":
-        samples, end, parameters = _scan_audio(packets, units, carry)
+        samples, end, parameters = _scan_audio(units, *sound, carry)
         shown_end = end
         fingerprint = parameters.header if parameters else b""
     else:
@@ -257,12 +270,14 @@ def nominal_step(dts: Ints) -> int:
 
 
 def _first_unit(packets: Packets, units: Units) -> bytes:
-    end = units.first[1] if len(units) > 1 else len(units.index)
+    """The beginning of the first unit: parameter sets stand before its slices."""
+    end = min(int(units.first[1]) if len(units) > 1 else len(units.index), _PARAMETER_PACKETS)
     return bytes(gather(packets, units.index[:end], units.start[:end])[0])
 
 
-def _scan_audio(packets: Packets, units: Units, carry: _Carry) -> tuple[int, int, adts.AudioParameters | None]:
-    stream, offsets = gather(packets, units.index, units.start)
+def _scan_audio(
+    units: Units, stream: bytearray, offsets: Ints, carry: _Carry
+) -> tuple[int, int, adts.AudioParameters | None]:
     parameters = adts.find_parameters(stream) or carry.audio
     if parameters is None:
         return 0, int(units.dts[-1]), None

@@ -3,12 +3,16 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from media.ts.packets import PACKET_SIZE, Bools, Continuity, Ints, Packets
 from media.ts.psi import ElementaryStream
 
 STAMP_MODULUS = 1 << 33
 _HEADER_BYTES = 9
+_FULL_PAYLOAD = PACKET_SIZE - 4
+_FIRST_MEDIA_ID = 0xBD
+"""stream_id of private_stream_1: lower ones are no PES with stamps (table 2-22)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +60,12 @@ def read_units(packets: Packets, stream: ElementaryStream, run: Continuity) -> U
     stamped = (header[:, 7] & 0x80) != 0
     first = heads[stamped]
     begin = int(first[0]) if first.size else len(index)
-    rows, at = index[first], start[first] - header[stamped, 8]
-    pts = _stamp(packets, rows, at) if first.size else np.zeros(0, np.int64)
+    flat = packets.rows.reshape(-1)
+    at = index[first] * PACKET_SIZE + start[first] - header[stamped, 8]
+    pts = read_stamps(flat, at)
     has_dts = (header[stamped, 7] & 0x40) != 0
     dts = pts.copy()
-    if has_dts.any():
-        dts[has_dts] = _stamp(packets, rows[has_dts], at[has_dts] + 5)
+    dts[has_dts] = read_stamps(flat, at[has_dts] + 5)
     carried = np.add.reduceat(payload, heads) if heads.size else payload[:0]
     declared = (header[:, 4].astype(np.int64) << 8) | header[:, 5]
     short = (declared != 0) & (carried != declared + 6)
@@ -90,8 +94,19 @@ def _headers(packets: Packets, rows: Ints, start: Ints) -> tuple[np.ndarray, Boo
     return header, fits & (header[:, 8] >= stamps)
 
 
-def _stamp(packets: Packets, rows: Ints, at: Ints) -> Ints:
-    b = packets.rows[rows[:, None], at[:, None] + np.arange(5)].astype(np.int64)
+def stamp_places(packets: Packets) -> Ints:
+    """Offsets of every PTS and DTS field in the rows of `packets`, whatever its PID."""
+    heads = np.flatnonzero(packets.starts_unit & (packets.payload_start <= PACKET_SIZE - _HEADER_BYTES))
+    start = packets.payload_start[heads]
+    header, fits = _headers(packets, heads, start)
+    is_pes = (header[:, 0] == 0) & (header[:, 1] == 0) & (header[:, 2] == 1) & (header[:, 3] >= _FIRST_MEDIA_ID) & fits
+    at, flags = (heads * PACKET_SIZE + start + _HEADER_BYTES)[is_pes], header[is_pes, 7] >> 6
+    return np.concatenate((at[flags >= 2], at[flags == 3] + 5))
+
+
+def read_stamps(flat: NDArray[np.uint8], at: Ints) -> Ints:
+    """The 33-bit stamps at these offsets (§2.4.3.7)."""
+    b = flat[at[:, None] + np.arange(5)].astype(np.int64)
     return ((b[:, 0] >> 1 & 7) << 30) | (b[:, 1] << 22) | ((b[:, 2] >> 1) << 15) | (b[:, 3] << 7) | (b[:, 4] >> 1)
 
 
@@ -129,12 +144,11 @@ def gather(packets: Packets, index: Ints, start: Ints) -> tuple[bytearray, Ints]
 
     One strided copy takes all payloads; the stuffing and headers in front of partial ones are then cut out.
     """
-    payload = np.ascontiguousarray(packets.rows[index, 4:])
-    width = PACKET_SIZE - 4
-    flat = memoryview(payload.reshape(-1).data) if payload.size else memoryview(b"")
+    payloads = packets.rows[:, 4:].view(f"V{_FULL_PAYLOAD}")[:, 0]
+    flat = memoryview(payloads[index]).cast("B") if len(index) else memoryview(b"")
     partial = np.flatnonzero(start != 4)
     offsets = np.zeros(len(index) + 1, np.int64)
     np.cumsum(PACKET_SIZE - start, out=offsets[1:])
-    begins = [0, *(partial * width + start[partial] - 4).tolist()]
-    ends = [*(partial * width).tolist(), len(flat)]
+    begins = [0, *(partial * _FULL_PAYLOAD + start[partial] - 4).tolist()]
+    ends = [*(partial * _FULL_PAYLOAD).tolist(), len(flat)]
     return bytearray().join([flat[b:e] for b, e in zip(begins, ends, strict=True)]), offsets
