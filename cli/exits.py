@@ -2,10 +2,21 @@
 
 from enum import IntEnum
 
+from catalog.errors import CatalogError
 from catalog.model import Verdict
 from flows.settings import SettingsError
 from flows.steps.planning import NotFinalError, NothingFoundError
-from storage.errors import Denied, InvalidKey, NoSpace, NotFound, Transient, Unsupported
+from storage.errors import (
+    AlreadyExists,
+    Changed,
+    Corrupt,
+    Denied,
+    InvalidKey,
+    NoSpace,
+    NotFound,
+    Transient,
+    Unsupported,
+)
 
 
 class Exit(IntEnum):
@@ -31,7 +42,11 @@ _ERRORS: tuple[tuple[type[Exception], Exit], ...] = (
     (InvalidKey, Exit.USAGE),
     (Transient, Exit.TRY_AGAIN),
     (NoSpace, Exit.TRY_AGAIN),
+    (Changed, Exit.TRY_AGAIN),
+    (Corrupt, Exit.TRY_AGAIN),
     (Denied, Exit.REFUSED),
+    (AlreadyExists, Exit.REFUSED),
+    (CatalogError, Exit.REFUSED),
 )
 
 

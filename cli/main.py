@@ -1,26 +1,29 @@
 """`aftertake`: the commands and their arguments."""
 
 import argparse
-import asyncio
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
-from catalog.model import RecordingId
 from cli.demo import demo
 from cli.exits import Exit, exit_of_error, exit_of_verdict
 from cli.progress import Progress
-from cli.report import Result, Waiting, document, lines, overall
+from cli.report import Result, Waiting, document, lines, overall, printable
 from cli.show import show
-from flows.process import Inline, Task, check, process
+from flows.process import Inline, Task, check, process, run_inline
 from flows.settings import SettingsError
-from flows.steps.planning import NotFinalError, find_recordings
+from flows.steps.planning import NotFinalError, OnlyVariantsError, find_recordings
 from flows.steps.publishing import Published
-from storage.base import ObjectStore
 from storage.opening import open_store
 
-EPILOG = "Exit codes: 0 all well, 1 unexpected, 2 usage, 3 something is lost, 4 not found, 5 try again, 6 refused, 7 not final yet."
+EPILOG = (
+    "Exit codes: 0 all well, 1 unexpected, 2 usage, 3 something is lost, 4 not found, 5 try again, 6 refused, "
+    "7 not final yet."
+)
+
+Story = Callable[[Task], Coroutine[Any, Any, Published]]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = exit_of_error(error)
         if code is Exit.UNEXPECTED:
             raise
-        print(f"aftertake: {error}", file=sys.stderr)
+        print(f"aftertake: {printable(str(error))}", file=sys.stderr)
         return code
 
 
@@ -79,33 +82,57 @@ def _process(options: argparse.Namespace) -> int:
     return _work("process", options, lambda task: process(Inline(), task, target))
 
 
-def _work(command: str, options: argparse.Namespace, story: Callable[[Task], object]) -> int:
+def _work(command: str, options: argparse.Namespace, story: Story) -> int:
     source = open_store(options.url)
     found = find_recordings(source)
     progress = Progress(command, sum(meta.size_bytes for meta in found[0][1].values()))
-    results: list[Result] = []
-    for objects, metas in found:
-        task = Task(source=source, objects=objects, metas=metas, now=datetime.now(UTC), progress=progress.add)
-        results += _one(story, task)
-    progress.finish()
-    _say(command, options, results)
-    verdict = overall(results)
-    return exit_of_verdict(verdict) if verdict else Exit.NOT_FINAL
-
-
-def _one(story: Callable[[Task], object], task: Task) -> list[Result]:
     try:
-        return [asyncio.run(story(task))]  # type: ignore[arg-type]
-    except NotFinalError as error:
-        return [Waiting(vendor=task.objects.vendor, task_id=task.objects.task_id, reason=str(error))]
+        results = _results(
+            story,
+            [
+                Task(source=source, objects=objects, metas=metas, now=datetime.now(UTC), progress=progress.add)
+                for objects, metas in found
+            ],
+        )
+    finally:
+        progress.finish()
+    for result in results:
+        if isinstance(result, Waiting):
+            print(f"aftertake: {printable(result.reason)}", file=sys.stderr)
+    _say(command, options, results)
+    return _exit(results)
+
+
+def _results(story: Story, tasks: Sequence[Task]) -> list[Result]:
+    """One for each recording. A playlist of playlists is none, unless there is nothing else."""
+    results: list[Result] = []
+    only_variants: OnlyVariantsError | None = None
+    for task in tasks:
+        try:
+            results.append(run_inline(story(task)))
+        except NotFinalError as error:
+            results.append(Waiting(vendor=task.objects.vendor, task_id=task.objects.task_id, reason=str(error)))
+        except OnlyVariantsError as error:
+            only_variants = error
+    if only_variants and not results:
+        raise only_variants
+    return results
+
+
+def _exit(results: Sequence[Result]) -> Exit:
+    verdict = overall(results)
+    if verdict is None:
+        return Exit.NOT_FINAL
+    kept = any(isinstance(result, Published) and result.kept for result in results)
+    return Exit.LOST if kept else exit_of_verdict(verdict)
 
 
 def _say(command: str, options: argparse.Namespace, results: Sequence[Result]) -> None:
     if options.json:
-        print(json.dumps(document(command, results), ensure_ascii=False, indent=2))
+        print(json.dumps(document(command, results), indent=2))
         return
     for line in lines(results):
-        print(line)
+        print(printable(line))
 
 
 def _show(options: argparse.Namespace) -> int:

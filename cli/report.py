@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from catalog.model import Manifest, StreamRecord, Verdict
+from catalog.model import Absence, Gap, Manifest, Span, StreamRecord, Verdict
 from catalog.wire import utc_text
 from flows.steps.publishing import Published
 from media.findings import Finding
@@ -40,10 +40,16 @@ Result = Published | Waiting
 
 
 def overall(results: Sequence[Result]) -> Verdict | None:
-    """The worst verdict; None while any recording is not final."""
+    """The worst verdict; None while any recording is not final. Empty ones do not count beside others."""
     if not results or any(isinstance(r, Waiting) for r in results):
         return None
-    return min((r.manifest.verdict for r in results if isinstance(r, Published)), key=lambda v: v.rank)
+    verdicts = [r.manifest.verdict for r in results if isinstance(r, Published)]
+    return min((v for v in verdicts if v is not Verdict.EMPTY), key=lambda v: v.rank, default=Verdict.EMPTY)
+
+
+def printable(text: str) -> str:
+    """Text from outside for a terminal: names may hold escape sequences, and bytes that are not UTF-8."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def document(command: str, results: Sequence[Result]) -> dict[str, Any]:
@@ -85,11 +91,11 @@ def _recording(result: Result) -> dict[str, Any]:
     }
     if result.key is not None:
         shown["manifest"] = result.key
-        shown["revision"] = manifest.revision
+        shown["revision"] = result.stands.revision
         shown["kept"] = result.kept
         shown["outputs"] = [
             {"key": output.key, "size_bytes": output.size_bytes, "crc64xz": output.crc64xz}
-            for stream in manifest.streams
+            for stream in result.stands.streams
             for output in stream.outputs
         ]
     return shown
@@ -107,15 +113,15 @@ def _stream(stream: StreamRecord) -> dict[str, Any]:
     }
 
 
-def _gap(stream: StreamRecord, gap: Any) -> dict[str, Any]:
+def _gap(stream: StreamRecord, gap: Gap) -> dict[str, Any]:
     return {**_span(stream, gap), "cause": gap.cause.value, "segment": gap.segment}
 
 
-def _absence(stream: StreamRecord, absence: Any) -> dict[str, Any]:
+def _absence(stream: StreamRecord, absence: Absence) -> dict[str, Any]:
     return {**_span(stream, absence), "evidence": absence.evidence.value}
 
 
-def _span(stream: StreamRecord, span: Any) -> dict[str, Any]:
+def _span(stream: StreamRecord, span: Span) -> dict[str, Any]:
     return {
         "stream": stream.stream,
         "track": span.track,
@@ -140,7 +146,7 @@ def lines(results: Sequence[Result]) -> Iterator[str]:
     """The same for people: a line for each thing that is not as promised, and one for each recording."""
     for result in results:
         if isinstance(result, Waiting):
-            yield f"! {result.reason}"
+            yield f"{result.vendor} {result.task_id}: waiting"
             continue
         yield from _manifest_lines(result.manifest)
         if result.kept:
@@ -177,5 +183,5 @@ def _told_of(manifest: Manifest, stream: StreamRecord) -> set[str]:
     return {key for key in about_slices if only or f"__uid_s_{stream.user}__" in key}
 
 
-def _time(span: Any) -> str:
+def _time(span: Span) -> str:
     return f"{span.from_s:10.3f} to {span.to_s:10.3f} s"

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from catalog.layout import ManifestKey, decode_key
+from catalog.components import Component, encode_component
 from catalog.errors import LayoutError
+from catalog.layout import ManifestKey, decode_key
 from catalog.manifest import from_json
-from catalog.publishing import revisions
 from flows.steps.planning import NothingFoundError
 from flows.steps.publishing import Published
 from storage.base import ObjectMeta, ObjectStore
@@ -18,7 +18,7 @@ def show(store: ObjectStore, task: str) -> list[Published]:
     metas = _manifests(store)
     found = []
     for recording in dict.fromkeys((k.vendor, k.task_id) for k in metas):
-        if task in {recording[1], f"{recording[0]}:{recording[1]}"}:
+        if _is_meant(task, *recording):
             newest = max((k for k in metas if (k.vendor, k.task_id) == recording), key=lambda k: k.revision)
             body, _ = VerifiedReader(store).read(metas[newest])
             found.append(Published(manifest=from_json(bytes(body)), key=newest.key))
@@ -28,6 +28,14 @@ def show(store: ObjectStore, task: str) -> list[Published]:
         )
         raise NothingFoundError(message)
     return found
+
+
+def _is_meant(task: str, vendor: str, task_id: Component) -> bool:
+    """Keys abbreviate long ids, so ids are compared as keys spell them."""
+    return encode_component(task_id) in {
+        encode_component(task),
+        encode_component(task.removeprefix(f"{vendor}:") or task),
+    }
 
 
 def _manifests(store: ObjectStore) -> dict[ManifestKey, ObjectMeta]:

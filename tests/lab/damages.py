@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from deployments.sandbox.cutting import Slice, cut
+from deployments.sandbox.layouts import Stored
+from deployments.sandbox.packets import PACKET, restamp
 from tests.lab.clips import flash_and_beep
-from tests.lab.cutting import Slice, cut
-from tests.lab.packets import PACKET, restamp
 
 Position = Literal["first", "middle", "last"]
-Stored = list[Slice | None]
 
 POSITIONS: tuple[Position, ...] = ("first", "middle", "last")
 ERROR_PAGE = (

@@ -8,8 +8,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-from tests.lab import scene
-from tests.lab.scene import Samples
+from deployments.sandbox import scene
+from deployments.sandbox.scene import Samples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

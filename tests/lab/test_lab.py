@@ -2,7 +2,9 @@
 
 import io
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import av
 import pytest
@@ -48,17 +50,17 @@ def counters(data: bytes, pid: int) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    "clip",
+    "make",
     [
-        flash_and_beep(6),
-        flash_and_beep(6, codec="hevc"),
-        flash_and_beep(6, b_frames=0, gop=50),
-        flash_and_beep(6, fps=15, size=(320, 180), sample_rate=44_100, channels=2, seed=3),
+        partial(flash_and_beep, 6),
+        partial(flash_and_beep, 6, codec="hevc"),
+        partial(flash_and_beep, 6, b_frames=0, gop=50),
+        partial(flash_and_beep, 6, fps=15, size=(320, 180), sample_rate=44_100, channels=2, seed=3),
     ],
     ids=["h264", "hevc", "no b-frames", "other parameters"],
 )
-def test_flash_and_beep_begin_together(clip: bytes) -> None:
-    report = judge_ts(clip)
+def test_flash_and_beep_begin_together(make: Callable[[], bytes]) -> None:
+    report = judge_ts(make())
     assert list(report.offsets) == [0, 1, 2, 3, 4, 5]
     assert report.worst_offset_s < ONE_SAMPLE
 

@@ -1,0 +1,179 @@
+"""Slices laid out in a bucket as each vendor names and lists them; all ids are made up.
+
+Agora: `docs/cloud-recording/develop/manage-files`. ZEGOCLOUD: `OutputFileRule` of the start request; the names of its
+segments are not documented, so bare names beside the playlist are used. Jocloud: the same holds.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from math import ceil
+from pathlib import Path
+from typing import Protocol
+
+from deployments.sandbox.cutting import Slice
+
+STARTED_AT = datetime(2026, 3, 4, 9, 30, 15, 250_000, tzinfo=UTC)
+AGORA_SID = "7c1d90e2a4b35f6687d0c1e2f3a4b5c6"
+AGORA_CNAME = "physics_101"
+ZEGO_TASK = "Zk3-QeE4Iq2AAAAB"
+JOCLOUD_RECORD = "c41d90e2a4b35f6687d0c1e2f3a4b5c6d7e"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Laid:
+    """Objects by key, and which keys the playlists promise (there or not), in order."""
+
+    objects: dict[str, bytes]
+    playlists: tuple[str, ...]
+    segments: tuple[str, ...]
+
+    def write_to(self, folder: Path) -> Path:
+        """All objects as files below this folder, which is returned."""
+        for key, data in self.objects.items():
+            path = folder / key
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        return folder
+
+    def __or__(self, other: "Laid") -> "Laid":
+        return Laid(
+            objects=self.objects | other.objects,
+            playlists=self.playlists + other.playlists,
+            segments=self.segments + other.segments,
+        )
+
+
+Stored = list[Slice | None]
+"""What lies in the bucket for each slice; None where nothing does."""
+
+
+class MixedLayout(Protocol):
+    """A way to lay one list of slices."""
+
+    def __call__(self, slices: Sequence[Slice], *, stored: Stored | None = None) -> Laid: ...
+
+
+def utc17(at: datetime) -> str:
+    """`yyyyMMddHHmmssSSS`, to the nearest millisecond."""
+    rounded = at + timedelta(microseconds=500)
+    return f"{rounded:%Y%m%d%H%M%S}{rounded.microsecond // 1000:03d}"
+
+
+def _lay(
+    playlist: str, names: Sequence[str], lines: Sequence[str], slices: Sequence[Slice], stored: Stored | None
+) -> Laid:
+    folder = playlist.rpartition("/")[0]
+    keys = tuple(f"{folder}/{name}" if folder else name for name in names)
+    pieces = slices if stored is None else stored
+    objects = {key: piece.data for key, piece in zip(keys, pieces, strict=True) if piece is not None}
+    objects[playlist] = ("\n".join(lines) + "\n").encode()
+    return Laid(objects=objects, playlists=(playlist,), segments=keys)
+
+
+def _header(slices: Sequence[Slice], *extra: str) -> list[str]:
+    target = ceil(max(piece.duration_s for piece in slices))
+    return ["#EXTM3U", "#EXT-X-VERSION:3", "#EXT-X-MEDIA-SEQUENCE:0", *extra, f"#EXT-X-TARGETDURATION:{target}"]
+
+
+def _agora(
+    stem: str, kinds: Sequence[str], slices: Sequence[Slice], started_at: datetime, stored: Stored | None
+) -> Laid:
+    """One Agora playlist: names that carry the slices' own start, EXTINF without a comma, a mark per (re)start."""
+    begins = [started_at + timedelta(seconds=piece.start_s) for piece in slices]
+    names = [f"{stem.rpartition('/')[2]}_{utc17(begin)}.ts" for begin in begins]
+    lines = _header(slices, "#EXT-X-ALLOW-CACHE:YES")
+    expected: datetime | None = None
+    for piece, begin, name in zip(slices, begins, names, strict=True):
+        if expected is None or abs(begin - expected) > timedelta(seconds=1):
+            lines += [f"#EXT-X-AGORA-TRACK-EVENT:EVENT=START,TRACK_TYPE={kind},TIME={utc17(begin)}" for kind in kinds]
+        lines += [f"#EXTINF:{piece.duration_s:.6f}", name]
+        expected = begin + timedelta(seconds=piece.duration_s)
+    return _lay(f"{stem}.m3u8", names, [*lines, "#EXT-X-ENDLIST"], slices, stored)
+
+
+def agora_mixed(
+    slices: Sequence[Slice],
+    *,
+    stored: Stored | None = None,
+    folder: str = "classes/",
+    sid: str = AGORA_SID,
+    cname: str = AGORA_CNAME,
+    started_at: datetime = STARTED_AT,
+) -> Laid:
+    """A composite recording: one playlist `<sid>_<cname>.m3u8`."""
+    return _agora(f"{folder}{sid}_{cname}", ("AUDIO", "VIDEO"), slices, started_at, stored)
+
+
+def agora_individual(
+    *,
+    audio: Sequence[Slice] = (),
+    video: Sequence[Slice] = (),
+    uid: str = "2400311709",
+    stored_audio: Stored | None = None,
+    stored_video: Stored | None = None,
+    folder: str = "classes/",
+    sid: str = AGORA_SID,
+    cname: str = AGORA_CNAME,
+    started_at: datetime = STARTED_AT,
+) -> Laid:
+    """One user of an individual recording: a playlist for each track that there is. Join users with `|`."""
+    stem = f"{folder}{sid}_{cname}__uid_s_{uid}__uid_e"
+    laid = Laid(objects={}, playlists=(), segments=())
+    if audio:
+        laid |= _agora(f"{stem}_audio", ("AUDIO",), audio, started_at, stored_audio)
+    if video:
+        laid |= _agora(f"{stem}_video", ("VIDEO",), video, started_at, stored_video)
+    return laid
+
+
+def _numbered(playlist: str, name: str, slices: Sequence[Slice], stored: Stored | None) -> Laid:
+    """An ordinary VOD playlist over `<name><n>.ts`, with a discontinuity where the stamps leave a hole."""
+    names = [f"{name}{number}.ts" for number in range(len(slices))]
+    lines = _header(slices)
+    expected = slices[0].start_s
+    for piece, uri in zip(slices, names, strict=True):
+        if abs(piece.start_s - expected) > 1:
+            lines.append("#EXT-X-DISCONTINUITY")
+        lines += [f"#EXTINF:{piece.duration_s:.6f},", uri]
+        expected = piece.start_s + piece.duration_s
+    return _lay(playlist, names, [*lines, "#EXT-X-ENDLIST"], slices, stored)
+
+
+def zego_mixed(
+    slices: Sequence[Slice],
+    *,
+    stored: Stored | None = None,
+    folder: str = "record/",
+    task_id: str = ZEGO_TASK,
+    room: str = "room_7",
+    stream: str = "mix_out",
+    started_at: datetime = STARTED_AT,
+) -> Laid:
+    """A mixed recording: `TaskId_RoomId_MixOutputStreamId_VA_UTC`."""
+    name = f"{task_id}_{room}_{stream}_VA_{utc17(started_at)}"
+    return _numbered(f"{folder}{name}.m3u8", f"{name}_", slices, stored)
+
+
+def jocloud_mixed(
+    slices: Sequence[Slice],
+    *,
+    stored: Stored | None = None,
+    folder: str = "live/",
+    record_id: str = JOCLOUD_RECORD,
+    room: str = "abcabc",
+) -> Laid:
+    """A mixed recording: `rid_{recordid}_{roomid}.m3u8`; no time anywhere in its names."""
+    name = f"rid_{record_id}_{room}"
+    return _numbered(f"{folder}{name}.m3u8", f"{name}_", slices, stored)
+
+
+def plain(
+    slices: Sequence[Slice], *, stored: Stored | None = None, folder: str = "vod/", name: str = "lecture"
+) -> Laid:
+    """HLS of any other tool."""
+    return _numbered(f"{folder}{name}.m3u8", f"{name}", slices, stored)
+
+
+MIXED: Mapping[str, MixedLayout] = {"agora": agora_mixed, "zego": zego_mixed, "jocloud": jocloud_mixed, "plain": plain}
+"""The layouts that take one list of slices, by vendor."""

@@ -1,0 +1,48 @@
+"""Three short calls as three vendors would have left them: one whole, one with a cut slice, one with a slice missing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from deployments.sandbox.clips import Clip, encode
+from deployments.sandbox.cutting import Slice, cut
+from deployments.sandbox.layouts import Laid, agora_mixed, jocloud_mixed, zego_mixed
+
+SECONDS = 12
+SLICE_SECONDS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """One recording: who made it, under which task id, what was done to it, and its objects."""
+
+    vendor: str
+    task_id: str
+    damage: str
+    laid: Laid
+
+
+def record_three() -> tuple[Recording, ...]:
+    """Encode and lay out the recordings; a flash and a beep mark each second of them."""
+    slices = cut(encode(Clip(seconds=SECONDS, size=(640, 360))), SLICE_SECONDS)
+    cut_at, missing_at = 2, 4
+    cut_short: list[Slice | None] = [s.shows(_half(s)) if n == cut_at else s for n, s in enumerate(slices)]
+    missing: list[Slice | None] = [None if n == missing_at else s for n, s in enumerate(slices)]
+    return (
+        _recording("jocloud", "none", jocloud_mixed(slices)),
+        _recording("agora", f"slice {cut_at + 1} of {len(slices)} was cut in the middle", agora_mixed(slices, stored=cut_short)),
+        _recording("zego", f"slice {missing_at + 1} of {len(slices)} was never uploaded", zego_mixed(slices, stored=missing)),
+    )
+
+
+def _half(piece: Slice) -> bytes:
+    return piece.data[: len(piece.data) // 2]
+
+
+def _recording(vendor: str, damage: str, laid: Laid) -> Recording:
+    return Recording(vendor=vendor, task_id=_task_ids(laid.playlists)[vendor], damage=damage, laid=laid)
+
+
+def _task_ids(playlists: Sequence[str]) -> dict[str, str]:
+    """The task id where each vendor's rule puts it in the name of a playlist."""
+    name = playlists[0].rpartition("/")[2]
+    return {"agora": name.split("_")[0], "zego": name[:16], "jocloud": name.removeprefix("rid_").split("_")[0]}
