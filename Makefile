@@ -35,8 +35,8 @@ lint: $(READY)
 bench: $(READY)
 	$(RUN) -m tests.benchmarks
 
-lock: $(READY)
-	.venv/bin/uv pip compile requirements.in --quiet --universal --python-version 3.11 --generate-hashes \
+lock:
+	uv pip compile requirements.in --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-annotate --no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock
 
 # The stamp is written last, and `venv --clear` begins anew: a set-up that was interrupted is never trusted.

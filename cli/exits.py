@@ -2,10 +2,10 @@
 
 from enum import IntEnum
 
-from catalog.errors import CatalogError
 from catalog.model import Verdict
 from flows.settings import SettingsError
 from flows.steps.planning import NotFinalError, NothingFoundError
+from flows.steps.publishing import StrangeManifestError
 from storage.errors import (
     AlreadyExists,
     Changed,
@@ -46,7 +46,7 @@ _ERRORS: tuple[tuple[type[Exception], Exit], ...] = (
     (Corrupt, Exit.TRY_AGAIN),
     (Denied, Exit.REFUSED),
     (AlreadyExists, Exit.REFUSED),
-    (CatalogError, Exit.REFUSED),
+    (StrangeManifestError, Exit.REFUSED),
 )
 
 

@@ -7,10 +7,10 @@ from typing import ParamSpec, TypeVar
 
 from prefect import flow, task
 
-
 from flows.process import Task, process
 from flows.settings import Settings
 from flows.steps.planning import NothingFoundError, find_recordings
+from storage.base import ObjectStore
 from storage.opening import open_store
 
 P = ParamSpec("P")
@@ -34,11 +34,15 @@ class AsTasks:
 async def process_recording(recording_id: str) -> str:
     """Process one recording, `{vendor}:{task_id}`, of the configured source; the verdict is returned."""
     settings = Settings.from_environment()
-    source, target = open_store(settings.source), open_store(settings.output)
+    steps, source = AsTasks(), open_store(settings.source)
+    found = await steps.run("find", _find, source, recording_id)
+    published = await process(steps, found, open_store(settings.output))
+    return published.manifest.verdict.value
+
+
+def _find(source: ObjectStore, recording_id: str) -> Task:
     for objects, metas in find_recordings(source):
         if f"{objects.vendor}:{objects.task_id}" == recording_id:
-            found = Task(source=source, objects=objects, metas=metas, now=datetime.now(UTC))
-            published = await process(AsTasks(), found, target)
-            return published.manifest.verdict.value
-    message = f"no recording {recording_id} in {settings.source}"
+            return Task(source=source, objects=objects, metas=metas, now=datetime.now(UTC))
+    message = f"no recording {recording_id} in {source.url}. Check the id, VENDOR:TASK_ID, and AFTERTAKE_SOURCE."
     raise NothingFoundError(message)

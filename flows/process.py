@@ -4,11 +4,10 @@ The same story runs inline (`aftertake process`, without Prefect being imported)
 `process_recording` in `flows.deployed`, where each of its steps shows as a task: only the `Steps` differ.
 """
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from flows.steps.assembling import Progress, assemble_stream, check_stream
 from flows.steps.planning import RecordingPlan, plan_recording, require_unchanged
@@ -22,18 +21,29 @@ T = TypeVar("T")
 
 
 class Steps(Protocol):
-    """Runs the steps of a story. A step is a plain blocking function; it runs in a thread."""
+    """Runs the steps of a story. A step is a plain blocking function."""
 
     async def run(self, name: str, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run one step under a name that people will read."""
 
 
 class Inline:
-    """Steps of a story that nobody watches."""
+    """Steps that run where they are called: an interrupt reaches the step itself, which then cleans up and ends."""
 
     async def run(self, name: str, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:  # noqa: ARG002
-        """Run the step in a thread."""
-        return await asyncio.to_thread(step, *args, **kwargs)
+        """Run the step at once."""
+        return step(*args, **kwargs)
+
+
+def run_inline(story: Coroutine[Any, Any, T]) -> T:
+    """The result of a story with `Inline` steps: it never waits, so it needs no event loop."""
+    try:
+        story.send(None)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    story.close()
+    raise RuntimeError("a story with inline steps waited for something")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

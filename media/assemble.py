@@ -7,38 +7,24 @@ was met is returned as values for `media.judge`.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain as joined
-from typing import Protocol
 
 import av
-import numpy as np
 
 from media.heap import keep_freed_memory
-from media.mp4.check import CheckReport, check
-from media.mp4.entries import sample_entry
-from media.mp4.writer import Mp4Writer, Track
-from media.samples import Buffer, SampleBatch, TrackType
-from media.silence import silent_frame
-from media.timing import TICKS_PER_SECOND, utc_ticks
-from media.tracks import AssemblyPlan, AudioTimeline, Hole, Interval, Ledger, PlannedSegment, Run, VideoTimeline
-from media.ts import adts, chain
-from media.ts.demux import AudioFrames, VideoUnits, demux_audio, demux_video
-from media.ts.nal import VideoCodec
+from media.parts import Part, PartResult, Sink
+from media.samples import Buffer
+from media.timing import utc_ticks
+from media.tracks import AssemblyPlan, PlannedSegment
+from media.ts import chain
 from media.ts.psi import ProgramMap
-from media.ts.scan import SegmentScan, TrackScan, Window, merge, scan_windows
+from media.ts.scan import SegmentScan, Window, merge, scan_windows
 
 LIBAV_VERSION = ".".join(str(part) for part in av.library_versions["libavformat"])
 """Part of every plan: libav makes the sample entries and the coded silence."""
 
 _LOOK_AHEAD_BYTES = 32 << 20
-
-
-class Sink(Protocol):
-    """Where the bytes of one output go; the head is known last and stands first."""
-
-    def write(self, data: Buffer, /) -> object:
-        """Take media bytes; nothing may be kept of `data` after the call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +48,8 @@ class Arrival:
 class SegmentResult:
     """What became of one planned segment; `begin` and `end` are ticks of the output, None if it was left out.
 
-    `promised` is the EXTINF in ticks, or 0 where it speaks of another segment's content. `skipped` are the numbers of segments that are missing or left out between it and the one placed before it.
+    `promised` is the EXTINF in ticks, or 0 where it speaks of another segment's content. `skipped` are the numbers of
+    segments that are missing or left out between it and the one placed before it.
     """
 
     segment: PlannedSegment
@@ -78,32 +65,6 @@ class SegmentResult:
     cut: bool = False
     dropped: int = 0
     skipped: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrackResult:
-    """One track of one finished part; `start` and `end` are ticks of the output's timeline."""
-
-    type: TrackType
-    codecs: tuple[str, ...]
-    parameters: tuple[tuple[str, int], ...]
-    ledger: Ledger
-    start: int
-    end: int
-    holes: tuple[Hole, ...]
-    impaired: tuple[Interval, ...]
-    trims: tuple[Interval, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartResult:
-    """One finished MP4: the bytes before its media, which its sink has already, and what its check said."""
-
-    number: int
-    head: bytes
-    media_bytes: int
-    report: CheckReport
-    tracks: tuple[TrackResult, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +104,7 @@ class _Assembler:
         self._program: ProgramMap | None = None
         self._skipped: list[int] = []
         self._missing = 0
-        self._part: _Part | None = None
+        self._part: Part | None = None
         self._parts: list[PartResult] = []
         self._results: dict[int, SegmentResult] = {}
 
@@ -260,13 +221,13 @@ class _Assembler:
             skipped=taken.skipped,
         )
 
-    def _part_for(self, scan: SegmentScan) -> "_Part":
+    def _part_for(self, scan: SegmentScan) -> Part:
         """The part that the segment goes into: a new one where codec, sample rate or channels change."""
         if self._part is not None and not self._part.accepts(scan):
             self._finish_part()
         if self._part is None:
             number = len(self._parts) + 1
-            self._part = _Part(number, lambda: self._open_sink(number))
+            self._part = Part(number, lambda: self._open_sink(number))
         return self._part
 
     def _finish_part(self) -> None:
@@ -286,205 +247,3 @@ def _why_no_media(arrival: Arrival, scan: SegmentScan) -> tuple[str, str]:
     begin = bytes(next(iter(arrival.pieces), b"")[:64]) if arrival.proved else b""
     shown = begin.decode("ascii", "replace").split("\n")[0].strip() if begin[:1] in {b"<", b"{"} else begin[:8].hex(" ")
     return "segment_not_media", f"no MPEG-TS in {arrival.size_bytes} bytes; it begins with {shown}"
-
-
-class _Part:
-    """One MP4 being written, and the tracks in it."""
-
-    def __init__(self, number: int, open_sink: Callable[[], Sink]) -> None:
-        self._number = number
-        self._open = open_sink
-        self._sink: Sink | None = None
-        self._writer = Mp4Writer(self._put)
-        self._video: _VideoTrack | None = None
-        self._audio: _AudioTrack | None = None
-
-    def accepts(self, scan: SegmentScan) -> bool:
-        video, audio = scan.track("video"), scan.track("audio")
-        same_video = not (video and self._video) or video.codec == self._video.codec
-        same_audio = not (audio and audio.audio and self._audio) or audio.audio.header == self._audio.parameters.header
-        return same_video and same_audio
-
-    def add(self, window: Window, shift: int, segment: int, *, drop_last: bool) -> int:
-        """Write the samples of a window in order of time; how many broken ones were dropped."""
-        batches: list[_Batch] = []
-        dropped = 0
-        for scanned in window.scan.tracks:
-            track = self._track(scanned)
-            if track is None:
-                continue
-            before = track.timeline.ledger.dropped
-            batches += track.take(window, scanned, shift, segment, drop_last=drop_last)
-            dropped += track.timeline.ledger.dropped - before
-        self._writer.interleave(batches)
-        return dropped
-
-    def finish(self) -> PartResult | None:
-        if self._writer.media_bytes == 0:
-            return None
-        head = self._writer.finish()
-        tracks = [t.result() for t in (self._video, self._audio) if t and t.timeline.start is not None]
-        return PartResult(
-            number=self._number,
-            head=head,
-            media_bytes=self._writer.media_bytes,
-            report=check(head, self._writer.media_bytes),
-            tracks=tuple(tracks),
-        )
-
-    def _put(self, data: Buffer) -> None:
-        if self._sink is None:
-            self._sink = self._open()
-        self._sink.write(data)
-
-    def _track(self, scanned: TrackScan) -> "_VideoTrack | _AudioTrack | None":
-        if scanned.codec == "aac":
-            if self._audio is None and scanned.audio is not None:
-                self._audio = _AudioTrack(self._writer, scanned.audio)
-            return self._audio
-        if self._video is None:
-            self._video = _VideoTrack(self._writer, scanned.codec)
-        return self._video
-
-
-_Batch = tuple[Track, SampleBatch, int]
-"""A batch, the track it goes into, and its sample entry there."""
-
-
-@dataclass(slots=True)
-class _VideoTrack:
-    """Video on its way into one part: the parameter sets in force, and where its pictures lie."""
-
-    writer: Mp4Writer
-    codec: VideoCodec
-    timeline: VideoTimeline = field(default_factory=VideoTimeline)
-    _track: Track | None = None
-    _parameters: bytes = b""
-    _entry: int = 0
-    _codecs: dict[str, None] = field(default_factory=dict)
-    _size: tuple[int, int] = (0, 0)
-
-    def take(self, window: Window, scanned: TrackScan, shift: int, segment: int, *, drop_last: bool) -> list[_Batch]:
-        ledger = self.timeline.ledger
-        ledger.samples_in += scanned.samples
-        units = demux_video(window, self.codec, parameters_in_force=self._parameters, drop_last=drop_last)
-        if units is None:
-            return []
-        ledger.dropped += units.dropped
-        units = self._from_first_parameters(units, shift)
-        used, dts, pts = self.timeline.place(units, shift, segment)
-        batches: list[_Batch] = []
-        for begin, end, entry in self._runs(units, used):
-            offset = int(units.sizes[:begin].sum())
-            size = int(units.sizes[begin:end].sum())
-            batch = SampleBatch(
-                sizes=units.sizes[begin:end],
-                dts=dts[begin - used.start : end - used.start],
-                pts=pts[begin - used.start : end - used.start],
-                sync=units.sync[begin:end],
-                data=memoryview(units.data)[offset : offset + size],
-                last_duration=max(self.timeline.step, 1),
-            )
-            batches.append((self._writer_track(), batch, entry))
-        return batches
-
-    def result(self) -> TrackResult:
-        self.timeline.finish()
-        width, height = self._size
-        return TrackResult(
-            type="video",
-            codecs=tuple(self._codecs),
-            parameters=(("width", width), ("height", height)),
-            ledger=self.timeline.ledger,
-            start=self.timeline.start or 0,
-            end=self.timeline.end or 0,
-            holes=tuple(self.timeline.holes),
-            impaired=tuple(self.timeline.impaired),
-            trims=tuple(self.timeline.trims),
-        )
-
-    def _from_first_parameters(self, units: VideoUnits, shift: int) -> VideoUnits:
-        """Pictures before the first parameter sets can be decoded by nobody: they are trimmed."""
-        if self._parameters:
-            return units
-        first = units.changes[0].unit if units.changes else len(units.sizes)
-        self.timeline.trim_start(units, first, shift)
-        return units.starting_at(first)
-
-    def _runs(self, units: VideoUnits, used: slice) -> Iterator[tuple[int, int, int]]:
-        """Stretches of used units under one sample entry: begin, end, entry."""
-        begin = used.start
-        for change in units.changes:
-            if change.unit > begin:
-                yield begin, change.unit, self._entry
-                begin = change.unit
-            made = sample_entry(self.codec, change.access_unit)
-            self._parameters = change.parameter_sets
-            self._entry = self._writer_track().add_entry(made.box, made.width, made.height)
-            self._codecs[made.codec] = None
-            self._size = max(self._size, (made.width, made.height), key=lambda size: size[0] * size[1])
-        if used.stop > begin:
-            yield begin, used.stop, self._entry
-
-    def _writer_track(self) -> Track:
-        if self._track is None:
-            self._track = self.writer.add_track("video", timescale=TICKS_PER_SECOND)
-        return self._track
-
-
-@dataclass(slots=True)
-class _AudioTrack:
-    """AAC on its way into one part."""
-
-    writer: Mp4Writer
-    parameters: adts.AudioParameters
-    timeline: AudioTimeline = field(init=False)
-    _track: Track = field(init=False)
-    _entry: int = field(init=False)
-    _codec: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        rate, channels = self.parameters.sample_rate, self.parameters.channels
-        made = sample_entry("aac", adts.with_header(self.parameters, silent_frame(rate, channels)))
-        self.timeline = AudioTimeline(rate=rate)
-        self._track = self.writer.add_track("audio", timescale=rate)
-        self._entry = self._track.add_entry(made.box)
-        self._codec = made.codec
-
-    def take(self, window: Window, scanned: TrackScan, shift: int, segment: int, *, drop_last: bool) -> list[_Batch]:  # noqa: ARG002 - a cut frame shows itself
-        self.timeline.ledger.samples_in += scanned.samples
-        frames = demux_audio(window, self.parameters)
-        if frames is None:
-            return []
-        self.timeline.ledger.dropped += frames.dropped
-        offsets = np.concatenate(([0], np.cumsum(frames.sizes)))
-        return [
-            (self._track, self._batch(frames, run, offsets), self._entry)
-            for run in self.timeline.place(frames, shift, segment)
-        ]
-
-    def result(self) -> TrackResult:
-        return TrackResult(
-            type="audio",
-            codecs=(self._codec,),
-            parameters=(("sample_rate", self.parameters.sample_rate), ("channels", self.parameters.channels)),
-            ledger=self.timeline.ledger,
-            start=self.timeline.start or 0,
-            end=self.timeline.end or 0,
-            holes=tuple(self.timeline.holes),
-            impaired=(),
-            trims=tuple(self.timeline.trims),
-        )
-
-    def _batch(self, frames: AudioFrames, run: Run, offsets: np.ndarray) -> SampleBatch:
-        count = run.end - run.begin
-        if run.kind == "silence":
-            frame = silent_frame(self.parameters.sample_rate, self.parameters.channels)
-            sizes, data = np.full(count, len(frame), np.int64), memoryview(frame * count)
-        else:
-            sizes = frames.sizes[run.begin : run.end]
-            data = memoryview(frames.data)[int(offsets[run.begin]) : int(offsets[run.end])]
-        times = run.position + adts.FRAME_SAMPLES * np.arange(count)
-        return SampleBatch(
-            sizes=sizes, dts=times, pts=times, sync=np.ones(count, bool), data=data, last_duration=adts.FRAME_SAMPLES
-        )

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
-from media.assemble import Assembly, PartResult, SegmentResult
+from media.assemble import Assembly, SegmentResult
 from media.findings import Finding, finding
+from media.parts import PartResult
 from media.samples import TrackType
 from media.timing import TICKS_PER_SECOND, seconds
 from media.tracks import Hole, Interval

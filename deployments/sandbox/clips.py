@@ -4,7 +4,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 import av
 import numpy as np
@@ -63,8 +63,7 @@ def _decode_time(packet: PacketOf) -> Fraction:
 
 
 def _add_video(container: av.container.OutputContainer, clip: Clip) -> VideoStream:
-    stream = container.add_stream(_ENCODERS[clip.codec], rate=clip.fps)
-    assert isinstance(stream, VideoStream)
+    stream = cast("VideoStream", container.add_stream(_ENCODERS[clip.codec], rate=clip.fps))
     stream.width, stream.height = clip.size
     stream.pix_fmt = "yuv420p"
     stream.codec_context.gop_size = clip.gop
@@ -97,8 +96,7 @@ def _video_packets(stream: VideoStream, clip: Clip) -> Iterator[PacketOf]:
 
 def _add_audio(container: av.container.OutputContainer, clip: Clip) -> AudioStream:
     layout = {1: "mono", 2: "stereo"}[clip.channels]
-    stream = container.add_stream("aac", rate=clip.sample_rate, layout=layout)
-    assert isinstance(stream, AudioStream)
+    stream = cast("AudioStream", container.add_stream("aac", rate=clip.sample_rate, layout=layout))
     stream.bit_rate = 64_000 * clip.channels
     return stream
 

@@ -51,7 +51,9 @@ Stored = list[Slice | None]
 class MixedLayout(Protocol):
     """A way to lay one list of slices."""
 
-    def __call__(self, slices: Sequence[Slice], *, stored: Stored | None = None) -> Laid: ...
+    def __call__(self, slices: Sequence[Slice], *, stored: Stored | None = None) -> Laid:
+        """The slices laid out; `stored` is what lies there in their place."""
+        ...
 
 
 def utc17(at: datetime) -> str:

@@ -44,10 +44,12 @@ class Programme:
 
     @property
     def audio(self) -> int:
+        """The PID of the sound."""
         return self.tracks["audio"]
 
     @property
     def video(self) -> int:
+        """The PID of the picture."""
         return self.tracks["video"]
 
 

@@ -1,4 +1,4 @@
-"""Three short calls as three vendors would have left them: one whole, one with a cut slice, one with a slice missing."""
+"""Three short calls as three vendors would have left them: one whole, one with a cut slice, one with one missing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,10 +27,12 @@ def record_three() -> tuple[Recording, ...]:
     cut_at, missing_at = 2, 4
     cut_short: list[Slice | None] = [s.shows(_half(s)) if n == cut_at else s for n, s in enumerate(slices)]
     missing: list[Slice | None] = [None if n == missing_at else s for n, s in enumerate(slices)]
+    was_cut = f"slice {cut_at + 1} of {len(slices)} was cut in the middle"
+    was_missing = f"slice {missing_at + 1} of {len(slices)} was never uploaded"
     return (
         _recording("jocloud", "none", jocloud_mixed(slices)),
-        _recording("agora", f"slice {cut_at + 1} of {len(slices)} was cut in the middle", agora_mixed(slices, stored=cut_short)),
-        _recording("zego", f"slice {missing_at + 1} of {len(slices)} was never uploaded", zego_mixed(slices, stored=missing)),
+        _recording("agora", was_cut, agora_mixed(slices, stored=cut_short)),
+        _recording("zego", was_missing, zego_mixed(slices, stored=missing)),
     )
 
 

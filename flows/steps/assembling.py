@@ -8,9 +8,10 @@ from catalog.layout import MediaKey, MediaName, content_type
 from catalog.model import Output, OutputTrack, RecordingId
 from flows.steps.planning import RecordingPlan, StreamPlan
 from flows.steps.reading import SegmentSource, SpoiltSegmentError
-from media.assemble import Arrival, Assembly, PartResult, Sink, assemble
+from media.assemble import Arrival, Assembly, assemble
 from media.findings import Finding, finding
 from media.judge import Judgement, judge
+from media.parts import PartResult, Sink
 from media.samples import Buffer
 from media.timing import seconds
 from storage.base import ObjectStore
@@ -66,14 +67,13 @@ def assemble_stream(
     taken: list[Finding] = []
     for attempt in range(1, _MOST_ATTEMPTS + 1):
         try:
-            result = _attempt(source, target, plan, stream, attempt, progress)
+            result = _attempt(source, target, plan, stream, attempt=attempt, progress=progress)
             return replace(result, findings=tuple(taken))
         except _KeyTakenError as error:
             taken.append(finding("output_key_taken", str(error), "a different object stands there; it was left alone"))
-    message = (
-        f"{_MOST_ATTEMPTS} different objects stand under the keys of {stream.assembly.stream}; look at {taken[0].where}"
+    raise AlreadyExists(
+        "complete", taken[0].where, f"other objects stand there and under {_MOST_ATTEMPTS - 1} more keys"
     )
-    raise RuntimeError(message)
 
 
 def _attempt(
@@ -81,6 +81,7 @@ def _attempt(
     target: ObjectStore,
     plan: RecordingPlan,
     stream: StreamPlan,
+    *,
     attempt: int,
     progress: Progress | None,
 ) -> StreamResult:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import TypedDict
 
 from catalog.model import (
     Absence,
@@ -165,6 +166,13 @@ def _utc(clock: StreamClock, media_s: float) -> datetime | None:
     return anchor.utc + timedelta(seconds=media_s - anchor.media_s)
 
 
-def _span(clock: StreamClock, begin: int, end: int) -> dict[str, object]:
+class _SpanTimes(TypedDict):
+    from_s: float
+    to_s: float
+    from_utc: datetime | None
+    to_utc: datetime | None
+
+
+def _span(clock: StreamClock, begin: int, end: int) -> _SpanTimes:
     from_s, to_s = seconds(begin), seconds(end)
-    return {"from_s": from_s, "to_s": to_s, "from_utc": _utc(clock, from_s), "to_utc": _utc(clock, to_s)}
+    return _SpanTimes(from_s=from_s, to_s=to_s, from_utc=_utc(clock, from_s), to_utc=_utc(clock, to_s))

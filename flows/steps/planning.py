@@ -5,7 +5,7 @@ LIST and the playlists are all that is read here; everything after that is pure.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from catalog.model import PlaylistObject, RecordingId
 from media.assemble import LIBAV_VERSION
@@ -23,11 +23,15 @@ from vendors.registry import VENDORS, group
 SETTLE_TIME = timedelta(minutes=30)
 """How long after its newest object a recording without any sign of its end counts as over."""
 
-_READS_OF_A_MOVING_PLAYLIST = 3
+_BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
 
 class NothingFoundError(Exception):
     """There is no recording to work on; the message says what was looked at and what to do."""
+
+
+class OnlyVariantsError(NothingFoundError):
+    """The playlists of a recording only name other playlists, which are recordings of their own."""
 
 
 class NotFinalError(Exception):
@@ -58,6 +62,7 @@ class RecordingPlan:
 
     @property
     def id(self) -> RecordingId:
+        """Vendor and task id."""
         return RecordingId(vendor=self.objects.vendor, task_id=self.objects.task_id)
 
     def require_final(self, now: datetime, settle_time: timedelta = SETTLE_TIME) -> None:
@@ -67,10 +72,18 @@ class RecordingPlan:
         quiet = now - self.newest
         if quiet < settle_time:
             message = (
-                f"recording {self.objects.task_id} is not final: a playlist has no #EXT-X-ENDLIST and the newest object "
-                f"is {_minutes(quiet)} old. Try again in {_minutes(settle_time - quiet)}, or when the upload is over."
+                f"recording {self.objects.task_id} is not final: {self._open_end()}, and the newest object is "
+                f"{_minutes(quiet)} old. Try again in {_minutes(settle_time - quiet)}, or when the upload is over."
             )
             raise NotFinalError(message)
+
+    def _open_end(self) -> str:
+        """What keeps the recording open, as a clause."""
+        unread = [f.where for s in self.streams for f in s.findings if f.code == "playlist_unreadable"]
+        if unread:
+            return f"playlist {unread[0]} cannot be read"
+        named = [s.playlists[0].key for s in self.streams if s.playlists and not s.has_end]
+        return f"playlist {named[0]} has no #EXT-X-ENDLIST" if named else "no playlist names its slices"
 
 
 def _minutes(span: timedelta) -> str:
@@ -82,7 +95,7 @@ def find_recordings(store: ObjectStore) -> list[tuple[RecordingObjects, dict[str
     try:
         metas = {meta.key: meta for meta in store.list()}
     except NotFound as error:
-        message = f"no such folder: {store.url}. Check the path or URL."
+        message = f"no such folder: {store.url}. Check the path or URL; name the folder, not the playlist in it."
         raise NothingFoundError(message) from error
     recordings = group(metas.values()).recordings
     if not recordings:
@@ -97,6 +110,10 @@ def find_recordings(store: ObjectStore) -> list[tuple[RecordingObjects, dict[str
 def plan_recording(store: ObjectStore, objects: RecordingObjects, metas: Mapping[str, ObjectMeta]) -> RecordingPlan:
     """Read the playlists of a recording and plan its streams."""
     planned = [plan for stream in objects.streams if (plan := _plan_stream(store, objects, stream, metas))]
+    if not planned and any(stream.playlists for stream in objects.streams):
+        index = objects.streams[0].playlists[0].key
+        message = f"playlist {index} only names other playlists. Point to the folder that holds those and their slices."
+        raise OnlyVariantsError(message)
     named = {segment.key for stream in planned for segment in stream.assembly.segments}
     orphans = tuple(listed for listed in objects.segments if listed.key not in named)
     known = [*objects.segments, *(p for s in objects.streams for p in s.playlists)]
@@ -106,24 +123,33 @@ def plan_recording(store: ObjectStore, objects: RecordingObjects, metas: Mapping
         metas=metas,
         orphans=orphans,
         findings=tuple(_orphan_findings(orphans) if any(s.playlists for s in planned) else ()),
-        newest=max((listed.last_modified for listed in known), default=datetime.min),
+        newest=max((listed.last_modified for listed in known), default=_BEFORE_ALL),
     )
 
 
 def require_unchanged(store: ObjectStore, plan: RecordingPlan) -> None:
-    """Raise `NotFinalError` if a playlist is no longer the version that was planned from."""
-    for stream in plan.streams:
-        for playlist in stream.playlists:
-            try:
-                etag = store.head(playlist.key).etag
-            except NotFound:
-                etag = ""
-            if etag != playlist.etag:
-                message = (
-                    f"recording {plan.objects.task_id} is not final: playlist {playlist.key} was rewritten while it was "
-                    "read. Nothing was published; try again when the upload is over."
-                )
-                raise NotFinalError(message)
+    """Raise `NotFinalError` if a playlist is no longer what was planned from, or a slice came that was missing."""
+    for playlist in (playlist for stream in plan.streams for playlist in stream.playlists):
+        if _etag(store, playlist.key) != playlist.etag:
+            raise _moving(plan.objects, f"playlist {playlist.key} was rewritten while it was read")
+    missing = {s.key for stream in plan.streams for s in stream.assembly.segments if s.absent == "segment_missing"}
+    if missing:
+        come = next((meta.key for meta in store.list(plan.objects.folder) if meta.key in missing), None)
+        if come:
+            raise _moving(plan.objects, f"slice {come} arrived while it was read")
+
+
+def _etag(store: ObjectStore, key: str) -> str | None:
+    try:
+        return store.head(key).etag
+    except NotFound:
+        return None
+
+
+def _moving(recording: RecordingObjects, what: str) -> NotFinalError:
+    return NotFinalError(
+        f"recording {recording.task_id} is not final: {what}. Nothing was published; try again when the upload is over."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +165,7 @@ def _plan_stream(
     store: ObjectStore, recording: RecordingObjects, stream: StreamObjects, metas: Mapping[str, ObjectMeta]
 ) -> StreamPlan | None:
     """None for a playlist that only names other playlists: those are streams of their own."""
-    reads = [read for listed in stream.playlists if (read := _read_playlist(store, metas[listed.key]))]
+    reads = [read for listed in stream.playlists if (read := _read_playlist(store, recording, metas[listed.key]))]
     if stream.playlists and not reads:
         return None
     legs = _longest_of_each_leg(reads, recording)
@@ -147,8 +173,8 @@ def _plan_stream(
     segments: list[PlannedSegment] = []
     for read in legs:
         segments += _plan_segments(read, recording, metas, findings, first_number=len(segments))
-    if not stream.playlists and recording.segments:
-        findings.append(finding("playlist_missing", stream.stream, "there are slices, and no playlist that names them"))
+    if not stream.playlists:
+        findings += _without_playlist(recording, stream)
     return StreamPlan(
         objects=stream,
         assembly=AssemblyPlan(stream=stream.stream, segments=tuple(segments), libav=LIBAV_VERSION),
@@ -158,33 +184,31 @@ def _plan_stream(
     )
 
 
+def _without_playlist(recording: RecordingObjects, stream: StreamObjects) -> Iterator[Finding]:
+    if recording.segments:
+        yield finding("playlist_missing", stream.stream, "there are slices, and no playlist that names them")
+    for file in stream.media_files:
+        yield finding("segment_unsupported", file.key, "the vendor delivered a whole file and no slices")
+
+
 def _playlist_object(read: _Read, role: str) -> PlaylistObject:
     return PlaylistObject(key=read.meta.key, size_bytes=read.meta.size_bytes, etag=read.meta.etag, role=role)
 
 
-def _read_playlist(store: ObjectStore, meta: ObjectMeta) -> _Read | None:
+def _read_playlist(store: ObjectStore, recording: RecordingObjects, meta: ObjectMeta) -> _Read | None:
     if meta.size_bytes > MAX_PLAYLIST_BYTES:
         detail = f"{meta.size_bytes} bytes; a playlist has at most {MAX_PLAYLIST_BYTES}"
         return _Read(meta, None, (finding("playlist_unreadable", meta.key, detail),))
-    meta, data = _read_steady(store, meta)
     try:
-        playlist = parse(data)
+        playlist = parse(bytes(VerifiedReader(store).read(meta)[0]))
+    except (Changed, NotFound) as error:
+        # the listing is older than this playlist, so it cannot say which of its slices are there
+        raise _moving(recording, f"playlist {meta.key} was rewritten while it was read") from error
     except MultivariantError:
         return None
     except PlaylistError as error:
         return _Read(meta, None, (finding("playlist_unreadable", meta.key, str(error)),))
     return _Read(meta, playlist, tuple(_playlist_findings(meta.key, playlist)))
-
-
-def _read_steady(store: ObjectStore, meta: ObjectMeta) -> tuple[ObjectMeta, bytes]:
-    """The playlist in one version, even while it is being rewritten."""
-    for _ in range(_READS_OF_A_MOVING_PLAYLIST):
-        try:
-            return meta, bytes(VerifiedReader(store).read(meta)[0])
-        except Changed:
-            meta = store.head(meta.key)
-    message = f"playlist {meta.key} is rewritten faster than it can be read. Try again when the upload is over."
-    raise NotFinalError(message)
 
 
 def _playlist_findings(key: str, playlist: MediaPlaylist) -> Iterator[Finding]:
@@ -253,19 +277,15 @@ def _plan_segments(
 
 def _absent(segment: Segment, found: Resolution, metas: Mapping[str, ObjectMeta]) -> tuple[str | None, str]:
     """Why there is nothing to fetch for a playlist entry: a finding code and its detail."""
-    if found.rule is Rule.OUTSIDE:
-        return "uri_outside", found.problem or "it leads out of the recording"
-    if found.rule in {Rule.SELF, Rule.PLAYLIST}:
-        return "uri_self", found.problem or "it names a playlist"
-    if segment.is_gap:
-        return "segment_declared_gap", "#EXT-X-GAP"
-    if found.key not in metas:
-        return "segment_missing", "in the playlist, not in the bucket"
-    if segment.is_encrypted:
-        return "segment_encrypted", "an #EXT-X-KEY is in force"
-    if segment.init_section:
-        return "segment_unsupported", "it is fragmented MP4 (#EXT-X-MAP)"
-    return None, ""
+    reasons = (
+        (found.rule is Rule.OUTSIDE, "uri_outside", found.problem or "it leads out of the recording"),
+        (found.rule in {Rule.SELF, Rule.PLAYLIST}, "uri_self", found.problem or "it names a playlist"),
+        (segment.is_gap, "segment_declared_gap", "#EXT-X-GAP"),
+        (found.key not in metas, "segment_missing", "in the playlist, not in the bucket"),
+        (segment.is_encrypted, "segment_encrypted", "an #EXT-X-KEY is in force"),
+        (segment.init_section is not None, "segment_unsupported", "it is fragmented MP4 (#EXT-X-MAP)"),
+    )
+    return next(((code, detail) for holds, code, detail in reasons if holds), (None, ""))
 
 
 def _orphan_findings(orphans: Sequence[ListedObject]) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from urllib.parse import unquote, urlsplit
 
+from catalog.errors import DocumentError
 from catalog.layout import LAYOUT_VERSION, SegmentsKey, content_type, manifests_prefix
 from catalog.manifest import content_digest, from_json
 from catalog.model import (
@@ -31,7 +32,7 @@ from flows.steps.describing import describe_stream, findings_of, segment_proofs,
 from flows.steps.planning import RecordingPlan
 from media.assemble import LIBAV_VERSION
 from media.findings import Severity
-from storage.base import ObjectStore
+from storage.base import ObjectMeta, ObjectStore
 from storage.errors import AlreadyExists, NotFound
 from storage.keys import output_key
 from storage.reading import VerifiedReader
@@ -40,16 +41,27 @@ from vendors.base import ListedObject
 _SEVERITIES = (Severity.ERROR, Severity.WARNING, Severity.NOTICE)
 
 
+class StrangeManifestError(Exception):
+    """A published manifest cannot be read, so nothing can be compared with it; the message says what to do."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
     """What a run found, as a manifest, and the key of the manifest that stands now.
 
-    `kept` says in what the run was worse, where an older revision was not replaced for that reason.
+    Where an older revision was not replaced because this run was worse, `kept` says in what, and `standing` is the
+    manifest under `key`; otherwise that is `manifest`.
     """
 
     manifest: Manifest
     key: str | None
     kept: str | None = None
+    standing: Manifest | None = None
+
+    @property
+    def stands(self) -> Manifest:
+        """The manifest that readers see."""
+        return self.standing or self.manifest
 
 
 def describe(source: ObjectStore, plan: RecordingPlan, results: Sequence[StreamResult]) -> Manifest:
@@ -79,7 +91,7 @@ def publish(
             _derive(target, newest, key, first=standing[0][0])
             return Published(manifest=newest, key=key)
         if worse := what_is_worse(newest, manifest):
-            return Published(manifest=manifest, key=key, kept="; ".join(worse))
+            return Published(manifest=manifest, key=key, kept="; ".join(worse), standing=newest)
         manifest = _next_revision(manifest, newest, key)
     for result, proof in zip(results, proofs, strict=True):
         _put(target, StoredDocument(key=_segments_key(plan, result, proof).key, body=proof.body))
@@ -94,14 +106,22 @@ def _segments_key(plan: RecordingPlan, result: StreamResult, proof: ProofFile) -
 
 
 def _revisions(target: ObjectStore, recording: RecordingId) -> list[tuple[Manifest, str]]:
+    """The first and the newest published manifest with their keys; nothing before the first revision."""
     try:
-        listed = [meta for meta in target.list(manifests_prefix(recording.vendor, recording.task_id))]
+        metas = {meta.key: meta for meta in target.list(manifests_prefix(recording.vendor, recording.task_id))}
     except NotFound:
         return []
-    metas = {meta.key: meta for meta in listed}
     reader = VerifiedReader(target)
     known = revisions(recording, metas)
-    return [(from_json(bytes(reader.read(metas[k.key])[0])), k.key) for k in (known[:1] + known[-1:] if known else ())]
+    return [(_manifest_at(reader, metas[k.key]), k.key) for k in (*known[:1], *known[-1:])]
+
+
+def _manifest_at(reader: VerifiedReader, meta: ObjectMeta) -> Manifest:
+    try:
+        return from_json(bytes(reader.read(meta)[0]))
+    except DocumentError as error:
+        message = f"what stands at {meta.key} cannot be read: it {error}. Move it away, or choose another output."
+        raise StrangeManifestError(message) from error
 
 
 def _next_revision(manifest: Manifest, newest: Manifest, key: str) -> Manifest:

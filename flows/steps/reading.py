@@ -57,22 +57,24 @@ class SegmentSource:
 
     def _arrival(self, segment: PlannedSegment) -> Arrival:
         why_not = self._why_not(segment)
-        if why_not:
-            return Arrival(segment=segment, code=why_not[0], detail=why_not[1])
-        meta = self.metas[segment.key]
-        try:
-            if segment.byte_range:
-                return self._range(segment, meta, *segment.byte_range)
-            if meta.size_bytes > WHOLE_BYTES:
-                pieces = self._proving(segment, meta)
-                return Arrival(segment=segment, pieces=pieces, size_bytes=meta.size_bytes, proved=False)
-            data, proof = VerifiedReader(self.store).read(meta)
-        except NotFound:
-            return Arrival(segment=segment, code="segment_missing", detail="listed, and gone when it was read")
-        except Changed:
-            return Arrival(segment=segment, code="segment_changed", detail="it was rewritten while it was read")
-        except Corrupt as error:
-            return Arrival(segment=segment, code="segment_unreadable", detail=error.detail)
+        if why_not is None:
+            try:
+                return self._read(segment, self.metas[segment.key])
+            except NotFound:
+                why_not = "segment_missing", "listed, and gone when it was read"
+            except Changed:
+                why_not = "segment_changed", "it was rewritten while it was read"
+            except Corrupt as error:
+                why_not = "segment_unreadable", error.detail
+        return Arrival(segment=segment, code=why_not[0], detail=why_not[1])
+
+    def _read(self, segment: PlannedSegment, meta: ObjectMeta) -> Arrival:
+        if segment.byte_range:
+            return self._range(segment, meta, *segment.byte_range)
+        if meta.size_bytes > WHOLE_BYTES:
+            pieces = self._proving(segment, meta)
+            return Arrival(segment=segment, pieces=pieces, size_bytes=meta.size_bytes, proved=False)
+        data, proof = VerifiedReader(self.store).read(meta)
         self.proofs[segment.number] = proof
         return Arrival(segment=segment, pieces=(data,), size_bytes=len(data), digest=int(proof.crc64xz, 16))
 

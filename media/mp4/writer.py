@@ -69,7 +69,7 @@ class Mp4Writer:
         return track
 
     def interleave(self, batches: Iterable[tuple["Track", SampleBatch, int]]) -> None:
-        """Append batches of several tracks, each with its sample entry, as chunks of a second in order of decode time."""
+        """Append batches of several tracks, each with its sample entry, as chunks of a second in decode order."""
         chunks = [chunk for track, batch, entry in batches for chunk in track._take(batch, entry)]  # noqa: SLF001
         for chunk in sorted(chunks, key=_begin):
             chunk.track._place(chunk, self._append(chunk.data))  # noqa: SLF001

@@ -25,6 +25,7 @@ class AudioParameters:
 
     @property
     def header_bytes(self) -> int:
+        """Bytes of each frame's header, with its CRC if there is one."""
         return _HEADER_BYTES if self.header[1] & 1 else _HEADER_BYTES + _CRC_BYTES
 
 

@@ -229,10 +229,10 @@ def _odd_one_out(chain: Chain, window: Sequence[Link]) -> Leave | None:
         detail = "its parameters differ from those of the slices around it, and no discontinuity is declared"
         return Leave(link=head, code="segment_foreign", detail=detail)
     steady = chain.counted_on == chain.placed - 1 and not head.missing_before
-    if steady and abs(_lag(chain, head)) <= _TIGHT and not _counts_on(chain.last.scan, head.scan):
-        if following is None or (not following.missing_before and not _counts_on(head.scan, following.scan)):
-            detail = "its continuity counters fit neither side, while those of all other slices run on"
-            return Leave(link=head, code="segment_foreign", detail=detail)
+    steady = steady and abs(_lag(chain, head)) <= _TIGHT and not _counts_on(chain.last.scan, head.scan)
+    if steady and (following is None or not (following.missing_before or _counts_on(head.scan, following.scan))):
+        detail = "its continuity counters fit neither side, while those of all other slices run on"
+        return Leave(link=head, code="segment_foreign", detail=detail)
     return None
 
 
@@ -244,10 +244,14 @@ def _foreign_by_stamps(chain: Chain, window: Sequence[Link]) -> Leave | None:
         if abs(_lag(chain, following) - due) <= _tolerance(due):
             return Leave(link=head, code="segment_foreign", detail=_elsewhere(chain, head))
         due += following.promised
-    stray = len(window) == 1 and not head.tagged and chain.placed > 1 and head.wall is None
-    lag = _lag(chain, head)
-    backwards = lag < 0 and head.scan.first > _FRESH_START and not chain.restarts
-    if stray and (backwards or lag > _LONGEST_UNMARKED_PAUSE or _differing(chain, head)):
+    stray = len(window) == 1 and not head.tagged and chain.placed > 1
+    lag, elapsed = _lag(chain, head), _elapsed(chain, head)
+    ran_on = head.scan.first > _FRESH_START and not chain.restarts
+    if elapsed is None:
+        unexplained = (lag < 0 and ran_on) or lag > _LONGEST_UNMARKED_PAUSE or _differing(chain, head)
+    else:
+        unexplained = ran_on and abs(chain.last_begin + elapsed - chain.end - head.missing_before) <= _CLOCK_TOLERANCE
+    if stray and unexplained:
         return Leave(link=head, code="segment_foreign", detail=_elsewhere(chain, head))
     return None
 

@@ -91,7 +91,7 @@ def demux_video(window: Window, codec: VideoCodec, *, parameters_in_force: bytes
 
 
 def _after_loss(lost_before: Bools, kept: Bools) -> Bools:
-    """For each kept element: was anything lost or dropped since the kept one before it?"""
+    """Tell for each kept element whether anything was lost or dropped since the kept one before it."""
     events = np.cumsum(lost_before.astype(np.int64) + np.concatenate(([0], ~kept[:-1])))
     kept_events = events[kept]
     return np.diff(kept_events, prepend=0) > 0
@@ -124,9 +124,9 @@ def demux_audio(window: Window, parameters: adts.AudioParameters) -> AudioFrames
 def _frames(stream: bytearray, lost: Ints, parameters: adts.AudioParameters) -> tuple[Ints, Ints, Bools, int]:
     """Offsets and lengths of whole frames, whether each follows on the one before, and how many are broken."""
     at, length = adts.headers(stream, parameters)
-    if at.size and not lost.size and at[0] == 0 and at[-1] + length[-1] == len(stream):
-        if bool((at[1:] == at[:-1] + length[:-1]).all()):
-            return at, length, np.ones(len(at), bool), 0
+    reaches_end = at.size and not lost.size and at[0] == 0 and at[-1] + length[-1] == len(stream)
+    if reaches_end and bool((at[1:] == at[:-1] + length[:-1]).all()):
+        return at, length, np.ones(len(at), bool), 0
     return _walk(len(stream), lost, dict(zip(at.tolist(), length.tolist(), strict=True)))
 
 

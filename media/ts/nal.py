@@ -118,7 +118,8 @@ def convert(
     pictures = np.bincount(nals.unit[first_slice], minlength=count)
     kept = wanted & (pictures > 0)
     sync = np.bincount(nals.unit[syntax.is_sync[nals.type]], minlength=count) > 0
-    changes = _changes(stream, offsets, nals, codec, kept & sync, parameters_in_force)
+    bringing = np.bincount(nals.unit[nals.type == syntax.sequence_set], minlength=count) > 0
+    changes = _changes(stream, offsets, bringing & kept & sync, codec, parameters_in_force)
     data, sizes = _lengths_for_start_codes(stream, flat, offsets, nals, kept)
     return AccessUnits(data=data, sizes=sizes, kept=kept, sync=sync, changes=changes)
 
@@ -156,11 +157,10 @@ def _slice_byte(flat: NDArray[np.uint8], nals: _Nals, syntax: _Syntax) -> NDArra
 
 
 def _changes(
-    stream: bytearray, offsets: Ints, nals: _Nals, codec: VideoCodec, candidates: Bools, in_force: bytes
+    stream: bytearray, offsets: Ints, bringing: Bools, codec: VideoCodec, in_force: bytes
 ) -> tuple[ParameterChange, ...]:
     found = []
-    bringing = np.bincount(nals.unit[nals.type == _SYNTAX[codec].sequence_set], minlength=len(candidates)) > 0
-    for unit in np.flatnonzero(bringing & candidates).tolist():
+    for unit in np.flatnonzero(bringing).tolist():
         access_unit = bytes(stream[offsets[unit] : offsets[unit + 1]])
         sets = parameter_sets(codec, access_unit)
         if sets != in_force:

@@ -104,20 +104,25 @@ class Packets:
 
     @cached_property
     def pid(self) -> Ints:
+        """The packet identifier."""
         return ((self.header >> 8) & 0x1FFF).astype(np.int64)
 
     @cached_property
     def starts_unit(self) -> Bools:
-        """payload_unit_start_indicator."""
-        return (self.header & 0x400000) != 0
+        """The payload_unit_start_indicator."""
+        starts: Bools = np.not_equal(self.header & 0x400000, 0)
+        return starts
 
     @cached_property
-    def counter(self) -> NDArray[np.uint32]:
-        return self.header & 15
+    def counter(self) -> Ints:
+        """The continuity_counter."""
+        return (self.header & 15).astype(np.int64)
 
     @cached_property
     def has_payload(self) -> Bools:
-        return (self.header & 0x10) != 0
+        """Whether the adaptation_field_control announces payload."""
+        payload: Bools = np.not_equal(self.header & 0x10, 0)
+        return payload
 
     @cached_property
     def payload_start(self) -> Ints:

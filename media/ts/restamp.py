@@ -5,6 +5,7 @@ transport streams itself, such as libav for streams that we do not take apart.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from media.samples import Buffer
 from media.ts.packets import PACKET_SIZE, Ints, Packets, align, usable
@@ -44,21 +45,23 @@ def _pcr_places(packets: Packets) -> Ints:
     """Offsets of program_clock_reference fields (§2.4.3.5)."""
     rows = np.flatnonzero((packets.adaptation_flags & _PCR_FLAG) != 0)
     rows = rows[packets.rows[rows, 4] >= 7]
-    return rows * PACKET_SIZE + _PCR_AT
+    places: Ints = rows * PACKET_SIZE + _PCR_AT
+    return places
 
 
-def _read_clocks(flat: np.ndarray, at: Ints) -> Ints:
+def _read_clocks(flat: NDArray[np.uint8], at: Ints) -> Ints:
     b = flat[at[:, None] + np.arange(5)].astype(np.int64)
-    return (b[:, 0] << 25) | (b[:, 1] << 17) | (b[:, 2] << 9) | (b[:, 3] << 1) | (b[:, 4] >> 7)
+    clocks: Ints = (b[:, 0] << 25) | (b[:, 1] << 17) | (b[:, 2] << 9) | (b[:, 3] << 1) | (b[:, 4] >> 7)
+    return clocks
 
 
-def _write_clocks(flat: np.ndarray, at: Ints, value: Ints) -> None:
+def _write_clocks(flat: NDArray[np.uint8], at: Ints, value: Ints) -> None:
     for byte, shift in enumerate((25, 17, 9, 1)):
         flat[at + byte] = (value >> shift) & 0xFF
     flat[at + 4] = (flat[at + 4] & 0x7F) | ((value & 1) << 7).astype(np.uint8)
 
 
-def _write_stamps(flat: np.ndarray, at: Ints, value: Ints) -> None:
+def _write_stamps(flat: NDArray[np.uint8], at: Ints, value: Ints) -> None:
     flat[at] = (flat[at] & 0xF1) | ((value >> 30) << 1).astype(np.uint8)
     flat[at + 1] = (value >> 22) & 0xFF
     flat[at + 2] = ((value >> 14) & 0xFE) | 1

@@ -173,8 +173,11 @@ def _scan_window(buffer: Buffer, carry: _Carry, *, final: bool) -> Window:
         found = _unwrapped(read_units(packets, stream, run), carry)
         if len(found):
             units[kind] = found
-            sound = gather(packets, found.index, found.start) if kind == "audio" else sound
-            tracks.append(_scan_track(packets, found, kind, codec, run, sound, carry))
+            if codec == "aac":
+                sound = gather(packets, found.index, found.start)
+                tracks.append(_scan_audio(found, run, sound, carry))
+            else:
+                tracks.append(_scan_video(packets, found, codec, run))
     carry.program = program
     supported = {stream.pid for stream, _ in chosen.values()}
     scan = SegmentScan(
@@ -219,7 +222,7 @@ def _unwrapped(units: Units, carry: _Carry) -> Units:
         return units
     if carry.reference is None:
         carry.reference = int(units.dts[0])
-    reference = np.int64(carry.reference)
+    reference = carry.reference
     return replace(
         units,
         pts=reference + stamp_difference(units.pts, reference),
@@ -227,35 +230,48 @@ def _unwrapped(units: Units, carry: _Carry) -> Units:
     )
 
 
-def _scan_track(
-    packets: Packets,
-    units: Units,
-    kind: TrackType,
-    codec: Codec,
-    run: Continuity,
-    sound: tuple[bytearray, Ints],
-    carry: _Carry,
-) -> TrackScan:
-    parameters: adts.AudioParameters | None = None
-    if codec == "aac":
-        samples, end, parameters = _scan_audio(units, *sound, carry)
-        shown_end = end
-        fingerprint = parameters.header if parameters else b""
-    else:
-        step = nominal_step(units.dts)
-        samples, end, shown_end = len(units), int(units.dts[-1]) + step, int(units.pts.max()) + step
-        fingerprint = nal.parameter_sets(codec, _first_unit(packets, units))
+def _scan_video(packets: Packets, units: Units, codec: nal.VideoCodec, run: Continuity) -> TrackScan:
+    step = nominal_step(units.dts)
+    return replace(
+        _track(units, "video", codec, run),
+        samples=len(units),
+        end=int(units.dts[-1]) + step,
+        shown_end=int(units.pts.max()) + step,
+        fingerprint=nal.parameter_sets(codec, _first_unit(packets, units)),
+    )
+
+
+def _scan_audio(units: Units, run: Continuity, sound: tuple[bytearray, Ints], carry: _Carry) -> TrackScan:
+    stream, offsets = sound
+    track = _track(units, "audio", "aac", run)
+    parameters = carry.audio = adts.find_parameters(stream) or carry.audio
+    if parameters is None:
+        return track
+    frames = adts.count_frames(stream[int(offsets[units.first[-1]]) :], parameters)
+    end = track.end + frames * adts.FRAME_SAMPLES * TICKS_PER_SECOND // parameters.sample_rate
+    return replace(
+        track,
+        samples=adts.count_frames(stream, parameters),
+        end=end,
+        shown_end=end,
+        fingerprint=parameters.header,
+        audio=parameters,
+    )
+
+
+def _track(units: Units, kind: TrackType, codec: Codec, run: Continuity) -> TrackScan:
+    """What its units alone say of a track; nothing is known yet of what is in them."""
     return TrackScan(
         pid=units.stream.pid,
         type=kind,
         codec=codec,
-        samples=samples,
+        samples=0,
         first_dts=int(units.dts[0]),
         first_pts=int(units.pts.min()),
-        end=end,
-        shown_end=shown_end,
-        fingerprint=fingerprint,
-        audio=parameters,
+        end=int(units.dts[-1]),
+        shown_end=int(units.pts.max()),
+        fingerprint=b"",
+        audio=None,
         broken_units=int(np.count_nonzero(units.broken)),
         headless_packets=units.headless_packets,
         ends_short=units.ends_short,
@@ -273,19 +289,6 @@ def _first_unit(packets: Packets, units: Units) -> bytes:
     """The beginning of the first unit: parameter sets stand before its slices."""
     end = min(int(units.first[1]) if len(units) > 1 else len(units.index), _PARAMETER_PACKETS)
     return bytes(gather(packets, units.index[:end], units.start[:end])[0])
-
-
-def _scan_audio(
-    units: Units, stream: bytearray, offsets: Ints, carry: _Carry
-) -> tuple[int, int, adts.AudioParameters | None]:
-    parameters = adts.find_parameters(stream) or carry.audio
-    if parameters is None:
-        return 0, int(units.dts[-1]), None
-    carry.audio = parameters
-    last = stream[int(offsets[units.first[-1]]) :]
-    frames = adts.count_frames(last, parameters)
-    end = int(units.dts[-1]) + frames * adts.FRAME_SAMPLES * TICKS_PER_SECOND // parameters.sample_rate
-    return adts.count_frames(stream, parameters), end, parameters
 
 
 def merge(windows: Iterable[SegmentScan]) -> SegmentScan:

@@ -40,7 +40,7 @@ class Units:
         return len(self.first)
 
 
-def stamp_difference(later: Ints, earlier: Ints) -> Ints:
+def stamp_difference(later: Ints, earlier: Ints | int) -> Ints:
     """Signed difference of 33-bit stamps, right across the wrap of the clock."""
     half = STAMP_MODULUS >> 1
     return (later - earlier + half) % STAMP_MODULUS - half
@@ -107,7 +107,10 @@ def stamp_places(packets: Packets) -> Ints:
 def read_stamps(flat: NDArray[np.uint8], at: Ints) -> Ints:
     """The 33-bit stamps at these offsets (§2.4.3.7)."""
     b = flat[at[:, None] + np.arange(5)].astype(np.int64)
-    return ((b[:, 0] >> 1 & 7) << 30) | (b[:, 1] << 22) | ((b[:, 2] >> 1) << 15) | (b[:, 3] << 7) | (b[:, 4] >> 1)
+    stamps: Ints = (
+        ((b[:, 0] >> 1 & 7) << 30) | (b[:, 1] << 22) | ((b[:, 2] >> 1) << 15) | (b[:, 3] << 7) | (b[:, 4] >> 1)
+    )
+    return stamps
 
 
 def _broken(lost: Bools, first: Ints, heads: Ints, short: Bools, declared: Ints) -> Bools:
@@ -145,7 +148,7 @@ def gather(packets: Packets, index: Ints, start: Ints) -> tuple[bytearray, Ints]
     One strided copy takes all payloads; the stuffing and headers in front of partial ones are then cut out.
     """
     payloads = packets.rows[:, 4:].view(f"V{_FULL_PAYLOAD}")[:, 0]
-    flat = memoryview(payloads[index]).cast("B") if len(index) else memoryview(b"")
+    flat = memoryview(payloads[index].view(np.uint8).data) if len(index) else memoryview(b"")
     partial = np.flatnonzero(start != 4)
     offsets = np.zeros(len(index) + 1, np.int64)
     np.cumsum(PACKET_SIZE - start, out=offsets[1:])

@@ -119,7 +119,7 @@ def _beeps(heard: dict[str, Any]) -> list[tuple[int, float]]:
     begins = (np.cumsum(sizes) - sizes) / sample_rates
     # A block arrives when it is handed to the output and is stamped earlier by the output's delay; it is heard later
     # by the same delay.
-    delay = float(np.min(arrivals - stamps))
+    delay = float(np.median(arrivals - stamps))
     assert 0 <= delay < 1, "this Chromium stamps captured audio by another clock than the page's: use a newer one"
     heard_at = stamps + 2 * delay
     found = find_beeps(samples, round(sample_rates[0]))

@@ -1,0 +1,1 @@
+"""Speed, memory and traces on the disk, beside ffmpeg: `make bench`, or `python -m tests.benchmarks --quick`."""

@@ -1,0 +1,263 @@
+"""The questions: CPU per GB, transfer, bytes on the local disk, peak memory."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+from tests.benchmarks.programs import ROOT, Ffmpeg, Ran, ours, run, serving
+from tests.benchmarks.results import Row, Section
+from tests.benchmarks.rounds import Contestant, Costs, contest, ratio
+from tests.benchmarks.scales import Scale
+
+OURS, OURS_LARGE, OURS_LOCAL = "ours", "ours, large slices", "ours, to a local store"
+STORE, FILES, URLLIB3 = "SegmentSource over LocalStore", "plain reads", "urllib3"
+IDLE, HALF, LONG, LONG_LARGE = "idle", "half of the time", "the whole time", "the whole time, large slices"
+_LIMITS = {"system": 1.5, "wheel": 0.9}
+_NEXT_S_PER_GB = 0.7
+_TRANSFER_LIMIT = 2.0
+_PEAK_LIMIT_MB = 130
+_SAMPLE_LIMIT_BYTES = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """Everything that the questions share. `scratch` is where outputs go, on a memory disk if there is room."""
+
+    scale: Scale
+    inputs: Path
+    scratch: Path
+    ffmpegs: Sequence[Ffmpeg]
+    say: Callable[[str], object]
+    samples: dict[str, float] = field(default_factory=dict)
+    """Of each input that was remuxed."""
+
+    def speed(self) -> Section:
+        """Verify and remux, beside programs that only remux."""
+        busy, large = self.inputs / "busy", self.inputs / "busy_large"
+        contestants = [
+            Contestant(name=OURS, measure=lambda: self._cpu_per_gb(busy, "null")),
+            Contestant(name=OURS_LARGE, measure=lambda: self._cpu_per_gb(large, "null")),
+            Contestant(name=OURS_LOCAL, measure=lambda: self._to_local_store(busy)),
+            *(self._ffmpeg_contestant(ffmpeg, busy) for ffmpeg in self.ffmpegs),
+        ]
+        costs = contest(contestants, self.scale.rounds, self.say)
+        commands = {ffmpeg.name: _shown(ffmpeg.command(busy, self.scratch / "out.mp4")) for ffmpeg in self.ffmpegs}
+        now = median(costs[OURS])
+        return Section(
+            title="Verify and remux, CPU",
+            unit="CPU seconds per GB",
+            rows=[
+                *(row for ffmpeg in self.ffmpegs for row in _beside(costs, ffmpeg)),
+                Row(
+                    what="verify + remux, by itself",
+                    wanted=f"{_NEXT_S_PER_GB} s per GB (the step after)",
+                    measured=f"{now:.2f} s per GB",
+                    met=now <= _NEXT_S_PER_GB,
+                ),
+            ],
+            costs=costs,
+            commands={OURS: _shown(ours("remuxing", busy, "null"))} | commands,
+            notes=[
+                f"Input: {_content(busy)}; large: {_content(large)} of the same, set against ffmpeg on the small.",
+                "Ours: from after the imports to the end, local store to null store, every check and the manifest.",
+                f"ffmpeg: without the time of `-version`, from the same files to a file in {_kind(self.scratch)}.",
+                "Ratios pair by pair: median (lowest–highest).",
+            ],
+        )
+
+    def transfer(self) -> Section:
+        """Only read; there is no HTTP store yet, so the local one stands in."""
+        busy = self.inputs / "busy"
+        with serving(busy) as url:
+            commands = {
+                STORE: ours("transfer", busy),
+                FILES: ours("plain_reads", "files", busy),
+                URLLIB3: ours("plain_reads", "urllib3", busy, url),
+            }
+            contestants = [
+                Contestant(name=name, measure=partial(_read_per_gb, busy, command))
+                for name, command in commands.items()
+            ]
+            costs = contest(contestants, self.scale.rounds, self.say)
+        beside = ratio(costs, STORE, URLLIB3)
+        return Section(
+            title="Transfer, CPU (a stand-in)",
+            unit="CPU seconds per GB",
+            rows=[
+                Row(
+                    what="reading ahead, length and CRC-64, from a **local** store, beside urllib3 over loopback",
+                    wanted=f"≤ {_TRANSFER_LIMIT:.0f} × (promised for the HTTP stores, which are not there yet)",
+                    measured=str(beside),
+                    met=beside.median <= _TRANSFER_LIMIT,
+                ),
+                Row(what="the same beside plain reads", wanted="", measured=str(ratio(costs, STORE, FILES))),
+            ],
+            costs=costs,
+            commands={name: _shown(command) for name, command in commands.items()},
+            notes=["The server is a process of its own and not counted. Files come from the page cache."],
+        )
+
+    def traces(self) -> Section:
+        """What is left and what is written on the local disk."""
+        busy = self.inputs / "busy"
+        with _fresh(self.inputs.parent) as place:
+            self.say("traces: null store")
+            null = self._remux(busy, "null", place=place)
+            left = _tree_bytes(place)
+        with _fresh(self.inputs.parent) as place, _fresh(self.scratch) as target:
+            self.say("traces: local store")
+            local = self._remux(busy, str(target), place=place)
+            objects, left_local = _tree_bytes(target), _tree_bytes(place)
+        return Section(
+            title="Bytes on the local disk",
+            rows=[
+                _trace_row("to the null store, besides the outputs", left, null.facts["written_bytes"]),
+                _trace_row(
+                    f"to a local store, besides its objects ({objects:,} bytes)",
+                    left_local,
+                    None if local.facts["written_bytes"] is None else local.facts["written_bytes"] - objects,
+                ),
+            ],
+            notes=[
+                "Each run has a working, home and temporary folder of its own: `left` is what is in them afterwards.",
+                "`written`: what went into write calls and kernel copies (`wchar` of /proc/self/io), gone or not.",
+            ],
+        )
+
+    def memory(self) -> Section:
+        """Peaks above a process that has imported the same and done nothing."""
+        names = {HALF: "half", LONG: "long", LONG_LARGE: "long_large"}
+        contestants = [
+            Contestant(name=IDLE, measure=lambda: run(ours("remuxing", "idle")).peak_bytes / 1e6),
+            *(
+                Contestant(name=name, measure=partial(self._peak_mb, self.inputs / folder))
+                for name, folder in names.items()
+            ),
+        ]
+        costs = contest(contestants, self.scale.memory_rounds, self.say)
+        further = self.samples["long"] - self.samples["half"]
+        each = [1e6 * (long - half) / further for long, half in zip(costs[LONG], costs[HALF], strict=True)]
+        return Section(
+            title="Peak memory, one stream",
+            unit="MB",
+            rows=[
+                self._peak_row(costs, LONG, "long"),
+                self._peak_row(costs, LONG_LARGE, "long_large"),
+                Row(
+                    what=f"each sample beyond the first {self.samples['half']:,.0f}",
+                    wanted=f"≤ {_SAMPLE_LIMIT_BYTES} bytes",
+                    measured=f"{median(each):.0f} bytes ({min(each):.0f}–{max(each):.0f})",
+                    met=median(each) <= _SAMPLE_LIMIT_BYTES,
+                ),
+            ],
+            costs=costs,
+            commands={
+                IDLE: _shown(ours("remuxing", "idle")),
+                LONG: _shown(ours("remuxing", self.inputs / "long", "null")),
+            },
+            notes=[
+                "`ru_maxrss`, local store to null store; the highest of all rounds, less the median of idle processes.",
+                "Idle: a process that imports the same and ends.",
+            ],
+        )
+
+    def _remux(self, folder: Path, target: str, place: Path | None = None) -> Ran:
+        ran = run(ours("remuxing", folder, target), place=place)
+        self.samples[folder.name] = ran.facts["samples"]
+        return ran
+
+    def _cpu_per_gb(self, folder: Path, target: str) -> float:
+        return self._remux(folder, target).facts["cpu_s"] / _gigabytes(folder)
+
+    def _to_local_store(self, folder: Path) -> float:
+        with _fresh(self.scratch) as target:
+            return self._cpu_per_gb(folder, str(target))
+
+    def _ffmpeg_contestant(self, ffmpeg: Ffmpeg, folder: Path) -> Contestant:
+        def measure() -> float:
+            with _fresh(self.scratch) as target:
+                ran = run(ffmpeg.command(folder, target / "out.mp4"))
+            return (ran.cpu_s - ffmpeg.start_up_s) / _gigabytes(folder)
+
+        return Contestant(name=ffmpeg.name, measure=measure)
+
+    def _peak_mb(self, folder: Path) -> float:
+        return self._remux(folder, "null").peak_bytes / 1e6
+
+    def _peak_row(self, costs: Costs, name: str, folder: str) -> Row:
+        peak = max(costs[name]) - median(costs[IDLE])
+        media = f"{_content(self.inputs / folder)}, {self.samples[folder]:,.0f} samples"
+        return Row(
+            what=f"{self.scale.long_seconds / 3600:.2g} h, {media}, above idle",
+            wanted=f"≤ {_PEAK_LIMIT_MB} MB",
+            measured=f"{peak:.0f} MB",
+            met=peak <= _PEAK_LIMIT_MB,
+        )
+
+
+def _beside(costs: Costs, ffmpeg: Ffmpeg) -> Iterator[Row]:
+    limit = _LIMITS[ffmpeg.name]
+    for name in (OURS, OURS_LARGE):
+        found = ratio(costs, name, ffmpeg.name)
+        yield Row(
+            what=f"{name}, beside the {ffmpeg.name}'s ffmpeg {ffmpeg.version}",
+            wanted=f"≤ {limit} ×",
+            measured=str(found),
+            met=found.median <= limit,
+        )
+    yield Row(
+        what=f"{OURS_LOCAL}, beside the same",
+        wanted="",
+        measured=str(ratio(costs, OURS_LOCAL, ffmpeg.name)),
+    )
+
+
+def _read_per_gb(folder: Path, command: Sequence[str]) -> float:
+    facts = run(command).facts
+    if facts["read_bytes"] != _size_bytes(folder):
+        raise RuntimeError(f"{facts['read_bytes']} of {_size_bytes(folder)} bytes were read: {' '.join(command)}")
+    return facts["cpu_s"] / _gigabytes(folder)
+
+
+def _trace_row(what: str, left: int, written: float | None) -> Row:
+    said = "not told by this system" if written is None else f"{written:,.0f}"
+    return Row(what=what, wanted="0", measured=f"left {left:,}, written {said}", met=left == 0 and not written)
+
+
+@contextmanager
+def _fresh(parent: Path) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(dir=parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def _size_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("*.ts"))
+
+
+def _gigabytes(folder: Path) -> float:
+    return _size_bytes(folder) / 1e9
+
+
+def _content(folder: Path) -> str:
+    return f"{_gigabytes(folder):.2f} GB in {sum(1 for _ in folder.glob('*.ts'))} slices"
+
+
+def _tree_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _kind(folder: Path) -> str:
+    return "memory (tmpfs)" if folder.is_relative_to("/dev/shm") else "the same file system"  # noqa: S108
+
+
+def _shown(command: Sequence[str]) -> str:
+    """A command without the paths of this machine."""
+    return " ".join(command).replace(f"{ROOT}/", "")

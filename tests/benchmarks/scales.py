@@ -1,0 +1,46 @@
+"""How much is measured."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """`busy_bytes` is the input of the speed rows, `long_seconds` that of the memory rows."""
+
+    name: str
+    clip_seconds: int
+    slice_seconds: int
+    size: tuple[int, int]
+    video_bit_rate: int
+    busy_bytes: int
+    long_seconds: int
+    large_slice_bytes: int
+    rounds: int
+    memory_rounds: int
+
+
+FULL = Scale(
+    name="full",
+    clip_seconds=120,
+    slice_seconds=15,
+    size=(1280, 720),
+    video_bit_rate=1_400_000,
+    busy_bytes=1_000_000_000,
+    long_seconds=4 * 3600,
+    large_slice_bytes=50_000_000,
+    rounds=5,
+    memory_rounds=3,
+)
+QUICK = Scale(
+    name="quick",
+    clip_seconds=24,
+    slice_seconds=3,
+    size=(160, 90),
+    video_bit_rate=100_000,
+    busy_bytes=1_500_000,
+    long_seconds=96,
+    large_slice_bytes=300_000,
+    rounds=1,
+    memory_rounds=1,
+)
+SCALES = {scale.name: scale for scale in (FULL, QUICK)}

@@ -1,0 +1,78 @@
+"""What the outputs show and sound, second by second, decoded by libav."""
+
+import pytest
+
+from media.timing import seconds
+from tests.e2e.cases import AFTER, BEFORE, CHANGING, HOLED, WHOLE, Case, holed
+from tests.lab import SyncReport, judge_mp4, judge_ts
+from tests.media.driving import Made, assert_accounted
+from tests.media.recordings import joined, recording
+
+FRAME = 1 / 25
+HALF_AAC_FRAME = 512 / 44_100
+MILLISECOND = 0.001
+
+
+def assert_true_time(report: SyncReport, case: Case) -> None:
+    """Every second that must be there is, n seconds after second 0, and its sound is at its picture."""
+    flashes = {mark.second: mark.flash_s for mark in report.marks if mark.flash_s is not None}
+    beeps = {mark.second: mark.beep_s for mark in report.marks if mark.beep_s is not None}
+    assert flashes.keys() == case.flashes
+    assert beeps.keys() == case.beeps
+    for number, at in flashes.items():
+        assert at == pytest.approx(number + case.zero_s, abs=FRAME)
+    for number, at in beeps.items():
+        assert at == pytest.approx(number + case.zero_s, abs=HALF_AAC_FRAME + MILLISECOND)
+    assert report.worst_offset_s < FRAME
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_where_nothing_is_missing_nothing_moves(name: str) -> None:
+    case = WHOLE[name]()
+    report = judge_mp4(case.make().mp4)
+    assert_true_time(report, case)
+    source = judge_ts(joined(recording(8, hevc=name == "hevc")))
+    assert report.beyond(source) <= MILLISECOND
+    first = min(case.flashes | case.beeps)
+    for mark in report.marks:
+        for at, begin in ((mark.flash_s, report.marks[0].flash_s), (mark.beep_s, report.marks[0].beep_s)):
+            assert at is None or begin is None or at - begin == pytest.approx(mark.second - first, abs=MILLISECOND)
+
+
+@pytest.mark.parametrize("name", CHANGING)
+def test_late_tracks_and_changes(name: str) -> None:
+    case = CHANGING[name]()
+    made = case.make()
+    assert_true_time(judge_mp4(made.mp4), case)
+    assert made.judgement.gaps == ()
+    assert_accounted(made)
+
+
+@pytest.mark.parametrize(("kind", "hole"), HOLED)
+def test_holes_keep_their_length(kind: str, hole: int) -> None:
+    case = holed(kind, hole)
+    made = case.make()
+    assert_true_time(judge_mp4(made.mp4), case)
+    assert_accounted(made)
+    assert_listed(made, kind, hole)
+
+
+def assert_listed(made: Made, kind: str, hole: int) -> None:
+    """The manifest's words for the hole: promised and lost, or never recorded."""
+    judgement = made.judgement
+    spans = judgement.gaps if kind == "both lost" else judgement.absences
+    others = judgement.absences if kind == "both lost" else judgement.gaps
+    assert {span.track for span in spans} == {kind.removeprefix("no ").partition(" ")[0]}
+    begin, end = seconds(min(s.begin for s in spans)), seconds(max(s.end for s in spans))
+    # One track alone is away from half a second before, to within a PES packet of several frames.
+    expected, near = (BEFORE, 0.1) if kind.startswith("both") else (BEFORE - 0.5, 0.2)
+    assert begin == pytest.approx(expected, abs=near)
+    assert end - begin == pytest.approx(hole, abs=near)
+    assert others == ()
+
+
+def test_sound_and_pictures_end_where_the_recording_does() -> None:
+    for hole in (3, 300):
+        report = holed("both lost", hole).make().assembly.parts[0].report
+        for track in report.tracks:
+            assert float(track.ends_at) == pytest.approx(BEFORE + hole + AFTER, abs=0.1)
