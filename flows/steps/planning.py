@@ -3,6 +3,7 @@
 LIST and the playlists are all that is read here; everything after that is pure.
 """
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,8 @@ from storage.errors import Changed, NotFound
 from storage.reading import VerifiedReader
 from vendors.base import ListedObject, RecordingObjects, StreamObjects
 from vendors.registry import VENDORS, group
+
+_log = logging.getLogger(__name__)
 
 SETTLE_TIME = timedelta(minutes=30)
 """How long after its newest object a recording without any sign of its end counts as over."""
@@ -93,7 +96,7 @@ def _minutes(span: timedelta) -> str:
 def find_recordings(store: ObjectStore) -> list[tuple[RecordingObjects, dict[str, ObjectMeta]]]:
     """List a folder once and sort it into recordings. Raises `NothingFoundError` if there is none."""
     try:
-        metas = {meta.key: meta for meta in store.list()}
+        metas = {meta.key: meta for meta in store.list() if _has_unicode_name(meta.key, store)}
     except NotFound as error:
         message = f"no such folder: {store.url}. Check the path or URL; name the folder, not the playlist in it."
         raise NothingFoundError(message) from error
@@ -105,6 +108,16 @@ def find_recordings(store: ObjectStore) -> list[tuple[RecordingObjects, dict[str
         )
         raise NothingFoundError(message)
     return [(recording, metas) for recording in recordings]
+
+
+def _has_unicode_name(key: str, store: ObjectStore) -> bool:
+    """Folders may hold names that are not UTF-8; no playlist can name them, and no manifest."""
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        _log.warning("%s: %a is left out, because its name is not UTF-8", store.url, key)
+        return False
+    return True
 
 
 def plan_recording(store: ObjectStore, objects: RecordingObjects, metas: Mapping[str, ObjectMeta]) -> RecordingPlan:

@@ -98,7 +98,7 @@ def publish(
     document = manifest_document(manifest)
     _put(target, document)
     _derive(target, manifest, document.key, first=standing[0][0] if standing else manifest)
-    return Published(manifest=manifest, key=document.key)
+    return Published(manifest=from_json(document.body), key=document.key)
 
 
 def _segments_key(plan: RecordingPlan, result: StreamResult, proof: ProofFile) -> SegmentsKey:

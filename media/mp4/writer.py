@@ -70,9 +70,9 @@ class Mp4Writer:
 
     def interleave(self, batches: Iterable[tuple["Track", SampleBatch, int]]) -> None:
         """Append batches of several tracks, each with its sample entry, as chunks of a second in decode order."""
-        chunks = [chunk for track, batch, entry in batches for chunk in track._take(batch, entry)]  # noqa: SLF001
-        for chunk in sorted(chunks, key=_begin):
-            chunk.track._place(chunk, self._append(chunk.data))  # noqa: SLF001
+        chunks = [chunk for track, batch, entry in batches for chunk in track._chunks(batch, entry)]  # noqa: SLF001
+        for chunk in sorted(chunks, key=attrgetter("begin")):
+            chunk.track._place(self._append(chunk.data), chunk.samples, chunk.entry)  # noqa: SLF001
 
     def finish(self) -> bytes:
         """End the file and give what stands before the media bytes: ftyp, moov and the mdat header.
@@ -107,9 +107,6 @@ class _Chunk(NamedTuple):
     data: memoryview
     samples: int
     entry: int
-
-
-_begin = attrgetter("begin")
 
 
 class Track:
@@ -154,16 +151,31 @@ class Track:
 
         Raises `Mp4Error` for a batch that contradicts itself or what was written before.
         """
-        for chunk in self._take(batch, entry, whole=True):
-            self._place(chunk, self._writer._append(chunk.data))  # noqa: SLF001
+        self._enter(batch, entry)
+        if len(batch):
+            self._place(self._writer._append(batch.data), len(batch), entry)  # noqa: SLF001
 
-    def _take(self, batch: SampleBatch, entry: int, *, whole: bool = False) -> list["_Chunk"]:
-        """Enter the samples into the tables, and give their bytes in chunks that have no place yet."""
+    def _chunks(self, batch: SampleBatch, entry: int) -> list["_Chunk"]:
+        """Enter the samples into the tables, and give their bytes, cut at whole seconds, without a place yet."""
+        self._enter(batch, entry)
+        if not len(batch):
+            return []
+        seconds = batch.dts // self._timescale
+        bounds = [0, *(np.flatnonzero(seconds[1:] != seconds[:-1]) + 1).tolist(), len(batch)]
+        ends = np.concatenate(([0], np.cumsum(batch.sizes)))[bounds].tolist()
+        begins = (batch.dts[bounds[:-1]] / self._timescale).tolist()
+        data = memoryview(batch.data)
+        return [
+            _Chunk(begin, self, data[ends[n] : ends[n + 1]], bounds[n + 1] - bounds[n], entry)
+            for n, begin in enumerate(begins)
+        ]
+
+    def _enter(self, batch: SampleBatch, entry: int) -> None:
         if not 1 <= entry <= len(self._entries):
             raise Mp4Error(f"sample entry {entry} was never added")
         _check_bytes(batch)
         if not len(batch):
-            return []
+            return
         before = int(batch.dts[0]) if self._last_dts is None else self._last_dts
         deltas = np.diff(batch.dts, prepend=before)
         shifts = batch.pts - batch.dts
@@ -176,21 +188,11 @@ class Track:
         self._deltas.frombytes(deltas.astype(np.uint32).tobytes())
         self._shifts.frombytes(shifts.astype(np.int32).tobytes())
         self._sync.frombytes(batch.sync.tobytes())
-        seconds = batch.dts // self._timescale
-        cuts = np.flatnonzero(seconds[1:] != seconds[:-1]) + 1 if not whole else np.zeros(0, np.int64)
-        bounds = [0, *cuts.tolist(), len(batch)]
-        ends = np.concatenate(([0], np.cumsum(batch.sizes)))[bounds].tolist()
-        begins = (batch.dts[bounds[:-1]] / self._timescale).tolist()
-        data = memoryview(batch.data)
-        return [
-            _Chunk(begins[n], self, data[ends[n] : ends[n + 1]], bounds[n + 1] - bounds[n], entry)
-            for n in range(len(begins))
-        ]
 
-    def _place(self, chunk: "_Chunk", offset: int) -> None:
+    def _place(self, offset: int, samples: int, entry: int) -> None:
         self._offsets.append(offset)
-        self._counts.append(chunk.samples)
-        self._entry_of.append(chunk.entry)
+        self._counts.append(samples)
+        self._entry_of.append(entry)
 
     def trim_head(self, n: int) -> None:
         """Drop the first `n` samples from the tables; their bytes stay in the file, unreferenced."""
