@@ -50,6 +50,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "segment_encrypted": Kind(Severity.ERROR, "Give the slices decrypted, or record without encryption."),
         "segment_unsupported": Kind(Severity.ERROR, "This kind of segment is not assembled yet; keep the source."),
         "segment_declared_gap": Kind(Severity.ERROR, "The playlist itself says that this slice was never recorded."),
+        "track_unsupported": Kind(Severity.ERROR, "This track is not assembled yet; keep the source."),
         # a slice is there and incomplete
         "segment_truncated": Kind(Severity.ERROR, _VENDOR),
         "segment_corrupt": Kind(Severity.ERROR, _VENDOR),

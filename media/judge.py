@@ -21,7 +21,10 @@ Span = TypeVar("Span", "Gap", "Absence")
 _UNNOTICED: dict[TrackType, int] = {"audio": TICKS_PER_SECOND // 4, "video": 2 * TICKS_PER_SECOND}
 _LATE = TICKS_PER_SECOND
 _TOLERANCE = 35 * TICKS_PER_SECOND // 100
+_CAUSES = {"segment_declared_gap": "declared", "uri_self": "uri_outside"}
 _ROUNDING = TICKS_PER_SECOND // 500
+_NO_TRACKS = frozenset({0x05, 0x0D, 0x15, 0x86})
+"""Stream types of sections, timed metadata and splice information: no media (ISO/IEC 13818-1 table 2-34, SCTE 35)."""
 _TRACK_START = "track_start"
 
 
@@ -88,7 +91,7 @@ def _shifted(intervals: Iterable[Interval], zero: int) -> tuple[Interval, ...]:
 
 def cause(code: str) -> str:
     """The cause of a gap from the finding code of the segment to blame."""
-    return code.removeprefix("segment_").removeprefix("declared_").replace("gap", "declared")
+    return _CAUSES.get(code, code.removeprefix("segment_"))
 
 
 def _holes(parts: Sequence[PartResult]) -> Iterator[Hole]:
@@ -256,6 +259,7 @@ def _is_twin(one: Gap | Absence, other: Gap | Absence) -> bool:
 
 def _all_findings(assembly: Assembly, absences: Sequence[Absence], zero: int) -> Iterator[Finding]:
     yield from _segment_findings(assembly)
+    yield from _unsupported(assembly)
     for absence in absences:
         if absence.evidence == "unmarked":
             detail = (
@@ -271,6 +275,27 @@ def _all_findings(assembly: Assembly, absences: Sequence[Absence], zero: int) ->
             for interval in track.impaired:
                 detail = f"pictures from {_at(interval.begin, zero)} to {_at(interval.end, zero)} lack a reference"
                 yield finding("late_keyframe", assembly.plan.stream, detail)
+
+
+def _unsupported(assembly: Assembly) -> Iterator[Finding]:
+    """Tracks that were recorded and are in no output: one finding for each kind, at the first slice that has it."""
+    told: set[str] = set()
+    for result in assembly.segments:
+        for kind in _untaken(result):
+            if kind not in told:
+                told.add(kind)
+                yield finding("track_unsupported", result.segment.key, f"{kind} is not in the output")
+
+
+def _untaken(result: SegmentResult) -> Iterator[str]:
+    if result.begin is None or result.scan is None:
+        return
+    for pid, kind in result.scan.unsupported:
+        if kind not in _NO_TRACKS:
+            yield f"the track of stream type 0x{kind:02x} (PID {pid})"
+    sound = result.scan.track("audio")
+    if sound and sound.audio is None and not result.scan.is_corrupt:
+        yield f"the sound (PID {sound.pid}) has AAC headers that cannot be told in MP4, and"
 
 
 def _at(tick: int, zero: int) -> str:

@@ -3,10 +3,12 @@
 LIST and the playlists are all that is read here; everything after that is pure.
 """
 
+import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from urllib.parse import unquote
 
 from catalog.model import PlaylistObject, RecordingId
 from media.assemble import LIBAV_VERSION
@@ -19,6 +21,7 @@ from storage.base import ObjectMeta, ObjectStore
 from storage.errors import Changed, NotFound
 from storage.reading import VerifiedReader
 from vendors.base import ListedObject, RecordingObjects, StreamObjects
+from vendors.plain.names import VENDOR as PLAIN
 from vendors.registry import VENDORS, group
 
 _log = logging.getLogger(__name__)
@@ -107,7 +110,16 @@ def find_recordings(store: ObjectStore) -> list[tuple[RecordingObjects, dict[str
             f"no recording in {store.url}: there is {what}. Point to the folder that holds the .m3u8 and its slices."
         )
         raise NothingFoundError(message)
-    return [(recording, metas) for recording in recordings]
+    return [(_named_apart(store, recording), metas) for recording in recordings]
+
+
+def _named_apart(store: ObjectStore, recording: RecordingObjects) -> RecordingObjects:
+    """Plain HLS has no task id of its own: the same `index.m3u8` lies in many folders, so the folder's URL joins in."""
+    if recording.vendor != PLAIN:
+        return recording
+    url = store.url.rstrip("/")
+    folder = f"{unquote(url.rpartition('/')[2])}-{hashlib.sha256(url.encode()).hexdigest()[:8]}"
+    return replace(recording, task_id=f"{folder}/{recording.task_id}")
 
 
 def _has_unicode_name(key: str, store: ObjectStore) -> bool:
