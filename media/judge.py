@@ -3,7 +3,7 @@
 Pure. All times are ticks of the output, counted from its first sample; time before it is negative.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
@@ -65,11 +65,11 @@ def judge(assembly: Assembly) -> Judgement:
     if not assembly.parts:
         return Judgement(findings=tuple(_segment_findings(assembly)))
     zero = min(t.start for t in assembly.parts[0].tracks)
-    results = {r.segment.number: r for r in assembly.segments}
+    story = _Story.of(assembly.segments)
     losses: list[Gap] = []
     absences: list[Absence] = []
     for hole in _holes(assembly.parts):
-        gaps, rest = _divide(hole, results)
+        gaps, rest = _divide(hole, story)
         losses += gaps
         absences += rest
     absences += _late_and_early(assembly.parts)
@@ -100,17 +100,37 @@ def _holes(parts: Sequence[PartResult]) -> Iterator[Hole]:
             yield from track.holes
 
 
-def _divide(hole: Hole, results: dict[int, SegmentResult]) -> tuple[list[Gap], list[Absence]]:
+@dataclass(frozen=True, slots=True)
+class _Story:
+    """The segments by number, and the numbers of the used ones in the order of their time."""
+
+    results: Mapping[int, SegmentResult]
+    order: Sequence[int]
+    place: Mapping[int, int]
+
+    @classmethod
+    def of(cls, segments: Sequence[SegmentResult]) -> "_Story":
+        used = sorted((r for r in segments if r.begin is not None), key=lambda r: r.begin or 0)
+        order = [r.segment.number for r in used]
+        return cls({r.segment.number: r for r in segments}, order, {number: at for at, number in enumerate(order)})
+
+    def skipped(self, hole: Hole) -> list[SegmentResult]:
+        """Segments left out between the two that the hole lies between, over any that lacked the hole's track."""
+        between = self.order[self.place[hole.after] + 1 : self.place[hole.before] + 1]
+        return [self.results[number] for used in between for number in self.results[used].skipped]
+
+
+def _divide(hole: Hole, story: _Story) -> tuple[list[Gap], list[Absence]]:
     """Gap or absence: lost segments in it, loss inside a segment, a cut end before it; what is left is absence."""
-    before = results[hole.before]
-    skipped = _between(hole, results)
+    before = story.results[hole.before]
+    skipped = story.skipped(hole)
     if skipped:
         return _by_promise(hole, skipped), []
     if hole.after == hole.before:
         if hole.lost:
             return [_gap(hole, hole.begin, hole.end, _loss_cause(before), before.segment.key)], []
         return [], _absence(hole, hole.begin, before)
-    after = results[hole.after]
+    after = story.results[hole.after]
     due = _due(after, hole)
     if after.cut and due > hole.begin:
         end = min(hole.end, due + _TOLERANCE)
@@ -121,16 +141,6 @@ def _divide(hole: Hole, results: dict[int, SegmentResult]) -> tuple[list[Gap], l
         blamed = before if before.dropped or _is_damaged(before.scan) else after
         return [_gap(hole, hole.begin, hole.end, _loss_cause(blamed), blamed.segment.key)], []
     return [], _absence(hole, hole.begin, before)
-
-
-def _between(hole: Hole, results: dict[int, SegmentResult]) -> list[SegmentResult]:
-    """Segments left out between the two that the hole lies between, over any that lacked the hole's track."""
-    placed = sorted((r for r in results.values() if r.begin is not None), key=lambda r: r.begin or 0)
-    begin, end = results[hole.after].begin, results[hole.before].begin
-    numbers = [
-        n for r in placed if begin is not None and end is not None and begin < (r.begin or 0) <= end for n in r.skipped
-    ]
-    return [results[n] for n in numbers if results[n].segment.promised > 0 or results[n].code]
 
 
 def _by_promise(hole: Hole, skipped: Sequence[SegmentResult]) -> list[Gap]:

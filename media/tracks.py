@@ -26,6 +26,7 @@ _PICTURE_PAUSE = 2 * TICKS_PER_SECOND
 _PAUSE_STEPS = 5
 _REORDERED = 17
 """Pictures that can stand before another in decode order and after it in presentation order (H.264 §A.3.1, plus it)."""
+_FRAMES_AT_ONCE = 4096
 _SOUND_PAUSE = TICKS_PER_SECOND // 4
 
 
@@ -246,8 +247,8 @@ class AudioTimeline:
         runs: list[Run] = []
         at, count = 0, len(stamps)
         while at < count:
-            at = self._run_on(runs, stamps, at)
-            if at < count:
+            at, astray = self._run_on(runs, stamps, at)
+            if astray:
                 at = self._correct(runs, stamps, at, lost=self._is_lost(frames, at), segment=segment)
         self._lost = frames.lost_at_end
         self._last_segment = segment
@@ -256,17 +257,18 @@ class AudioTimeline:
     def _is_lost(self, frames: AudioFrames, at: int) -> bool:
         return bool(frames.after_loss[at]) or (at == 0 and self._lost)
 
-    def _run_on(self, runs: list[Run], stamps: Ints, at: int) -> int:
-        """Take frames as long as they are within half a frame of the grid."""
+    def _run_on(self, runs: list[Run], stamps: Ints, at: int) -> tuple[int, bool]:
+        """Take frames as long as they are within half a frame of the grid; the next one, and whether it is astray."""
         position = self._position
-        grid = position + FRAME_SAMPLES * np.arange(len(stamps) - at)
-        astray = np.flatnonzero(np.abs(stamps[at:] - grid) > FRAME_SAMPLES // 2)
-        length = int(astray[0]) if astray.size else len(stamps) - at
+        ahead = stamps[at : at + _FRAMES_AT_ONCE]
+        grid = position + FRAME_SAMPLES * np.arange(len(ahead))
+        astray = np.flatnonzero(np.abs(ahead - grid) > FRAME_SAMPLES // 2)
+        length = int(astray[0]) if astray.size else len(ahead)
         if length:
             runs.append(Run(kind="samples", begin=at, end=at + length, position=position))
             self._next = position + length * FRAME_SAMPLES
             self.ledger.samples_out += length
-        return at + length
+        return at + length, bool(astray.size)
 
     def _correct(self, runs: list[Run], stamps: Ints, at: int, *, lost: bool, segment: int) -> int:
         position = self._position

@@ -23,6 +23,9 @@ _CLOCK_TOLERANCE = TICKS_PER_SECOND
 _LONGEST_PAUSE = 12 * 3600 * TICKS_PER_SECOND
 _LONGEST_UNMARKED_PAUSE = 600 * TICKS_PER_SECOND
 """Longer before a single last segment, without any mark of it: more likely a stray segment than a pause."""
+_LONGEST_OUTPUT = 100 * 3600 * TICKS_PER_SECOND
+"""A bound on what stamps and names may ask for: silence is written for pauses, and hostile ones must not fill a store."""
+_REMEMBERED = 64
 _FRESH_START = 5 * TICKS_PER_SECOND // 2
 
 
@@ -61,7 +64,7 @@ class Chain:
     last: Link
     last_begin: int
     fingerprints: Mapping[TrackType, bytes]
-    digests: frozenset[int]
+    recent: tuple[int, ...]
     restarts: bool
     counted_on: int
     placed: int
@@ -99,7 +102,7 @@ def decide(chain: Chain | None, window: Sequence[Link]) -> Place | Leave:
     lag = _lag(chain, head) - head.missing_before
     if abs(lag) <= _tolerance(head.missing_before):
         return _odd_one_out(chain, window) or _placed(chain, head, Relation.CONTINUES)
-    if head.digest in chain.digests and not chain.restarts:
+    if head.digest in chain.recent and not chain.restarts:
         return Leave(link=head, code="segment_repeated", detail="its bytes are those of an earlier slice")
     for other in window[1:]:
         if abs(_lag(chain, other)) <= _TIGHT and not head.missing_before:
@@ -119,7 +122,7 @@ def advance(chain: Chain | None, place: Place) -> Chain:
             last=link,
             last_begin=link.scan.shown_first + place.shift,
             fingerprints=fingerprints,
-            digests=frozenset((link.digest,)),
+            recent=(link.digest,),
             restarts=False,
             counted_on=0,
             placed=1,
@@ -131,7 +134,7 @@ def advance(chain: Chain | None, place: Place) -> Chain:
         last=link,
         last_begin=link.scan.shown_first + place.shift,
         fingerprints={**chain.fingerprints, **fingerprints},
-        digests=chain.digests | {link.digest},
+        recent=(*chain.recent, link.digest)[-_REMEMBERED:],
         restarts=place.relation is Relation.RESTART,
         counted_on=chain.counted_on + _counts_on(chain.last.scan, link.scan),
         placed=chain.placed + 1,
@@ -264,7 +267,7 @@ def _elsewhere(chain: Chain, link: Link) -> str:
 
 def _after_jump(chain: Chain, head: Link, lag: int) -> Place:
     """A true pause keeps the recorder's clock; anything else is a new clock, tied to the old by wall clock or order."""
-    pause = 0 < lag <= _LONGEST_PAUSE
+    pause = 0 < lag <= _LONGEST_PAUSE and chain.end + lag <= _LONGEST_OUTPUT
     elapsed = _elapsed(chain, head)
     if elapsed is None:
         return _placed(chain, head, Relation.PAUSE) if pause else _restarted(chain, head, head.missing_before)
@@ -285,4 +288,5 @@ def _restarted(chain: Chain, head: Link, hole: int) -> Place:
     """Under a new clock no track may go back in time; one shift serves all tracks, so that they stay in step."""
     close = [chain.ends[t.type] - t.first_dts for t in head.scan.tracks if t.type in chain.ends]
     shift = max(close) if close else chain.end - head.scan.first
-    return Place(link=head, shift=shift + (hole if hole > _TOLERANCE else 0), relation=Relation.RESTART)
+    believed = _TOLERANCE < hole <= _LONGEST_PAUSE and chain.end + hole <= _LONGEST_OUTPUT
+    return Place(link=head, shift=shift + (hole if believed else 0), relation=Relation.RESTART)

@@ -5,7 +5,7 @@ on the size of a segment. Each window is scanned once with numpy; nothing here c
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -22,6 +22,8 @@ Codec = Literal["h264", "hevc", "aac"]
 WINDOW_BYTES = 8 << 20
 
 _PARAMETER_PACKETS = 64
+_LONGEST_STEP = 600 * TICKS_PER_SECOND
+_LONGEST_STEP_BACK = 10 * TICKS_PER_SECOND
 _SHORTFALL = 35 * TICKS_PER_SECOND // 100
 _ROUNDED_SHORTFALL = 6 * TICKS_PER_SECOND // 10
 """EXTINF was a whole number of seconds before protocol version 3 (RFC 8216 §4.3.2.1)."""
@@ -132,6 +134,8 @@ class _Carry:
     counters: dict[int, int]
     rest: bytes
     audio: adts.AudioParameters | None = None
+    jumps: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """By PID: the last stamp as it came, and how far it was moved."""
 
 
 def scan_windows(pieces: Iterable[Buffer], known: ProgramMap | None = None) -> Iterator[Window]:
@@ -222,12 +226,19 @@ def _unwrapped(units: Units, carry: _Carry) -> Units:
         return units
     if carry.reference is None:
         carry.reference = int(units.dts[0])
-    reference = carry.reference
-    return replace(
-        units,
-        pts=reference + stamp_difference(units.pts, reference),
-        dts=reference + stamp_difference(units.dts, reference),
-    )
+    dts = carry.reference + stamp_difference(units.dts, carry.reference)
+    pts = dts + stamp_difference(units.pts, units.dts)
+    last, jumped = carry.jumps.get(units.stream.pid, (int(dts[0]), 0))
+    moved = jumped + _jumps(dts, last)
+    carry.jumps[units.stream.pid] = (int(dts[-1]), int(moved[-1]))
+    return replace(units, pts=pts - moved, dts=dts - moved)
+
+
+def _jumps(dts: Ints, last: int) -> Ints:
+    """How far each stamp lies from where it can be, after jumps that no pause inside a segment explains."""
+    step = np.diff(dts, prepend=last)
+    wild = (step > _LONGEST_STEP) | (step < -_LONGEST_STEP_BACK)
+    return np.cumsum(np.where(wild, step - nominal_step(dts), 0))
 
 
 def _scan_video(packets: Packets, units: Units, codec: nal.VideoCodec, run: Continuity) -> TrackScan:
