@@ -20,6 +20,7 @@ Span = TypeVar("Span", "Gap", "Absence")
 
 _UNNOTICED: dict[TrackType, int] = {"audio": TICKS_PER_SECOND // 4, "video": 2 * TICKS_PER_SECOND}
 _LATE = TICKS_PER_SECOND
+_TOGETHER = TICKS_PER_SECOND // 4
 _TOLERANCE = 35 * TICKS_PER_SECOND // 100
 _CAUSES = {"segment_declared_gap": "declared", "uri_self": "uri_outside"}
 _ROUNDING = TICKS_PER_SECOND // 500
@@ -72,8 +73,8 @@ def judge(assembly: Assembly) -> Judgement:
         gaps, rest = _divide(hole, story)
         losses += gaps
         absences += rest
-    absences += _late_and_early(assembly.parts)
     losses += _outside(assembly.segments, assembly.parts[-1])
+    absences += (a for a in _late_and_early(assembly.parts) if not any(_covers(loss, a) for loss in losses))
     gaps = _joined(losses)
     absences = _joined(absences)
     return Judgement(
@@ -207,6 +208,14 @@ def _late_and_early(parts: Sequence[PartResult]) -> Iterator[Absence]:
                 yield Absence(track=track.type, begin=track.end, end=end, evidence="early_end")
 
 
+def _covers(loss: Gap, absence: Absence) -> bool:
+    return (
+        loss.track in {absence.track, "both"}
+        and loss.begin - _ROUNDING <= absence.begin
+        and absence.end <= loss.end + _ROUNDING
+    )
+
+
 def _outside(segments: Sequence[SegmentResult], last_part: PartResult) -> Iterator[Gap]:
     """What is lost before the first sample and after the last."""
     placed = sorted((r for r in segments if r.begin is not None), key=lambda r: r.begin or 0)
@@ -263,7 +272,7 @@ def _joined(spans: Sequence[Span]) -> list[Span]:
 def _is_twin(one: Gap | Absence, other: Gap | Absence) -> bool:
     if {one.track, other.track} != {"audio", "video"}:
         return False
-    close = abs(one.begin - other.begin) <= _LATE and abs(one.end - other.end) <= _LATE
+    close = abs(one.begin - other.begin) <= _TOGETHER and abs(one.end - other.end) <= _TOGETHER
     return close and replace(one, track="both", begin=0, end=0) == replace(other, track="both", begin=0, end=0)
 
 
@@ -329,14 +338,18 @@ def _damage(result: SegmentResult) -> Iterator[Finding]:
         return
     if scan.is_corrupt:
         lost = scan.junk_bytes + scan.bad_packets * 188
-        yield finding("segment_corrupt", key, f"{lost} bytes are no packets; {result.dropped} broken samples left out")
+        yield finding(
+            "segment_corrupt",
+            key,
+            f"{lost} bytes are no packets; {result.dropped} samples that are broken, or refer to those, left out",
+        )
     if result.cut and not (scan.is_corrupt and not scan.partial_bytes):
         span, promised = seconds(scan.span), seconds(result.promised)
         rest = f", {scan.partial_bytes} bytes of a packet at its end" if scan.partial_bytes else ""
         yield finding("segment_truncated", key, f"{span:.3f} s of {promised:.3f} s{rest}")
     elif not scan.is_corrupt and (result.dropped or _is_damaged(scan)):
         headless = sum(t.headless_packets for t in scan.tracks)
-        detail = f"packets are missing inside it; {result.dropped} broken samples left out"
+        detail = f"packets are missing in it; {result.dropped} samples that are broken, or refer to those, left out"
         if headless and not result.dropped:
             detail = f"{headless} packets at its begin belong to a sample that is not there"
         yield finding("recorder_loss", key, detail)

@@ -1,5 +1,6 @@
 """One MP4 on its way: its tracks, where their samples lie, and the sample entries that hold for them."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -15,7 +16,7 @@ from media.timing import TICKS_PER_SECOND
 from media.tracks import AudioTimeline, Hole, Interval, Ledger, Run, VideoTimeline
 from media.ts import adts
 from media.ts.demux import AudioFrames, VideoUnits, demux_audio, demux_video
-from media.ts.nal import VideoCodec
+from media.ts.nal import ParameterChange, VideoCodec
 from media.ts.packets import Ints
 from media.ts.scan import SegmentScan, TrackScan, Window
 
@@ -140,16 +141,16 @@ class _VideoTrack:
         ledger.dropped += units.dropped
         units = self._from_first_parameters(units, shift)
         used, dts, pts = self.timeline.place(units, shift, segment)
+        offsets = np.concatenate(([0], np.cumsum(units.sizes)))
         batches: list[_Batch] = []
         for begin, end, entry in self._runs(units, used):
-            offset = int(units.sizes[:begin].sum())
-            size = int(units.sizes[begin:end].sum())
+            first, last = int(used[begin]), int(used[end - 1]) + 1
             batch = SampleBatch(
-                sizes=units.sizes[begin:end],
-                dts=dts[begin - used.start : end - used.start],
-                pts=pts[begin - used.start : end - used.start],
-                sync=units.sync[begin:end],
-                data=memoryview(units.data)[offset : offset + size],
+                sizes=units.sizes[first:last],
+                dts=dts[begin:end],
+                pts=pts[begin:end],
+                sync=units.sync[first:last],
+                data=memoryview(units.data)[int(offsets[first]) : int(offsets[last])],
                 last_duration=max(self.timeline.step, 1),
             )
             batches.append((self._writer_track(), batch, entry))
@@ -178,20 +179,24 @@ class _VideoTrack:
         self.timeline.trim_start(units, first, shift)
         return units.starting_at(first)
 
-    def _runs(self, units: VideoUnits, used: slice) -> Iterator[tuple[int, int, int]]:
-        """Stretches of used units under one sample entry: begin, end, entry."""
-        begin = used.start
-        for change in units.changes:
-            if change.unit > begin:
-                yield begin, change.unit, self._entry
-                begin = change.unit
-            made = sample_entry(self.codec, change.access_unit)
-            self._parameters = change.parameter_sets
-            self._entry = self._writer_track().add_entry(made.box, made.width, made.height)
-            self._codecs[made.codec] = None
-            self._size = max(self._size, (made.width, made.height), key=lambda size: size[0] * size[1])
-        if used.stop > begin:
-            yield begin, used.stop, self._entry
+    def _runs(self, units: VideoUnits, used: Ints) -> Iterator[tuple[int, int, int]]:
+        """Stretches of `used` without a break and under one sample entry: begin, end, entry."""
+        breaks = {0, len(used), *(np.flatnonzero(np.diff(used) != 1) + 1).tolist()}
+        changes = {int(np.searchsorted(used, change.unit)): change for change in units.changes}
+        for begin, end in itertools.pairwise(sorted(breaks | changes.keys())):
+            if begin in changes:
+                self._enter(changes[begin])
+            yield begin, end, self._entry
+        if len(used) in changes:
+            self._enter(changes[len(used)])
+
+    def _enter(self, change: ParameterChange) -> None:
+        """From here on other parameter sets hold."""
+        made = sample_entry(self.codec, change.access_unit)
+        self._parameters = change.parameter_sets
+        self._entry = self._writer_track().add_entry(made.box, made.width, made.height)
+        self._codecs[made.codec] = None
+        self._size = max(self._size, (made.width, made.height), key=lambda size: size[0] * size[1])
 
     def _writer_track(self) -> Track:
         if self._track is None:

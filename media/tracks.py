@@ -15,7 +15,7 @@ from media.clock import WallClock
 from media.samples import TrackType
 from media.timing import TICKS_PER_SECOND, from_samples, to_samples
 from media.ts.adts import FRAME_SAMPLES
-from media.ts.demux import AudioFrames, VideoUnits
+from media.ts.demux import AudioFrames, VideoUnits, loss_before_kept
 from media.ts.packets import Bools, Ints
 from media.ts.scan import nominal_step
 
@@ -127,7 +127,12 @@ class Run:
 
 @dataclass(slots=True)
 class VideoTimeline:
-    """Places pictures where their stamps say; a hole simply holds the picture before it."""
+    """Places pictures where their stamps say; a hole simply holds the picture before it.
+
+    Where pictures are reordered (B-pictures), those between a loss and the next sync sample are left out: Chromium ends
+    playback for good at a B-picture whose references are missing. Without reordering, as calls are coded, it plays on,
+    and they are kept: there may be one sync sample in minutes.
+    """
 
     ledger: Ledger = field(default_factory=Ledger)
     holes: list[Hole] = field(default_factory=list)
@@ -139,11 +144,13 @@ class VideoTimeline:
     _last_dts: int | None = None
     _last_segment: int = -1
     _lost: bool = False
+    _reorders: bool = False
+    _withholds: bool = False
     _impaired_since: int | None = None
     _recent: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
 
-    def place(self, units: VideoUnits, shift: int, segment: int) -> tuple[slice, Ints, Ints]:
-        """Which of `units` are used, and their decode and presentation times in ticks of the output."""
+    def place(self, units: VideoUnits, shift: int, segment: int) -> tuple[Ints, Ints, Ints]:
+        """Which of `units` are used (indices), and the decode and presentation times of those in the output."""
         dts, pts = units.dts + shift, units.pts + shift
         self.step = nominal_step(dts) or self.step
         first = 0
@@ -151,20 +158,44 @@ class VideoTimeline:
             first = int(np.searchsorted(dts, self._last_dts + max(self.step // 2, 1)))
             if first:
                 self.trims.append(Interval(track="video", begin=int(dts[0]), end=int(dts[first - 1]) + self.step))
-        used = slice(first, len(dts))
-        dts, pts = _increasing(dts[used]), pts[used]
+        kept = np.arange(len(dts)) >= first
+        lost = units.after_loss.copy()
+        lost[:1] |= self._lost
+        self._reorders |= bool((np.diff(pts) < 0).any())
+        if self._reorders:
+            kept &= ~self._without_reference(dts, units.sync, lost)
+        used = np.flatnonzero(kept)
         self.ledger.trimmed += first
-        self.ledger.samples_out += len(dts)
-        if len(dts):
-            lost = units.after_loss[used].copy()
-            lost[0] |= self._lost
+        self.ledger.dropped += len(dts) - first - len(used)
+        self.ledger.samples_out += len(used)
+        self._lost = units.lost_at_end or self._withholds or (self._lost and not len(used))
+        dts, pts = _increasing(dts[used]), pts[used]
+        if len(used):
+            lost = loss_before_kept(lost, kept)
             self._find_holes(dts, pts, lost, segment)
             self._find_impaired(pts, units.sync[used], lost)
             self.start = int(pts.min()) if self.start is None else min(self.start, int(pts.min()))
             self.end = max(int(pts.max()) + self.step, self.end or 0)
-            self._last_dts, self._last_segment, self._lost = int(dts[-1]), segment, False
-        self._lost |= units.lost_at_end
+            self._last_dts, self._last_segment = int(dts[-1]), segment
         return used, dts, pts
+
+    def _without_reference(self, dts: Ints, sync: Bools, lost: Bools) -> Bools:
+        """Pictures between a loss and the next sync sample; to go on after a pause without one is a loss, too."""
+        last_dts = int(dts[0]) - self.step if self._last_dts is None else self._last_dts
+        lost |= (np.diff(dts, prepend=last_dts) > self._quiet) & ~sync
+        at = np.arange(len(dts))
+        begins = lost & ~sync
+        begins[:1] |= self._withholds & ~sync[:1]
+        withheld: Bools = np.maximum.accumulate(np.where(begins, at, -1)) > np.maximum.accumulate(
+            np.where(sync, at, -1)
+        )
+        self._withholds = bool(withheld[-1])
+        return withheld
+
+    @property
+    def _quiet(self) -> int:
+        """A longer time between two pictures is a pause, not a slow picture rate."""
+        return max(_PICTURE_PAUSE, _PAUSE_STEPS * self.step)
 
     def trim_start(self, units: VideoUnits, count: int, shift: int) -> None:
         """Leave out the first `count` units, which nobody could decode; their time is impaired."""
@@ -183,11 +214,10 @@ class VideoTimeline:
         gap = np.diff(dts, prepend=last_dts)
         noticed = lost.copy()
         noticed[0] = True
-        quiet = max(_PICTURE_PAUSE, _PAUSE_STEPS * self.step)
         shown = np.sort(np.concatenate((self._recent, pts)))
         begins, ends = shown[:-1] + self.step, shown[1:]
         open_ones = (ends - begins) * 2 > self.step
-        for at in np.flatnonzero((gap > quiet) | (noticed & (gap * 2 > self.step * 3))).tolist():
+        for at in np.flatnonzero((gap > self._quiet) | (noticed & (gap * 2 > self.step * 3))).tolist():
             earliest, latest = dts[at] - gap[at] + self.step, dts[at] - self.step + int((pts - dts).max())
             own = open_ones & (begins <= latest) & (ends > earliest)
             open_ones &= ~own

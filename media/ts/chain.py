@@ -24,7 +24,7 @@ _LONGEST_PAUSE = 12 * 3600 * TICKS_PER_SECOND
 _LONGEST_UNMARKED_PAUSE = 600 * TICKS_PER_SECOND
 """Longer before a single last segment, without any mark of it: more likely a stray segment than a pause."""
 _LONGEST_OUTPUT = 100 * 3600 * TICKS_PER_SECOND
-"""A bound on what stamps and names may ask for: silence is written for pauses, and hostile ones must not fill a store."""
+"""A bound on what stamps and names may ask for: pauses are filled with silence, and must not fill a store."""
 _REMEMBERED = 64
 _FRESH_START = 5 * TICKS_PER_SECOND // 2
 

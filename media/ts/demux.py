@@ -83,14 +83,14 @@ def demux_video(window: Window, codec: VideoCodec, *, parameters_in_force: bytes
         dts=units.dts[found.kept],
         pts=units.pts[found.kept],
         sync=found.sync[found.kept],
-        after_loss=_after_loss(units.lost[units.first], found.kept),
+        after_loss=loss_before_kept(units.lost[units.first], found.kept),
         lost_at_end=bool(len(found.kept) and not found.kept[-1]),
         dropped=int(np.count_nonzero(~found.kept)),
         changes=tuple(ParameterChange(int(number[c.unit]), c.parameter_sets, c.access_unit) for c in found.changes),
     )
 
 
-def _after_loss(lost_before: Bools, kept: Bools) -> Bools:
+def loss_before_kept(lost_before: Bools, kept: Bools) -> Bools:
     """Tell for each kept element whether anything was lost or dropped since the kept one before it."""
     events = np.cumsum(lost_before.astype(np.int64) + np.concatenate(([0], ~kept[:-1])))
     kept_events = events[kept]
