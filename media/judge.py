@@ -211,8 +211,8 @@ def _late_and_early(parts: Sequence[PartResult]) -> Iterator[Absence]:
 def _covers(loss: Gap, absence: Absence) -> bool:
     return (
         loss.track in {absence.track, "both"}
-        and loss.begin - _ROUNDING <= absence.begin
-        and absence.end <= loss.end + _ROUNDING
+        and loss.begin - _TOGETHER <= absence.begin
+        and absence.end <= loss.end + _TOGETHER
     )
 
 
