@@ -84,7 +84,6 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         # ours
         "output_key_taken": Kind(Severity.WARNING, "Another object stood under the key; ours lies beside it."),
         "ledger_open": Kind(Severity.ERROR, "This is a fault of Aftertake: please report it with the manifest."),
-        "stamps_uncounted": Kind(Severity.ERROR, "This is a fault of Aftertake: please report it with the slice."),
     }
 )
 

@@ -11,8 +11,6 @@ from media.ts.psi import ElementaryStream
 STAMP_MODULUS = 1 << 33
 _HEADER_BYTES = 9
 _FULL_PAYLOAD = PACKET_SIZE - 4
-_FIRST_MEDIA_ID = 0xBD
-"""stream_id of private_stream_1: lower ones are no PES with stamps (table 2-22)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,16 +90,6 @@ def _headers(packets: Packets, rows: Ints, start: Ints) -> tuple[np.ndarray, Boo
     fits &= start + _HEADER_BYTES + header[:, 8] <= PACKET_SIZE
     stamps = np.array([0, 0, 5, 10])[header[:, 7] >> 6]
     return header, fits & (header[:, 8] >= stamps)
-
-
-def stamp_places(packets: Packets) -> Ints:
-    """Offsets of every PTS and DTS field in the rows of `packets`, whatever its PID."""
-    heads = np.flatnonzero(packets.starts_unit & (packets.payload_start <= PACKET_SIZE - _HEADER_BYTES))
-    start = packets.payload_start[heads]
-    header, fits = _headers(packets, heads, start)
-    is_pes = (header[:, 0] == 0) & (header[:, 1] == 0) & (header[:, 2] == 1) & (header[:, 3] >= _FIRST_MEDIA_ID) & fits
-    at, flags = (heads * PACKET_SIZE + start + _HEADER_BYTES)[is_pes], header[is_pes, 7] >> 6
-    return np.concatenate((at[flags >= 2], at[flags == 3] + 5))
 
 
 def read_stamps(flat: NDArray[np.uint8], at: Ints) -> Ints:
