@@ -63,23 +63,18 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             Severity.WARNING, "Players may show artefacts in the listed time, until the next keyframe."
         ),
         "unmarked_pause": Kind(Severity.NOTICE, "If nobody left, muted or paused then, ask the vendor."),
-        "untagged_change": Kind(Severity.NOTICE, "Nothing to do: the change was found in the bytes."),
-        "duration_differs": Kind(Severity.NOTICE, "Nothing to do: the bytes were believed, not the playlist."),
         # playlists, names and what surrounds them
         "playlist_missing": Kind(Severity.ERROR, "The recorder did not finish. Ask the vendor for the playlist."),
         "playlist_unreadable": Kind(Severity.ERROR, "Open the named object; ask the vendor for a correct playlist."),
         "playlist_empty": Kind(Severity.ERROR, "It names no slice. Ask the vendor whether anybody published."),
-        "playlist_changed": Kind(Severity.WARNING, "It is still being written. Process again when the upload is over."),
         "playlist_no_end": Kind(
             Severity.WARNING, "The recorder did not close the playlist; slices after it may exist."
         ),
         "playlist_dangling": Kind(
             Severity.ERROR, "Its last entry has no URI: it was cut. Ask the vendor for the whole playlist."
         ),
-        "playlist_unknown_tag": Kind(Severity.NOTICE, "Nothing to do: the tag was kept and not interpreted."),
         "uri_outside": Kind(Severity.ERROR, _SECURITY),
         "uri_self": Kind(Severity.ERROR, _SECURITY),
-        "name_unreadable": Kind(Severity.WARNING, "Its name follows no known rule; it was listed and left alone."),
         "orphan_segment": Kind(Severity.WARNING, "No playlist names it. Ask the vendor for the newest playlist."),
         # ours
         "output_key_taken": Kind(Severity.WARNING, "Another object stood under the key; ours lies beside it."),

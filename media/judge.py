@@ -291,6 +291,9 @@ def _all_findings(assembly: Assembly, absences: Sequence[Absence], zero: int) ->
                 yield finding(
                     "ledger_open", assembly.plan.stream, f"{track.type} of part {part.number}: {track.ledger}"
                 )
+            for trim in (t for t in track.trims if t.end - t.begin > _UNNOTICED["audio"]):
+                detail = f"{trim.track} from {_at(trim.begin, zero)} to {_at(trim.end, zero)} came twice"
+                yield finding("overlap_trimmed", assembly.plan.stream, detail)
             for interval in track.impaired:
                 detail = f"pictures from {_at(interval.begin, zero)} to {_at(interval.end, zero)} lack a reference"
                 yield finding("late_keyframe", assembly.plan.stream, detail)
