@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ParamSpec, Protocol, TypeVar
 
+from flows.settings import require_apart
 from flows.steps.assembling import Progress, assemble_stream, check_stream
 from flows.steps.planning import RecordingPlan, plan_recording, require_unchanged
 from flows.steps.publishing import Published, describe, publish
@@ -58,7 +59,11 @@ class Task:
 
 
 async def process(steps: Steps, task: Task, target: ObjectStore) -> Published:
-    """Prove, join and publish one recording. Raises `NotFinalError` before anything is written."""
+    """Prove, join and publish one recording.
+
+    Raises `SettingsError` if the output would lie in the source, `NotFinalError` before a manifest is written.
+    """
+    require_apart(task.source, target)
     source = ReadOnlyStore(task.source)
     plan = await _plan(steps, source, task)
     results = [

@@ -4,6 +4,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from storage.base import ObjectStore
+
+PUBLISHED = ("media", "segments", "manifests", "index")
+"""The first parts of all keys of an output."""
+
 
 class SettingsError(ValueError):
     """A setting is missing or wrong; the message names it and says what to do."""
@@ -20,6 +25,14 @@ class Settings:
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
         """Read `AFTERTAKE_SOURCE` and `AFTERTAKE_OUTPUT`."""
         return cls(source=_required(environment, "AFTERTAKE_SOURCE"), output=_required(environment, "AFTERTAKE_OUTPUT"))
+
+
+def require_apart(source: ObjectStore, target: ObjectStore) -> None:
+    """Raise `SettingsError` if what is published would come to lie in the source, which is never written."""
+    read, written = f"{source.url.rstrip('/')}/", target.url.rstrip("/")
+    if f"{written}/".startswith(read) or any(read.startswith(f"{written}/{top}/") for top in PUBLISHED):
+        message = f"the output {target.url} lies in the source, which is never written. Choose another --output."
+        raise SettingsError(message)
 
 
 def _required(environment: Mapping[str, str], name: str) -> str:

@@ -24,7 +24,7 @@ from media.ts.scan import SegmentScan, Window, merge, scan_windows
 LIBAV_VERSION = ".".join(str(part) for part in av.library_versions["libavformat"])
 """Part of every plan: libav makes the sample entries and the coded silence."""
 
-_LOOK_AHEAD_BYTES = 32 << 20
+_LOOK_AHEAD_BYTES = 12 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -111,14 +111,14 @@ def _revisions(target: ObjectStore, recording: RecordingId) -> list[tuple[Manife
         metas = {meta.key: meta for meta in target.list(manifests_prefix(recording.vendor, recording.task_id))}
     except NotFound:
         return []
-    reader = VerifiedReader(target)
     known = revisions(recording, metas)
-    return [(_manifest_at(reader, metas[k.key]), k.key) for k in (*known[:1], *known[-1:])]
+    return [(read_manifest(target, metas[k.key]), k.key) for k in (*known[:1], *known[-1:])]
 
 
-def _manifest_at(reader: VerifiedReader, meta: ObjectMeta) -> Manifest:
+def read_manifest(target: ObjectStore, meta: ObjectMeta) -> Manifest:
+    """A published manifest. Raises `StrangeManifestError` if that is not what stands there."""
     try:
-        return from_json(bytes(reader.read(meta)[0]))
+        return from_json(bytes(VerifiedReader(target).read(meta)[0]))
     except DocumentError as error:
         message = f"what stands at {meta.key} cannot be read: it {error}. Move it away, or choose another output."
         raise StrangeManifestError(message) from error

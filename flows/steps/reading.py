@@ -13,10 +13,10 @@ from storage.checksums import Crc64, Proof
 from storage.errors import Changed, Corrupt, NotFound
 from storage.reading import ReadProof, VerifiedReader
 
-READ_AHEAD_BYTES = 64 << 20
+READ_AHEAD_BYTES = 24 << 20
 WHOLE_BYTES = 32 << 20
 """Larger segments are used while they are read: they would not fit into the memory that is allowed."""
-_PIECE_BYTES = 8 << 20
+_PIECE_BYTES = 4 << 20
 _READERS = 4
 
 

@@ -181,7 +181,7 @@ def _lengths_for_start_codes(
     sizes = np.diff(offsets) + np.bincount(nals.unit[~in_place], minlength=len(offsets) - 1)
     first = np.searchsorted(nals.unit, np.arange(len(offsets) - 1))
     junk = np.zeros(len(offsets) - 1, np.int64)
-    has_nal = (first < len(nals.unit)) & (nals.unit[np.minimum(first, len(nals.unit) - 1)] == np.arange(len(junk)))
+    has_nal = np.bincount(nals.unit, minlength=len(junk)) > 0
     junk[has_nal] = nals.begin[first[has_nal]] - offsets[:-1][has_nal]
     sizes = np.where(kept, sizes - junk, 0)
     if bool(in_place.all()) and bool(kept.all()) and not junk.any():

@@ -19,7 +19,7 @@ from media.ts.units import Units, gather, read_units, stamp_difference
 
 Codec = Literal["h264", "hevc", "aac"]
 
-WINDOW_BYTES = 8 << 20
+WINDOW_BYTES = 4 << 20
 
 _PARAMETER_PACKETS = 64
 _LONGEST_STEP = 600 * TICKS_PER_SECOND

@@ -20,8 +20,20 @@ IDLE, HALF, LONG, LONG_LARGE = "idle", "half of the time", "the whole time", "th
 _LIMITS = {"system": 1.5, "wheel": 0.9}
 _NEXT_S_PER_GB = 0.7
 _TRANSFER_LIMIT = 2.0
+_LEAST_S = 0.001
+"""Tiny inputs cost less than the start-up varies."""
 _PEAK_LIMIT_MB = 130
 _SAMPLE_LIMIT_BYTES = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remuxed:
+    """What one of our runs said and left: in its own folders, by its write calls, and in the local store."""
+
+    samples: float
+    left_bytes: int
+    written_bytes: float | None
+    target_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,16 +45,16 @@ class Bench:
     scratch: Path
     ffmpegs: Sequence[Ffmpeg]
     say: Callable[[str], object]
-    samples: dict[str, float] = field(default_factory=dict)
-    """Of each input that was remuxed."""
+    remuxed: dict[tuple[str, bool], Remuxed] = field(default_factory=dict)
+    """The last run of each input, and whether it went to a local store."""
 
     def speed(self) -> Section:
         """Verify and remux, beside programs that only remux."""
         busy, large = self.inputs / "busy", self.inputs / "busy_large"
         contestants = [
-            Contestant(name=OURS, measure=lambda: self._cpu_per_gb(busy, "null")),
-            Contestant(name=OURS_LARGE, measure=lambda: self._cpu_per_gb(large, "null")),
-            Contestant(name=OURS_LOCAL, measure=lambda: self._to_local_store(busy)),
+            Contestant(name=OURS, measure=partial(self._cpu_per_gb, busy)),
+            Contestant(name=OURS_LARGE, measure=partial(self._cpu_per_gb, large)),
+            Contestant(name=OURS_LOCAL, measure=partial(self._cpu_per_gb, busy, local=True)),
             *(self._ffmpeg_contestant(ffmpeg, busy) for ffmpeg in self.ffmpegs),
         ]
         costs = contest(contestants, self.scale.rounds, self.say)
@@ -103,24 +115,14 @@ class Bench:
         )
 
     def traces(self) -> Section:
-        """What is left and what is written on the local disk."""
-        busy = self.inputs / "busy"
-        with _fresh(self.inputs.parent) as place:
-            self.say("traces: null store")
-            null = self._remux(busy, "null", place=place)
-            left = _tree_bytes(place)
-        with _fresh(self.inputs.parent) as place, _fresh(self.scratch) as target:
-            self.say("traces: local store")
-            local = self._remux(busy, str(target), place=place)
-            objects, left_local = _tree_bytes(target), _tree_bytes(place)
+        """What the runs of `speed` left and wrote on the local disk."""
+        null, local = self.remuxed["busy", False], self.remuxed["busy", True]
         return Section(
             title="Bytes on the local disk",
             rows=[
-                _trace_row("to the null store, besides the outputs", left, null.facts["written_bytes"]),
+                _trace_row("to the null store, besides the outputs", null, 0),
                 _trace_row(
-                    f"to a local store, besides its objects ({objects:,} bytes)",
-                    left_local,
-                    None if local.facts["written_bytes"] is None else local.facts["written_bytes"] - objects,
+                    f"to a local store, besides its objects ({local.target_bytes:,} bytes)", local, local.target_bytes
                 ),
             ],
             notes=[
@@ -140,8 +142,9 @@ class Bench:
             ),
         ]
         costs = contest(contestants, self.scale.memory_rounds, self.say)
-        further = self.samples["long"] - self.samples["half"]
-        each = [1e6 * (long - half) / further for long, half in zip(costs[LONG], costs[HALF], strict=True)]
+        half = self.remuxed["half", False].samples
+        further = self.remuxed["long", False].samples - half
+        each = [1e6 * (high - low) / further for high, low in zip(costs[LONG], costs[HALF], strict=True)]
         return Section(
             title="Peak memory, one stream",
             unit="MB",
@@ -149,7 +152,7 @@ class Bench:
                 self._peak_row(costs, LONG, "long"),
                 self._peak_row(costs, LONG_LARGE, "long_large"),
                 Row(
-                    what=f"each sample beyond the first {self.samples['half']:,.0f}",
+                    what=f"each sample beyond the first {half:,.0f}",
                     wanted=f"≤ {_SAMPLE_LIMIT_BYTES} bytes",
                     measured=f"{median(each):.0f} bytes ({min(each):.0f}–{max(each):.0f})",
                     met=median(each) <= _SAMPLE_LIMIT_BYTES,
@@ -166,32 +169,34 @@ class Bench:
             ],
         )
 
-    def _remux(self, folder: Path, target: str, place: Path | None = None) -> Ran:
-        ran = run(ours("remuxing", folder, target), place=place)
-        self.samples[folder.name] = ran.facts["samples"]
+    def _remux(self, folder: Path, *, local: bool = False) -> Ran:
+        with _fresh(self.scratch) as place, _fresh(self.scratch) as target:
+            ran = run(ours("remuxing", folder, target if local else "null"), place=place)
+            self.remuxed[folder.name, local] = Remuxed(
+                samples=ran.facts["samples"],
+                left_bytes=_tree_bytes(place),
+                written_bytes=ran.facts["written_bytes"],
+                target_bytes=_tree_bytes(target),
+            )
         return ran
 
-    def _cpu_per_gb(self, folder: Path, target: str) -> float:
-        return self._remux(folder, target).facts["cpu_s"] / _gigabytes(folder)
-
-    def _to_local_store(self, folder: Path) -> float:
-        with _fresh(self.scratch) as target:
-            return self._cpu_per_gb(folder, str(target))
+    def _cpu_per_gb(self, folder: Path, *, local: bool = False) -> float:
+        return self._remux(folder, local=local).facts["cpu_s"] / _gigabytes(folder)
 
     def _ffmpeg_contestant(self, ffmpeg: Ffmpeg, folder: Path) -> Contestant:
         def measure() -> float:
             with _fresh(self.scratch) as target:
                 ran = run(ffmpeg.command(folder, target / "out.mp4"))
-            return (ran.cpu_s - ffmpeg.start_up_s) / _gigabytes(folder)
+            return max(ran.cpu_s - ffmpeg.start_up_s, _LEAST_S) / _gigabytes(folder)
 
         return Contestant(name=ffmpeg.name, measure=measure)
 
     def _peak_mb(self, folder: Path) -> float:
-        return self._remux(folder, "null").peak_bytes / 1e6
+        return self._remux(folder).peak_bytes / 1e6
 
     def _peak_row(self, costs: Costs, name: str, folder: str) -> Row:
         peak = max(costs[name]) - median(costs[IDLE])
-        media = f"{_content(self.inputs / folder)}, {self.samples[folder]:,.0f} samples"
+        media = f"{_content(self.inputs / folder)}, {self.remuxed[folder, False].samples:,.0f} samples"
         return Row(
             what=f"{self.scale.long_seconds / 3600:.2g} h, {media}, above idle",
             wanted=f"≤ {_PEAK_LIMIT_MB} MB",
@@ -224,9 +229,11 @@ def _read_per_gb(folder: Path, command: Sequence[str]) -> float:
     return facts["cpu_s"] / _gigabytes(folder)
 
 
-def _trace_row(what: str, left: int, written: float | None) -> Row:
+def _trace_row(what: str, run: Remuxed, expected: int) -> Row:
+    written = None if run.written_bytes is None else run.written_bytes - expected
     said = "not told by this system" if written is None else f"{written:,.0f}"
-    return Row(what=what, wanted="0", measured=f"left {left:,}, written {said}", met=left == 0 and not written)
+    met = run.left_bytes == 0 and not written
+    return Row(what=what, wanted="0", measured=f"left {run.left_bytes:,}, written {said}", met=met)
 
 
 @contextmanager
