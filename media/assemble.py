@@ -25,6 +25,14 @@ LIBAV_VERSION = ".".join(str(part) for part in av.library_versions["libavformat"
 """Part of every plan: libav makes the sample entries and the coded silence."""
 
 _LOOK_AHEAD_BYTES = 12 << 20
+_OTHER_CONTAINERS = (
+    (b"\x1a\x45\xdf\xa3", 0, "WebM"),
+    (b"ftyp", 4, "MP4"),
+    (b"styp", 4, "fragmented MP4"),
+    (b"moof", 4, "fragmented MP4"),
+    (b"ID3", 0, "packed audio"),
+)
+"""How segments of other formats begin: signature, offset, name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,5 +253,9 @@ def _why_no_media(arrival: Arrival, scan: SegmentScan) -> tuple[str, str]:
     if scan.packets and scan.program.streams:
         return "segment_truncated", f"no whole sample in {arrival.size_bytes} bytes"
     begin = bytes(next(iter(arrival.pieces), b"")[:64]) if arrival.proved else b""
-    shown = begin.decode("ascii", "replace").split("\n")[0].strip() if begin[:1] in {b"<", b"{"} else begin[:8].hex(" ")
+    for signature, at, name in _OTHER_CONTAINERS:
+        if begin[at : at + len(signature)] == signature:
+            return "segment_unsupported", f"it is {name}, which is not assembled yet"
+    is_text = begin[:1] in {b"<", b"{"}
+    shown = begin.decode("ascii", "replace").split("\n")[0].strip() if is_text else begin[:8].hex(" ")
     return "segment_not_media", f"no MPEG-TS in {arrival.size_bytes} bytes; it begins with {shown}"

@@ -136,6 +136,7 @@ class _Carry:
     audio: adts.AudioParameters | None = None
     jumps: dict[int, tuple[int, int]] = field(default_factory=dict)
     """By PID: the last stamp as it came, and how far it was moved."""
+    step: int = 0
 
 
 def scan_windows(pieces: Iterable[Buffer], known: ProgramMap | None = None) -> Iterator[Window]:
@@ -181,7 +182,7 @@ def _scan_window(buffer: Buffer, carry: _Carry, *, final: bool) -> Window:
                 sound = gather(packets, found.index, found.start)
                 tracks.append(_scan_audio(found, run, sound, carry))
             else:
-                tracks.append(_scan_video(packets, found, codec, run))
+                tracks.append(_scan_video(packets, found, codec, run, carry))
     carry.program = program
     supported = {stream.pid for stream, _ in chosen.values()}
     scan = SegmentScan(
@@ -241,8 +242,8 @@ def _jumps(dts: Ints, last: int) -> Ints:
     return np.cumsum(np.where(wild, step - nominal_step(dts), 0))
 
 
-def _scan_video(packets: Packets, units: Units, codec: nal.VideoCodec, run: Continuity) -> TrackScan:
-    step = nominal_step(units.dts)
+def _scan_video(packets: Packets, units: Units, codec: nal.VideoCodec, run: Continuity, carry: _Carry) -> TrackScan:
+    step = carry.step = nominal_step(units.dts) or carry.step
     return replace(
         _track(units, "video", codec, run),
         samples=len(units),

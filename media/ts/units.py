@@ -9,6 +9,8 @@ from media.ts.packets import PACKET_SIZE, Bools, Continuity, Ints, Packets
 from media.ts.psi import ElementaryStream
 
 STAMP_MODULUS = 1 << 33
+_LONGEST_DELAY = 17 * 90_000
+"""Between decoding and presentation: sixteen pictures of a second each; a stamp further away is damaged."""
 _HEADER_BYTES = 9
 _FULL_PAYLOAD = PACKET_SIZE - 4
 
@@ -64,6 +66,8 @@ def read_units(packets: Packets, stream: ElementaryStream, run: Continuity) -> U
     has_dts = (header[stamped, 7] & 0x40) != 0
     dts = pts.copy()
     dts[has_dts] = read_stamps(flat, at[has_dts] + 5)
+    absurd = np.abs(stamp_difference(pts, dts)) > _LONGEST_DELAY
+    pts[absurd] = dts[absurd]
     carried = np.add.reduceat(payload, heads) if heads.size else payload[:0]
     declared = (header[:, 4].astype(np.int64) << 8) | header[:, 5]
     short = (declared != 0) & (carried != declared + 6)
@@ -76,7 +80,7 @@ def read_units(packets: Packets, stream: ElementaryStream, run: Continuity) -> U
         first=first,
         pts=pts,
         dts=dts,
-        broken=_broken(lost[begin:], first, heads - begin, short, declared),
+        broken=_broken(lost[begin:], first, heads - begin, short, declared) | absurd,
         headless_packets=begin,
         ends_closed=_ends_closed(start, heads, declared),
         ends_short=bool(heads.size and short[-1]),
