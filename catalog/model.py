@@ -1,6 +1,7 @@
 """The words of the catalog as values: verdicts, states, gaps and absences, outputs, and the manifest that holds them.
 
-Times of media are seconds in the stream's output; wall-clock times are aware UTC datetimes, None where the clock of the
+Times of media are seconds from the first sample of the output (negative for what is lost before it); wall-clock times
+are aware UTC datetimes, None where the clock of the
 stream is only a last resort.
 """
 
@@ -12,7 +13,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from catalog.errors import LayoutError
-from catalog.wire import Count, Counts, Crc64, Decimal6, Seconds, Sha256, UtcTime
+from catalog.wire import Count, Counts, Crc64, Decimal6, MediaTime, Seconds, Sha256, UtcTime
 from media.clock import ClockSource
 from media.findings import Finding
 from media.samples import TrackType
@@ -143,8 +144,8 @@ class Span:
     """Some time of one track."""
 
     track: GapTrack
-    from_s: Seconds
-    to_s: Seconds
+    from_s: MediaTime
+    to_s: MediaTime
     from_utc: Annotated[UtcTime | None, Field(alias="from")]
     to_utc: Annotated[UtcTime | None, Field(alias="to")]
 
@@ -186,7 +187,7 @@ class TrimmedOverlap:
     """Time that was recorded twice and kept once: `duration_s` of `segment` were left out at `at_s`."""
 
     track: GapTrack
-    at_s: Seconds
+    at_s: MediaTime
     duration_s: Seconds
     segment: str | None
 
@@ -244,7 +245,7 @@ class StreamTrack:
 class ClockAnchor:
     """A point at which both times are known: `media_s` in the output was `utc` on the wall clock."""
 
-    media_s: Seconds
+    media_s: MediaTime
     utc: UtcTime
 
 

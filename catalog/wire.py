@@ -40,7 +40,9 @@ def _sorted(counts: Mapping[str, int]) -> dict[str, int]:
 Decimal6 = Annotated[float, Field(allow_inf_nan=False), PlainSerializer(_rounded, return_type=float)]
 """A number that is written with at most 6 decimals."""
 Seconds = Annotated[Decimal6, Field(ge=0)]
-"""Seconds from the start of an output, or a duration."""
+"""A duration in seconds."""
+MediaTime = Decimal6
+"""Seconds from the first sample of an output; what is lost before it has negative times."""
 UtcTime = Annotated[AwareDatetime, AfterValidator(_to_utc), PlainSerializer(utc_text, return_type=str)]
 Count = Annotated[int, Field(ge=0)]
 Counts = Annotated[Mapping[str, Count], PlainSerializer(_sorted, return_type=dict[str, int])]

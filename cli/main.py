@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
@@ -13,7 +14,6 @@ from cli.progress import Progress
 from cli.report import Result, Waiting, document, lines, overall, printable
 from cli.show import show
 from flows.process import Inline, Task, check, process, run_inline
-from flows.settings import SettingsError
 from flows.steps.planning import NotFinalError, OnlyVariantsError, find_recordings
 from flows.steps.publishing import Published
 from storage.opening import open_store
@@ -34,6 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; nothing half-written is left, run the same command again", file=sys.stderr)
         return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # whoever read our answer has seen enough; without this, the interpreter would complain once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.UNEXPECTED
     except Exception as error:
         code = exit_of_error(error)
         if code is Exit.UNEXPECTED:
@@ -75,10 +79,7 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _process(options: argparse.Namespace) -> int:
-    source, target = open_store(options.url), open_store(options.output)
-    if f"{target.url.rstrip('/')}/".startswith(f"{source.url.rstrip('/')}/"):
-        message = f"the output {target.url} lies in the source, which is never written. Choose another --output."
-        raise SettingsError(message)
+    target = open_store(options.output)
     return _work("process", options, lambda task: process(Inline(), task, target))
 
 
@@ -128,11 +129,10 @@ def _exit(results: Sequence[Result]) -> Exit:
 
 
 def _say(command: str, options: argparse.Namespace, results: Sequence[Result]) -> None:
-    if options.json:
-        print(json.dumps(document(command, results), indent=2))
-        return
-    for line in lines(results):
-        print(printable(line))
+    text = [json.dumps(document(command, results), indent=2)] if options.json else map(printable, lines(results))
+    for line in text:
+        print(line)
+    sys.stdout.flush()
 
 
 def _show(options: argparse.Namespace) -> int:

@@ -158,8 +158,8 @@ def lines(results: Sequence[Result]) -> Iterator[str]:
 def _manifest_lines(manifest: Manifest) -> Iterator[str]:
     advised: dict[str, None] = {}
     for stream in manifest.streams:
-        whole = stream.segments.count - len(_told_of(manifest, stream))
-        yield f"= {whole:4d}  {stream.stream}: slices as promised"
+        lost = {gap.segment for gap in stream.gaps} - {None}
+        yield f"= {stream.segments.count - len(lost):4d}  {stream.stream}: slices as promised"
     for finding in manifest.findings:
         symbol = _SYMBOLS.get(finding.code, _LOUD if finding.severity == "error" else _QUIET)
         yield f"{symbol} {finding.where}   {finding.code.removeprefix('segment_')}: {finding.detail}"
@@ -174,13 +174,6 @@ def _manifest_lines(manifest: Manifest) -> Iterator[str]:
         for output in stream.outputs:
             yield f"  output    {output.key}  {output.size_bytes} bytes, {output.duration_s:.3f} s"
     yield f"{manifest.vendor} {manifest.task_id}: {manifest.verdict.value}"
-
-
-def _told_of(manifest: Manifest, stream: StreamRecord) -> set[str]:
-    """Keys of slices of which something is said; they belong to one stream alone."""
-    about_slices = {f.where for f in manifest.findings if f.code in _SYMBOLS and f.code != "orphan_segment"}
-    only = len(manifest.streams) == 1
-    return {key for key in about_slices if only or f"__uid_s_{stream.user}__" in key}
 
 
 def _time(span: Span) -> str:

@@ -5,12 +5,10 @@ from collections.abc import Iterator
 from catalog.components import Component, encode_component
 from catalog.errors import LayoutError
 from catalog.layout import ManifestKey, decode_key
-from catalog.manifest import from_json
 from flows.steps.planning import NothingFoundError
-from flows.steps.publishing import Published
+from flows.steps.publishing import Published, read_manifest
 from storage.base import ObjectMeta, ObjectStore
 from storage.errors import NotFound
-from storage.reading import VerifiedReader
 
 
 def show(store: ObjectStore, task: str) -> list[Published]:
@@ -19,9 +17,9 @@ def show(store: ObjectStore, task: str) -> list[Published]:
     found = []
     for recording in dict.fromkeys((k.vendor, k.task_id) for k in metas):
         if _is_meant(task, *recording):
-            newest = max((k for k in metas if (k.vendor, k.task_id) == recording), key=lambda k: k.revision)
-            body, _ = VerifiedReader(store).read(metas[newest])
-            found.append(Published(manifest=from_json(bytes(body)), key=newest.key))
+            of_it = (key for key in metas if (key.vendor, key.task_id) == recording)
+            newest = max(of_it, key=lambda key: (key.revision, key.digest12))
+            found.append(Published(manifest=read_manifest(store, metas[newest]), key=newest.key))
     if not found:
         message = (
             f"no manifest of {task} in {store.url}. Check the task id, and that --output is where it was published."

@@ -64,7 +64,7 @@ class Judgement:
 def judge(assembly: Assembly) -> Judgement:
     """Judge one output: every hole becomes a gap or an absence, every fault a finding."""
     if not assembly.parts:
-        return Judgement(findings=tuple(_segment_findings(assembly)))
+        return Judgement(gaps=tuple(_all_lost(assembly.segments)), findings=tuple(_segment_findings(assembly)))
     zero = min(t.start for t in assembly.parts[0].tracks)
     story = _Story.of(assembly.segments)
     losses: list[Gap] = []
@@ -231,6 +231,14 @@ def _outside(segments: Sequence[SegmentResult], last_part: PartResult) -> Iterat
     for lost in (r for r in segments if r.code and r.segment.number not in accounted):
         yield _promised_gap(lost, end)
         end += lost.segment.promised
+
+
+def _all_lost(segments: Sequence[SegmentResult]) -> Iterator[Gap]:
+    """Nothing could be used: what was promised, one after the other."""
+    at = 0
+    for lost in segments:
+        yield _promised_gap(lost, at)
+        at += lost.segment.promised
 
 
 def _lost_at_end(last: SegmentResult, part: PartResult) -> Iterator[Gap]:

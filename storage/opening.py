@@ -17,6 +17,8 @@ def open_store(url: str) -> ObjectStore:
 
     Raises Unsupported for other schemes and for what a scheme does not understand.
     """
+    if not url or "\0" in unquote(url):
+        raise Unsupported("open_store", url, "this is no path and no URL")
     if "://" not in url:
         return LocalStore(Path(url).absolute())
     parts = urlsplit(url)

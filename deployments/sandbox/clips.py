@@ -96,7 +96,7 @@ def _video_packets(stream: VideoStream, clip: Clip) -> Iterator[PacketOf]:
 
 def _add_audio(container: av.container.OutputContainer, clip: Clip) -> AudioStream:
     layout = {1: "mono", 2: "stereo"}[clip.channels]
-    stream = cast("AudioStream", container.add_stream("aac", rate=clip.sample_rate, layout=layout))
+    stream = container.add_stream("aac", rate=clip.sample_rate, layout=layout)
     stream.bit_rate = 64_000 * clip.channels
     return stream
 

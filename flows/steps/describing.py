@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypedDict
 
@@ -23,11 +24,15 @@ from catalog.model import (
 )
 from catalog.proofs import SegmentProof
 from flows.steps.assembling import StreamResult
+from media import judge
 from media.assemble import SegmentResult
-from media.findings import Finding, Severity
+from media.findings import Finding, Severity, finding
 from media.timing import TICKS_PER_SECOND, seconds
 from media.ts.chain import Relation
 
+MOST_OF_ONE_CODE = 200
+"""Findings of one code that a manifest lists one by one."""
+_MOST_GAPS = 500
 _SHORTEST_FOR_DRIFT = 60 * TICKS_PER_SECOND
 
 
@@ -40,6 +45,18 @@ def verdict_of(streams: Sequence[StreamRecord], findings: Sequence[Finding], *, 
     if unread:
         return Verdict.UNREADABLE
     return Verdict.MISSING if lost or any(s.segments.count for s in streams) else Verdict.EMPTY
+
+
+def bounded(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """At most so many findings of one code, and one that counts the rest; the proof files have all of them."""
+    told: Counter[str] = Counter()
+    kept = []
+    for found in findings:
+        told[found.code] += 1
+        if told[found.code] <= MOST_OF_ONE_CODE:
+            kept.append(found)
+    rest = {code: count - MOST_OF_ONE_CODE for code, count in told.items() if count > MOST_OF_ONE_CODE}
+    return (*kept, *(finding(code, "", f"{count} more; the proof files name them") for code, count in rest.items()))
 
 
 def findings_of(result: StreamResult) -> tuple[Finding, ...]:
@@ -65,7 +82,7 @@ def describe_stream(result: StreamResult, file: SegmentsFile | None) -> StreamRe
         segments=_summary(result, file),
         gaps=tuple(
             Gap(track=g.track, cause=Cause(g.cause), segment=g.segment, **_span(clock, g.begin, g.end))
-            for g in judgement.gaps
+            for g in _bounded_gaps(judgement.gaps)
         ),
         absences=tuple(
             Absence(track=a.track, evidence=Evidence(a.evidence), **_span(clock, a.begin, a.end))
@@ -82,11 +99,25 @@ def describe_stream(result: StreamResult, file: SegmentsFile | None) -> StreamRe
     )
 
 
+def _bounded_gaps(gaps: Sequence[judge.Gap]) -> Sequence[judge.Gap]:
+    """Very many gaps are told as stretches: neighbours of one cause become one, which names no segment."""
+    if len(gaps) <= _MOST_GAPS:
+        return gaps
+    merged = [gaps[0]]
+    for gap in gaps[1:]:
+        last = merged[-1]
+        if (gap.track, gap.cause) == (last.track, last.cause) and gap.begin <= last.end:
+            merged[-1] = replace(last, end=max(last.end, gap.end), segment=None)
+        else:
+            merged.append(gap)
+    return merged
+
+
 def segment_proofs(result: StreamResult) -> Iterator[SegmentProof]:
     """One line a segment, in playlist order."""
     said: dict[str, list[str]] = {}
-    for finding in findings_of(result):
-        said.setdefault(finding.where, []).append(finding.code)
+    for found in findings_of(result):
+        said.setdefault(found.where, []).append(found.code)
     for segment in result.assembly.segments:
         planned, scan = segment.segment, segment.scan
         proof = result.proofs.get(planned.number)

@@ -28,7 +28,7 @@ from catalog.publishing import (
     what_is_worse,
 )
 from flows.steps.assembling import StreamResult
-from flows.steps.describing import describe_stream, findings_of, segment_proofs, verdict_of
+from flows.steps.describing import bounded, describe_stream, findings_of, segment_proofs, verdict_of
 from flows.steps.planning import RecordingPlan
 from media.assemble import LIBAV_VERSION
 from media.findings import Severity
@@ -168,7 +168,7 @@ def _manifest(
         ended_at=max(ends, default=None),
         source=_source(source, plan, results),
         streams=tuple(records),
-        findings=ordered,
+        findings=bounded(ordered),
         orphans=_stored(plan.orphans),
         side_files=_stored(plan.objects.side_files),
         software=Software(aftertake=version("aftertake"), libav=LIBAV_VERSION, layout=LAYOUT_VERSION),

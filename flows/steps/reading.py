@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass, field
 
 from media.assemble import Arrival
@@ -12,6 +11,7 @@ from storage.base import ObjectMeta, ObjectStore
 from storage.checksums import Crc64, Proof
 from storage.errors import Changed, Corrupt, NotFound
 from storage.reading import ReadProof, VerifiedReader
+from storage.retry import Retry
 
 READ_AHEAD_BYTES = 24 << 20
 WHOLE_BYTES = 32 << 20
@@ -83,6 +83,8 @@ class SegmentSource:
             return segment.absent, segment.detail
         if segment.number in self.spoilt:
             return "segment_unreadable", self.spoilt[segment.number]
+        if segment.byte_range and not segment.byte_range[1]:
+            return "segment_empty", "its byte range has no bytes"
         return None if segment.size_bytes else ("segment_empty", "the object has no bytes")
 
     def _proving(self, segment: PlannedSegment, meta: ObjectMeta) -> Iterator[bytearray]:
@@ -98,17 +100,21 @@ class SegmentSource:
         if offset + length > meta.size_bytes:
             detail = f"bytes {offset} to {offset + length} of an object of {meta.size_bytes}"
             return Arrival(segment=segment, code="segment_truncated", detail=detail)
-        with closing(self.store.open(meta.key, start=offset, end=offset + length, etag=meta.etag)) as opened:
-            data = bytearray()
-            while len(data) < length and (piece := opened.read(length - len(data))):
-                data += piece
-        if len(data) != length:
-            raise Corrupt("read", meta.key, f"{len(data)} of {length} bytes came", Proof.LENGTH)
+        data = Retry().call(lambda: self._read_range(meta, offset, length))
         crc = Crc64()
         crc.update(data)
         proof = ReadProof(size_bytes=length, crc64xz=crc.hexdigest(), etag=meta.etag, proof=Proof.LENGTH)
         self.proofs[segment.number] = proof
         return Arrival(segment=segment, pieces=(data,), size_bytes=length, digest=int(proof.crc64xz, 16))
+
+    def _read_range(self, meta: ObjectMeta, offset: int, length: int) -> bytearray:
+        data = bytearray()
+        with self.store.open(meta.key, start=offset, end=offset + length, etag=meta.etag) as opened:
+            while len(data) < length and (piece := opened.read(length - len(data))):
+                data += piece
+        if len(data) != length:
+            raise Corrupt("read", meta.key, f"{len(data)} of {length} bytes came", Proof.LENGTH)
+        return data
 
 
 class SpoiltSegmentError(Exception):

@@ -183,14 +183,14 @@ def _begin(window: Sequence[Link]) -> Place | Leave:
     head = window[0]
     first = Place(link=head, shift=-head.scan.first, relation=Relation.FIRST)
     alone = advance(None, first)
-    for other in window[1:]:
-        before = advance(None, Place(link=other, shift=-other.scan.first, relation=Relation.FIRST))
-        if abs(_lag(before, head)) <= _TIGHT and not other.tagged:
-            return Place(link=other, shift=-other.scan.first, relation=Relation.FIRST, out_of_order=True)
     if len(window) > 2 and not window[1].tagged and not window[2].tagged:
         later = advance(None, Place(link=window[1], shift=-window[1].scan.first, relation=Relation.FIRST))
         if reason := _disagrees(alone, later, window[1], window[2]):
             return Leave(link=head, code="segment_foreign", detail=reason)
+    for other in window[1:]:
+        before = advance(None, Place(link=other, shift=-other.scan.first, relation=Relation.FIRST))
+        if abs(_lag(before, head)) <= _TIGHT and not other.tagged:
+            return Place(link=other, shift=-other.scan.first, relation=Relation.FIRST, out_of_order=True)
     return first
 
 
@@ -204,7 +204,7 @@ def _disagrees(alone: Chain, later: Chain, second: Link, third: Link) -> str | N
     fresh = second.scan.first <= _FRESH_START
     if lag < -_TOLERANCE and not fresh and second.digest != alone.last.digest:
         return f"its time stamps lie {-lag / TICKS_PER_SECOND:.3f} s after those of the slices that follow it"
-    continuous = abs(lag) <= _TIGHT and _counts_on(second.scan, third.scan)
+    continuous = not second.missing_before and abs(lag) <= _TIGHT and _counts_on(second.scan, third.scan)
     if continuous and not _counts_on(alone.last.scan, second.scan):
         return "its continuity counters do not lead to those of the slices after it"
     return None

@@ -130,6 +130,7 @@ class _Carry:
     """What one window hands to the next."""
 
     program: ProgramMap
+    known: ProgramMap
     reference: int | None
     counters: dict[int, int]
     rest: bytes
@@ -141,7 +142,7 @@ class _Carry:
 
 def scan_windows(pieces: Iterable[Buffer], known: ProgramMap | None = None) -> Iterator[Window]:
     """Scan a segment given as pieces of any size; `known` is the program map of the segment before, if it has none."""
-    carry = _Carry(program=known or ProgramMap(), reference=None, counters={}, rest=b"")
+    carry = _Carry(program=ProgramMap(), known=known or ProgramMap(), reference=None, counters={}, rest=b"")
     pending: Buffer | None = None
     for piece in _sized(pieces):
         if pending is not None:
@@ -162,6 +163,7 @@ def _scan_window(buffer: Buffer, carry: _Carry, *, final: bool) -> Window:
     alignment = align(buffer)
     packets, bad = usable(alignment)
     program = read_program_map(packets, carry.program)
+    program = program if program.streams else carry.known
     chosen = _main_streams(program)
     carry.rest = b""
     if not final:

@@ -1,5 +1,6 @@
 """What the command says of sound and damaged recordings: exit codes, JSON, and when it does not wait."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,11 +11,12 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from cli.exits import Exit, exit_of_error
+from storage import errors
+from storage.checksums import Proof
 from tests.cli.running import ROOT, aftertake, codes, program
 from tests.flows.folders import aged, contents, followed, media_playlist, slices, unfinished, write
 from tests.lab import MIXED, agora_individual, agora_mixed, cut, flash_and_beep, plain, zego_mixed
 from tests.lab.layouts import AGORA_SID
-from storage import errors
 
 TEXT = {"type": "string"}
 SPAN = {"stream": TEXT, "track": {"enum": ["audio", "video", "both"]}, "from_s": {"type": "number"}}
@@ -109,6 +111,28 @@ def test_a_loss_is_named_with_its_slice_and_what_to_do(tmp_path: Path) -> None:
     assert gap["to_s"] - gap["from_s"] == pytest.approx(2, abs=0.1)
 
 
+@pytest.mark.parametrize("vendor", MIXED)
+def test_the_first_slice_lost(vendor: str, tmp_path: Path) -> None:
+    laid = MIXED[vendor](slices())
+    del laid.objects[laid.segments[0]]
+
+    run = aftertake("process", laid.write_to(tmp_path / "in"), "--output", tmp_path / "out", "--json")
+
+    assert (run.code, run.json["verdict"]) == (3, "gaps")
+    assert [g["cause"] for g in run.json["recordings"][0]["gaps"]] == ["missing"]
+    followed(tmp_path / "out", vendor, run.json["recordings"][0]["task_id"])
+
+
+@pytest.mark.parametrize("vendor", ["zego", "jocloud", "plain"])
+def test_one_sound_slice_before_a_loss(vendor: str, tmp_path: Path) -> None:
+    laid = MIXED[vendor](slices())
+    del laid.objects[laid.segments[1]]
+
+    run = aftertake("check", laid.write_to(tmp_path), "--json")
+
+    assert [g["cause"] for g in run.json["recordings"][0]["gaps"]] == ["missing"]
+
+
 def test_without_an_end_a_fresh_recording_is_not_waited_for(tmp_path: Path) -> None:
     laid = plain(slices())
     laid.objects[laid.playlists[0]] = laid.objects[laid.playlists[0]].replace(b"#EXT-X-ENDLIST\n", b"")
@@ -172,7 +196,9 @@ def test_a_playlist_of_playlists_is_no_recording(tmp_path: Path) -> None:
 
     run = aftertake("check", laid.write_to(tmp_path), "--json")
 
-    assert (run.code, [r["task_id"] for r in run.json["recordings"]]) == (0, ["vod/lecture"])
+    (recording,) = run.json["recordings"]
+    assert run.code == 0
+    assert recording["task_id"].endswith("/vod/lecture")
 
 
 def test_individual_recordings_have_an_output_for_each_user_and_track(tmp_path: Path) -> None:
@@ -216,11 +242,11 @@ def test_show(tmp_path: Path) -> None:
 
 
 def test_long_names_are_found_again(tmp_path: Path) -> None:
-    name = "lecture-" + "ü" * 100
-    source = plain(slices(), folder="", name=name).write_to(tmp_path / "in")
+    source = plain(slices(), name="lecture-" + "ü" * 100).write_to(tmp_path / "in")
 
-    assert aftertake("process", source, "--output", tmp_path / "out").code == 0
-    assert aftertake("show", name, "--output", tmp_path / "out").code == 0
+    (recording,) = aftertake("process", source, "--output", tmp_path / "out", "--json").json["recordings"]
+    for task in (recording["task_id"], f"plain:{recording['task_id']}"):
+        assert aftertake("show", task, "--output", tmp_path / "out").code == 0
 
 
 def test_the_program_answers_with_the_same_codes(tmp_path: Path) -> None:
@@ -254,6 +280,83 @@ def test_an_interrupt_ends_at_once_and_leaves_nothing(tmp_path: Path) -> None:
     assert (contents(output), unfinished(output)) == ({}, [])
 
 
+def test_a_worse_run_says_that_the_published_one_stays(tmp_path: Path) -> None:
+    source, output = agora_mixed(slices(8)).write_to(tmp_path / "in"), tmp_path / "out"
+    (good,) = aftertake("process", source, "--output", output, "--json").json["recordings"]
+    agora_mixed(slices(8)[:4]).write_to(source)
+
+    run = aftertake("process", source, "--output", output, "--json")
+
+    (kept,) = run.json["recordings"]
+    assert (run.code, run.json["verdict"]) == (3, "complete")
+    assert "becomes shorter" in kept["kept"]
+    assert (kept["manifest"], kept["revision"], kept["outputs"]) == (good["manifest"], 1, good["outputs"])
+    told = aftertake("process", source, "--output", output)
+    assert "the published revision stays, because this run is worse" in told.out
+    assert told.code == 3
+
+
+def test_a_late_slice_of_one_user_rebuilds_that_users_output_only(tmp_path: Path) -> None:
+    sound = cut(flash_and_beep(8, video=False), 2)
+    late = agora_individual(audio=sound, uid="22")
+    source, output = (agora_individual(audio=sound, uid="11") | late).write_to(tmp_path / "in"), tmp_path / "out"
+    (source / late.segments[2]).unlink()
+    command = ("process", source, "--output", output, "--json")
+
+    first = aftertake(*command)
+    late.write_to(source)
+    second = aftertake(*command)
+
+    assert (first.code, second.code) == (3, 0)
+    before, after = (run.json["recordings"][0]["outputs"] for run in (first, second))
+    assert before[0] == after[0]
+    assert before[1]["key"] != after[1]["key"]
+
+
+def test_a_change_of_parameters_makes_a_second_part(tmp_path: Path) -> None:
+    wide, narrow = (cut(flash_and_beep(4, sample_rate=rate), 2) for rate in (48_000, 44_100))
+    laid = agora_mixed([*wide, *(piece.moved(10) for piece in narrow)])
+
+    run = aftertake("process", laid.write_to(tmp_path / "in"), "--output", tmp_path / "out", "--json")
+
+    (recording,) = run.json["recordings"]
+    first, second = (output["key"] for output in recording["outputs"])
+    assert second == first.replace(".mp4", ".p02.mp4")
+    assert len(followed(tmp_path / "out", "agora", AGORA_SID).streams[0].outputs) == 2
+
+
+def test_a_manifest_that_is_none(tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    source = agora_mixed(slices()).write_to(tmp_path / "in")
+    key = aftertake("process", source, "--output", output, "--json").json["recordings"][0]["manifest"]
+    (output / key).write_bytes(b"[]")
+
+    for run in (aftertake("show", AGORA_SID, "--output", output), aftertake("process", source, "--output", output)):
+        assert (run.code, run.out) == (6, "")
+        assert "Move it away" in run.err
+
+
+def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
+    source = agora_mixed(slices()).write_to(tmp_path / "in")
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        command = [
+            sys.executable,
+            "-c",
+            "import sys; from cli.main import main; sys.exit(main())",
+            "check",
+            str(source),
+        ]
+        done = subprocess.run(  # noqa: S603
+            command, cwd=ROOT, check=False, stdout=writing, stderr=subprocess.PIPE, timeout=60
+        )
+    finally:
+        os.close(writing)
+
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
 STORAGE_CODES = {
     errors.NotFound: Exit.NOT_FOUND,
     errors.Denied: Exit.REFUSED,
@@ -271,5 +374,5 @@ STORAGE_CODES = {
 def test_every_error_of_a_store_has_an_exit_code() -> None:
     assert set(STORAGE_CODES) == set(errors.StorageError.__subclasses__())
     for kind, code in STORAGE_CODES.items():
-        arguments = (errors.Proof.LENGTH,) if kind is errors.Corrupt else ()
+        arguments = (Proof.LENGTH,) if kind is errors.Corrupt else ()
         assert exit_of_error(kind("open", "key", "detail", *arguments)) is code

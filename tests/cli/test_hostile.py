@@ -132,7 +132,7 @@ def unread(path: Path) -> float:
     return path.stat().st_atime
 
 
-URIS = [
+OUTSIDE = [
     "{path}",
     "../secret.ts",
     "..%2Fsecret.ts",
@@ -140,21 +140,25 @@ URIS = [
     "..\\secret.ts",
     "file://{path}",
     "FILE:{path}",
+    "concat:slice0.ts|{path}",
+    "concat:http://127.0.0.1:{port}/x.ts|slice0.ts",
+    "crypto:{path}",
+    "data:video/mp2t;base64,R0AAEA==",
+    "folder.ts/",
+]
+# Read as names of objects, as the URLs of vendors' buckets must be.
+ABSENT = [
     "http://127.0.0.1:{port}/other/secret.ts",
     "//127.0.0.1:{port}/other/secret.ts",
     "http://user:word@127.0.0.1:{port}/other/secret.ts",
-    "concat:slice0.ts|{path}",
-    "concat:http://127.0.0.1:{port}/x.ts|slice0.ts",
     "subfile,,start,0,end,9,,:{path}",
-    "crypto:{path}",
-    "data:video/mp2t;base64,R0AAEA==",
     "link.ts",
-    "folder.ts/",
 ]
 
 
-@pytest.mark.parametrize("uri", URIS)
+@pytest.mark.parametrize("uri", OUTSIDE + ABSENT)
 def test_nothing_outside_is_read_and_nobody_is_called(uri: str, tmp_path: Path, canary: Canary) -> None:
+    code = "segment_missing" if uri in ABSENT else "uri_outside"
     secret = tmp_path / "secret.ts"
     secret.write_bytes(slices()[1].data)
     uri = uri.format(path=secret, port=canary.server_port)
@@ -167,10 +171,24 @@ def test_nothing_outside_is_read_and_nobody_is_called(uri: str, tmp_path: Path, 
     for run in both(source, output):
         recording = run.json["recordings"][0]
         assert (run.code, run.json["verdict"]) == (3, "gaps")
-        assert codes(recording) & {"uri_outside", "segment_missing"}
+        assert codes(recording) == {code}
         assert recording["streams"][0]["segments"]["size_bytes"] == len(first)
     assert secret.stat().st_atime == before
     assert canary.requests == 0
+
+
+def test_another_recording_of_the_same_bucket_is_outside_too(tmp_path: Path) -> None:
+    first, second = slices()[:2]
+    write(tmp_path / "in" / "a", list_m3u8=media_playlist("slice0.ts", "../b/slice1.ts"), slice0_ts=first.data)
+    write(tmp_path / "in" / "b", list_m3u8=media_playlist("slice1.ts"), slice1_ts=second.data)
+
+    run = aftertake("check", tmp_path / "in", "--json")
+
+    assert run.code == 3
+    assert [(r["verdict"], codes(r)) for r in run.json["recordings"]] == [
+        ("gaps", {"uri_outside"}),
+        ("complete", set()),
+    ]
 
 
 def test_keys_and_init_sections_are_not_fetched_either(tmp_path: Path, canary: Canary) -> None:
@@ -218,6 +236,22 @@ def test_the_output_must_not_lie_in_the_source(inside: str, tmp_path: Path) -> N
     assert contents(source) == before
 
 
+@pytest.mark.parametrize("top", ["media", "segments", "manifests", "index"])
+def test_the_source_must_not_lie_where_outputs_go(top: str, tmp_path: Path) -> None:
+    source = plain(slices()).write_to(tmp_path / "out" / top)
+    before = contents(tmp_path)
+
+    assert aftertake("process", source, "--output", tmp_path / "out").code == 2
+    assert contents(tmp_path) == before
+
+
+def test_the_source_may_lie_beside_them(tmp_path: Path) -> None:
+    source = plain(slices()).write_to(tmp_path / "recordings")
+
+    assert aftertake("process", source, "--output", tmp_path).code == 0
+    assert contents(source).keys() == plain(slices()).objects.keys()
+
+
 def test_the_source_is_never_written(tmp_path: Path) -> None:
     source = plain(slices()).write_to(tmp_path / "in")
     before = sorted((path, path.stat().st_mtime_ns) for path in source.rglob("*"))
@@ -248,6 +282,42 @@ def test_names_that_are_not_utf_8(tmp_path: Path) -> None:
         assert "its name is not UTF-8" in run.err
     assert run.json["verdict"] == "complete"
     assert aftertake("process", source, "--output", tmp_path / "out").code == 0
+
+
+@pytest.mark.parametrize(
+    ("length", "code"),
+    [("0@5", "segment_empty"), ("188@999999999999999", "segment_truncated"), ("999999999999999", "segment_truncated")],
+)
+def test_byte_ranges_that_lead_nowhere(length: str, code: str, tmp_path: Path) -> None:
+    first = slices()[0].data
+    good = f"#EXTINF:2,\n#EXT-X-BYTERANGE:{len(first)}@0\nall.ts\n"
+    bad = f"#EXTINF:2,\n#EXT-X-BYTERANGE:{length}\nall.ts\n"
+    source = write(tmp_path / "in", list_m3u8=f"#EXTM3U\n{good}{bad}#EXT-X-ENDLIST\n", all_ts=first)
+
+    for run in both(source, tmp_path / "out"):
+        assert (run.code, run.json["verdict"]) == (3, "gaps")
+        assert codes(run.json["recordings"][0]) == {code}
+
+
+def test_slices_that_are_ranges_of_one_object(tmp_path: Path) -> None:
+    lines, begin = ["#EXTM3U"], 0
+    for piece in slices():
+        lines += [f"#EXTINF:{piece.duration_s},", f"#EXT-X-BYTERANGE:{len(piece.data)}@{begin}", "all.ts"]
+        begin += len(piece.data)
+    whole = b"".join(piece.data for piece in slices())
+    source = write(tmp_path / "in", list_m3u8="\n".join([*lines, "#EXT-X-ENDLIST"]), all_ts=whole)
+
+    for run in both(source, tmp_path / "out"):
+        assert (run.code, run.json["verdict"]) == (0, "complete")
+
+
+@pytest.mark.parametrize("url", ["", "\0", "a\0b", "file:///a%00b"])
+def test_what_is_no_path(url: str, tmp_path: Path) -> None:
+    source = plain(slices()).write_to(tmp_path / "in")
+
+    for run in (aftertake("check", url), aftertake("process", source, "--output", url)):
+        assert run.code == 2
+        assert "no path and no URL" in one_sentence(run)
 
 
 @pytest.mark.parametrize("url", ["ftp://host/x", "s3://bucket/x", "file://host/x", "file:///x?y"])

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import av
 import imageio_ffmpeg
@@ -47,7 +48,7 @@ def libav_mp4(source: bytes) -> bytes:
 def digests(mp4: bytes) -> Digests:
     """Samples and the SHA-256 of their bytes, by type of track."""
     counts: dict[str, int] = {}
-    hashes = {}
+    hashes: dict[str, Any] = {}
     with av.open(io.BytesIO(mp4), "r", format="mp4") as source:
         for packet in source.demux():
             if packet.size:

@@ -35,12 +35,13 @@ def killed_at(stage: int, source: Path, output: Path) -> bool:
 
 
 def _run_until(stage: int, source: Path, output: Path) -> None:
-    changes = 0
+    changes, opens = 0, os.open
 
     def counted(change: Callable[..., Any]) -> Callable[..., Any]:
         def until(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - it stands for any call of the system
             nonlocal changes
-            if str(output) in str(arguments[:2]):
+            reads = change is opens and not arguments[1] & (os.O_WRONLY | os.O_RDWR)
+            if str(output) in str(arguments[:2]) and not reads:
                 if changes == stage:
                     os.kill(os.getpid(), signal.SIGKILL)
                 changes += 1

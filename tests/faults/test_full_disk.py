@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from storage import local_uploads
 from storage.checksums import Buffer
+from storage.local_files import write_all
 from tests.cli.running import Run, aftertake, program
 from tests.flows.folders import contents, followed, manifests, slices, unfinished
 from tests.lab import agora_mixed
@@ -38,7 +38,7 @@ def refused(run: Run, code: int, advice: str) -> None:
 def test_full_after_some_writes(
     good_writes: int, number: int, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    output, write_all, left = tmp_path / "out", local_uploads.write_all, [good_writes]
+    output, left = tmp_path / "out", [good_writes]
 
     def full(descriptor: int, data: Buffer) -> None:
         left[0] -= 1
@@ -48,7 +48,7 @@ def test_full_after_some_writes(
         write_all(descriptor, data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(local_uploads, "write_all", full)
+        patch.setattr("storage.local_uploads.write_all", full)
         run = aftertake("process", source, "--output", output, "--json")
     if left[0] >= 0:
         assert run.code == 0
@@ -92,7 +92,7 @@ def test_a_disk_that_is_really_full(source: Path, small_disk: Path) -> None:
 
 
 @pytest.fixture
-def public(tmp_path: Path) -> Iterator[Path]:
+def public() -> Iterator[Path]:
     """A folder that others may enter, used by somebody who is not root."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

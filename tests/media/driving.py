@@ -14,8 +14,7 @@ from media.parts import TrackResult
 from media.samples import Buffer, TrackType
 from media.timing import TICKS_PER_SECOND
 from media.tracks import AssemblyPlan, PlannedSegment
-from tests.lab import Slice
-from tests.lab.damages import Stored
+from tests.lab import Slice, Stored
 
 STREAM = "mix"
 STARTED_AT = datetime(2026, 3, 4, 9, 30, 15, tzinfo=UTC)

@@ -24,6 +24,7 @@ def recording(
     size: tuple[int, int] = (160, 90),
     sample_rate: int = 48_000,
     channels: int = 1,
+    flash_frames: int = 2,
 ) -> tuple[Slice, ...]:
     """A clip cut into slices; the same slices for the same wishes."""
     clip = flash_and_beep(
@@ -37,6 +38,7 @@ def recording(
         size=size,
         sample_rate=sample_rate,
         channels=channels,
+        flash_frames=flash_frames,
     )
     return tuple(cut(clip, slice_s, restart_counters=restart_counters))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import pytest
 from hypothesis import example, given, settings
@@ -215,7 +215,7 @@ def test_slices_that_are_not_cut_at_key_frames() -> None:
             b,
             WRAP,
         )
-        for a, b in zip(edges, edges[1:], strict=False)
+        for a, b in pairwise(edges)
     ]
     lengths = [2.0, 2.0, 2.0]
     starts = accumulate(lengths, initial=0.0)

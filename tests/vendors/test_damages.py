@@ -6,16 +6,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from catalog.manifest import Manifest
-from catalog.model import Verdict
+from catalog.model import Manifest, Verdict
 from flows.process import Inline, Task, check
 from flows.steps.planning import find_recordings
 from media.findings import Severity
 from media.judge import cause
 from storage.keys import ObjectKey
 from storage.memory import MemoryStore
-from tests.lab import CASES, DAMAGES, MIXED, Laid, Position, Slice, agora_individual
-from tests.lab.damages import Stored
+from tests.lab import CASES, DAMAGES, MIXED, Laid, Position, Slice, Stored, agora_individual
 from tests.media.recordings import recording
 
 NOW = datetime(2026, 3, 5, tzinfo=UTC)
