@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -65,7 +66,8 @@ def _report(recordings: tuple[Recording, ...], published: list[Published], root:
         yield ""
     yield f"Recordings:          {root / 'recordings'}"
     yield f"MP4s and manifests:  {root / 'published'}"
-    yield f"Look at one again:   aftertake show {published[0].manifest.task_id} --output {root / 'published'}"
+    again = [sys.argv[0], "show", published[0].manifest.task_id, "--output", str(root / "published")]
+    yield f"Look at one again:   {shlex.join(again)}"
 
 
 def _say(text: str) -> None:

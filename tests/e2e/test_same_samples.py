@@ -102,6 +102,8 @@ def test_stream_hashes_of_the_ffmpeg_program(name: str, program: str, tmp_path: 
     executable = PROGRAMS[program]
     if not executable:
         pytest.skip("no ffmpeg on the PATH")
+    if (name, program) == ("hevc", "system"):
+        pytest.skip("Debian's ffmpeg 5.1 gives the first zero of a start code to the HEVC picture before it")
     source, theirs, ours = tmp_path / "source.ts", tmp_path / "theirs.mp4", tmp_path / "ours.mp4"
     source.write_bytes(joined(list(SETS[name])))
     copy = [executable, "-v", "error", "-i", str(source), "-map", "0", "-c", "copy", str(theirs)]

@@ -107,3 +107,11 @@ def test_a_start_without_a_pes_header_is_a_loss() -> None:
 @pytest.mark.parametrize(("later", "earlier", "difference"), [(5, 3, 2), (2, STAMP_MODULUS - 3, 5), (0, 1, -1)])
 def test_differences_across_the_wrap(later: int, earlier: int, difference: int) -> None:
     assert stamp_difference(np.array([later]), np.array([earlier])).tolist() == [difference]
+
+
+def test_a_stamp_that_cannot_be_breaks_its_unit() -> None:
+    """A picture is shown at most sixteen pictures after it is decoded; further away its stamp is damaged."""
+    stamps = [(0, 0), (3600 + 30 * 90_000, 3600), (7200 + 16 * 90_000, 7200)]
+    units = units_of(transport(VIDEO_PID, [pes(b"x" * 50, pts=pts, dts=dts) for pts, dts in stamps]))
+    assert units.broken.tolist() == [False, True, False]
+    assert units.pts.tolist() == [0, 3600, 7200 + 16 * 90_000]
