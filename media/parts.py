@@ -2,13 +2,13 @@
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 
 from media.mp4.check import CheckReport, check
-from media.mp4.entries import sample_entry
+from media.mp4.entries import EntryError, SampleEntry, sample_entry
 from media.mp4.writer import Mp4Writer, Track
 from media.samples import Buffer, SampleBatch, TrackType
 from media.silence import silent_frame
@@ -129,6 +129,7 @@ class _VideoTrack:
     _track: Track | None = None
     _parameters: bytes = b""
     _entry: int = 0
+    _entries: dict[bytes, SampleEntry | None] = field(default_factory=dict)
     _codecs: dict[str, None] = field(default_factory=dict)
     _size: tuple[int, int] = (0, 0)
 
@@ -139,8 +140,13 @@ class _VideoTrack:
         if units is None:
             return []
         ledger.dropped += units.dropped
-        units = self._from_first_parameters(units, shift)
-        used, dts, pts = self.timeline.place(units, shift, segment)
+        unreadable = np.zeros(len(units.sizes), bool)
+        unreadable[[change.unit for change in units.changes if self._made(change) is None]] = True
+        units = replace(units, changes=tuple(c for c in units.changes if self._made(c)))
+        first = self._first_readable(units)
+        self.timeline.trim_start(units, first, shift)
+        units = units.starting_at(first)
+        used, dts, pts = self.timeline.place(units, shift, segment, unreadable[first:])
         offsets = np.concatenate(([0], np.cumsum(units.sizes)))
         batches: list[_Batch] = []
         for begin, end, entry in self._runs(units, used):
@@ -171,13 +177,20 @@ class _VideoTrack:
             trims=tuple(self.timeline.trims),
         )
 
-    def _from_first_parameters(self, units: VideoUnits, shift: int) -> VideoUnits:
-        """Pictures before the first parameter sets can be decoded by nobody: they are trimmed."""
+    def _first_readable(self, units: VideoUnits) -> int:
+        """Pictures before the first parameter sets can be decoded by nobody: how many those are."""
         if self._parameters:
-            return units
-        first = units.changes[0].unit if units.changes else len(units.sizes)
-        self.timeline.trim_start(units, first, shift)
-        return units.starting_at(first)
+            return 0
+        return units.changes[0].unit if units.changes else len(units.sizes)
+
+    def _made(self, change: ParameterChange) -> SampleEntry | None:
+        """The sample entry for parameter sets; None if they are damaged."""
+        if change.parameter_sets not in self._entries:
+            try:
+                self._entries[change.parameter_sets] = sample_entry(self.codec, change.access_unit)
+            except EntryError:
+                self._entries[change.parameter_sets] = None
+        return self._entries[change.parameter_sets]
 
     def _runs(self, units: VideoUnits, used: Ints) -> Iterator[tuple[int, int, int]]:
         """Stretches of `used` without a break and under one sample entry: begin, end, entry."""
@@ -192,7 +205,9 @@ class _VideoTrack:
 
     def _enter(self, change: ParameterChange) -> None:
         """From here on other parameter sets hold."""
-        made = sample_entry(self.codec, change.access_unit)
+        made = self._made(change)
+        if made is None:
+            return
         self._parameters = change.parameter_sets
         self._entry = self._writer_track().add_entry(made.box, made.width, made.height)
         self._codecs[made.codec] = None

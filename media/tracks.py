@@ -149,8 +149,13 @@ class VideoTimeline:
     _impaired_since: int | None = None
     _recent: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
 
-    def place(self, units: VideoUnits, shift: int, segment: int) -> tuple[Ints, Ints, Ints]:
-        """Which of `units` are used (indices), and the decode and presentation times of those in the output."""
+    def place(
+        self, units: VideoUnits, shift: int, segment: int, unreadable: Bools | None = None
+    ) -> tuple[Ints, Ints, Ints]:
+        """Which of `units` are used (indices), and the decode and presentation times of those in the output.
+
+        `unreadable` units are dropped, as if they were lost.
+        """
         dts, pts = units.dts + shift, units.pts + shift
         self.step = nominal_step(dts) or self.step
         first = 0
@@ -161,6 +166,9 @@ class VideoTimeline:
         kept = np.arange(len(dts)) >= first
         lost = units.after_loss.copy()
         lost[:1] |= self._lost
+        if unreadable is not None:
+            kept &= ~unreadable
+            lost[1:] |= unreadable[:-1]
         self._reorders |= bool((np.diff(pts) < 0).any())
         if self._reorders:
             kept &= ~self._without_reference(dts, units.sync, lost)

@@ -85,17 +85,23 @@ def with_header(parameters: AudioParameters, frame: bytes) -> bytes:
     return bytes((fixed[0], fixed[1] | 1, fixed[2])) + tail + frame
 
 
-def count_frames(stream: bytes | bytearray, parameters: AudioParameters) -> int:
-    """How many frames begin in `stream`: headers that do not lie inside a frame that ends at another header.
+def count_frames(stream: bytes | bytearray, parameters: AudioParameters, lost: Ints) -> int:
+    """How many frames begin in `stream`, whole or broken; bytes are missing before each offset in `lost`.
 
-    Vectorised over header candidates, and independent of the frame walk by which `media.ts.demux` makes samples.
+    Headers count that do not lie inside a whole frame. The common case is vectorised; it is counted here, apart from
+    the frame walk by which `media.ts.demux` makes samples, so that one can be held against the other.
     """
     at, length = headers(stream, parameters)
     if not at.size:
         return 0
-    if at[0] == 0 and bool((at[1:] == at[:-1] + length[:-1]).all()) and at[-1] + length[-1] == len(stream):
+    end = at + length
+    chained = at[0] == 0 and end[-1] == len(stream) and bool((at[1:] == end[:-1]).all())
+    if chained and not lost.size:
         return int(at.size)
-    confirmed = np.isin(at + length, np.append(at, len(stream)))
-    reach = np.maximum.accumulate(np.where(confirmed, at + length, 0))
-    covered = np.concatenate(([0], reach[:-1]))
-    return int(np.count_nonzero(at >= covered))
+    whole = np.isin(end, np.append(at, len(stream)))
+    whole &= np.searchsorted(lost, at, "right") == np.searchsorted(lost, end, "left")
+    count = position = 0
+    for begin, next_begin in zip(at.tolist(), np.where(whole, end, at + 1).tolist(), strict=True):
+        if begin >= position:
+            count, position = count + 1, next_begin
+    return count

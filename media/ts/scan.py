@@ -13,7 +13,7 @@ import numpy as np
 from media.samples import Buffer, TrackType
 from media.timing import TICKS_PER_SECOND
 from media.ts import adts, nal
-from media.ts.packets import Continuity, Ints, Packets, align, continuity, usable
+from media.ts.packets import Bools, Continuity, Ints, Packets, align, continuity, usable
 from media.ts.psi import ElementaryStream, ProgramMap, read_program_map
 from media.ts.units import Units, gather, read_units, stamp_difference
 
@@ -22,6 +22,7 @@ Codec = Literal["h264", "hevc", "aac"]
 WINDOW_BYTES = 4 << 20
 
 _PARAMETER_PACKETS = 64
+_STRAY = 2 * TICKS_PER_SECOND
 _LONGEST_STEP = 600 * TICKS_PER_SECOND
 _LONGEST_STEP_BACK = 10 * TICKS_PER_SECOND
 _SHORTFALL = 35 * TICKS_PER_SECOND // 100
@@ -231,10 +232,26 @@ def _unwrapped(units: Units, carry: _Carry) -> Units:
         carry.reference = int(units.dts[0])
     dts = carry.reference + stamp_difference(units.dts, carry.reference)
     pts = dts + stamp_difference(units.pts, units.dts)
+    stray = _strays(dts)
+    mended = np.where(stray, np.roll(dts, 1) + nominal_step(dts), dts)
+    mended[0] = dts[1] - nominal_step(dts) if stray[0] else dts[0]
+    pts, dts = pts + mended - dts, mended
     last, jumped = carry.jumps.get(units.stream.pid, (int(dts[0]), 0))
     moved = jumped + _jumps(dts, last)
     carry.jumps[units.stream.pid] = (int(dts[-1]), int(moved[-1]))
-    return replace(units, pts=pts - moved, dts=dts - moved)
+    return replace(units, pts=pts - moved, dts=dts - moved, broken=units.broken | stray)
+
+
+def _strays(dts: Ints) -> Bools:
+    """Stamps far from both neighbours, which are close to each other: the stamp itself is damaged."""
+    stray = np.zeros(len(dts), bool)
+    if len(dts) > 2:
+        step = np.diff(dts)
+        far = np.abs(step) > _STRAY
+        stray[1:-1] = far[:-1] & far[1:] & (np.abs(step[:-1] + step[1:]) <= _STRAY)
+        stray[0] = not -_STRAY < step[0] < _LONGEST_STEP and not far[1]
+        stray[-1] = step[-1] < -_STRAY and not far[-2]
+    return stray
 
 
 def _jumps(dts: Ints, last: int) -> Ints:
@@ -261,11 +278,12 @@ def _scan_audio(units: Units, run: Continuity, sound: tuple[bytearray, Ints], ca
     parameters = carry.audio = adts.find_parameters(stream) or carry.audio
     if parameters is None:
         return track
-    frames = adts.count_frames(stream[int(offsets[units.first[-1]]) :], parameters)
+    lost, last = offsets[:-1][units.lost], int(offsets[units.first[-1]])
+    frames = adts.count_frames(stream[last:], parameters, lost[lost > last] - last)
     end = track.end + frames * adts.FRAME_SAMPLES * TICKS_PER_SECOND // parameters.sample_rate
     return replace(
         track,
-        samples=adts.count_frames(stream, parameters),
+        samples=adts.count_frames(stream, parameters, lost),
         end=end,
         shown_end=end,
         fingerprint=parameters.header,

@@ -3,11 +3,10 @@
 `python -m tests.benchmarks.remuxing idle` only imports; `… FOLDER null` and `… FOLDER TARGET_FOLDER` do the work.
 """
 
-import asyncio
 import sys
 from datetime import UTC, datetime
 
-from flows.process import Inline, Task, process
+from flows.process import Inline, Task, process, run_inline
 from flows.steps.planning import find_recordings
 from storage.local import LocalStore
 from tests.benchmarks.child import Facts, report
@@ -19,7 +18,7 @@ def remux(folder: str, target: str) -> Facts:
     source, store = LocalStore(folder), NullStore() if target == "null" else LocalStore(target)
     ((objects, metas),) = find_recordings(source)
     task = Task(source=source, objects=objects, metas=metas, now=datetime.now(UTC))
-    manifest = asyncio.run(process(Inline(), task, store)).manifest
+    manifest = run_inline(process(Inline(), task, store)).manifest
     if manifest.verdict != "complete" or manifest.findings:
         raise RuntimeError(f"{folder} is intact, and was judged {manifest.verdict}: {manifest.findings[:3]}")
     (output,) = manifest.streams[0].outputs

@@ -6,8 +6,8 @@ element's captured audio; both are put on the page's one clock.
 """
 
 import base64
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,15 @@ class Player:
                 return Opening(seconds=seconds, bytes_sent=site.sent, requests=tuple(site.requests))
             finally:
                 page.close()
+
+
+def in_one_of_three_plays(judge: Callable[[], None]) -> None:
+    """A busy machine can disturb a measurement, never mend a file: it is right if one play of three shows it right."""
+    for _ in range(2):
+        with suppress(AssertionError):
+            judge()
+            return
+    judge()
 
 
 @contextmanager

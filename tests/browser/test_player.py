@@ -6,7 +6,7 @@ from pathlib import Path
 import av
 import pytest
 
-from tests.browser.player import Player
+from tests.browser.player import Player, in_one_of_three_plays
 from tests.lab import flash_and_beep, judge_mp4
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -34,25 +34,35 @@ def libav_mp4(clip: bytes, *, audio_hole: tuple[float, float] = (0, 0)) -> bytes
 
 
 def test_a_continuous_file_plays_in_sync(player: Player) -> None:
-    heard = player.play(libav_mp4(flash_and_beep(5)))
-    assert {1, 2, 3, 4} <= set(heard.offsets)
-    assert heard.worst_offset_s < ONE_FRAME
-    assert heard.spread_s < ONE_FRAME
+    def judge() -> None:
+        heard = player.play(libav_mp4(flash_and_beep(5)))
+        assert {1, 2, 3, 4} <= set(heard.offsets)
+        assert heard.worst_offset_s < ONE_FRAME
+        assert heard.spread_s < ONE_FRAME
+
+    in_one_of_three_plays(judge)
 
 
 def test_a_hole_in_the_sound_is_played_through(player: Player) -> None:
     """Libav, which goes by the stamps, finds nothing wrong with this file; Chromium plays its end 2 seconds early."""
     holed = libav_mp4(flash_and_beep(7), audio_hole=(2.5, 4.5))
     assert judge_mp4(holed).worst_offset_s < ONE_FRAME
-    heard = player.play(holed)
-    assert heard.offsets[1] == pytest.approx(0, abs=ONE_FRAME)
-    assert heard.offsets[6] == pytest.approx(-2, abs=2 * ONE_FRAME)
+
+    def judge() -> None:
+        heard = player.play(holed)
+        assert heard.offsets[1] == pytest.approx(0, abs=ONE_FRAME)
+        assert heard.offsets[6] == pytest.approx(-2, abs=2 * ONE_FRAME)
+
+    in_one_of_three_plays(judge)
 
 
 def test_playing_from_the_middle(player: Player) -> None:
-    heard = player.play(libav_mp4(flash_and_beep(20)), from_s=15.5, to_s=18.5)
-    assert set(heard.offsets) == {16, 17, 18}
-    assert heard.worst_offset_s < ONE_FRAME
+    def judge() -> None:
+        heard = player.play(libav_mp4(flash_and_beep(20)), from_s=15.5, to_s=18.5)
+        assert set(heard.offsets) == {16, 17, 18}
+        assert heard.worst_offset_s < ONE_FRAME
+
+    in_one_of_three_plays(judge)
 
 
 def test_a_progressive_file_plays_before_it_is_read(player: Player, tmp_path: Path) -> None:

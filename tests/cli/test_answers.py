@@ -11,12 +11,12 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from cli.exits import Exit, exit_of_error
+from deployments.sandbox.layouts import AGORA_SID
 from storage import errors
 from storage.checksums import Proof
 from tests.cli.running import ROOT, aftertake, codes, program
 from tests.flows.folders import aged, contents, followed, media_playlist, slices, unfinished, write
 from tests.lab import MIXED, agora_individual, agora_mixed, cut, flash_and_beep, plain, zego_mixed
-from tests.lab.layouts import AGORA_SID
 
 TEXT = {"type": "string"}
 SPAN = {"stream": TEXT, "track": {"enum": ["audio", "video", "both"]}, "from_s": {"type": "number"}}

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from deployments.sandbox.layouts import AGORA_SID
 from storage.checksums import Buffer
 from storage.local_files import write_all
 from tests.cli.running import Run, aftertake, program
 from tests.flows.folders import contents, followed, manifests, slices, unfinished
 from tests.lab import agora_mixed
-from tests.lab.layouts import AGORA_SID
 
 NOBODY = 65_534
 

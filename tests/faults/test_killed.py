@@ -6,10 +6,10 @@ import pytest
 
 from catalog.manifest import from_json
 from catalog.publishing import read_latest, read_pointer
+from deployments.sandbox.layouts import AGORA_SID
 from tests.faults.killing import killed_at, run
 from tests.flows.folders import contents, followed, manifests, slices
 from tests.lab import Laid, agora_individual, agora_mixed, cut, flash_and_beep
-from tests.lab.layouts import AGORA_SID
 
 STRIDES = 4
 MOST_STAGES = 400

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from deployments.sandbox.layouts import AGORA_SID
 from flows.steps.planning import NothingFoundError
 from tests.cli.running import ROOT
 from tests.flows.folders import contents, followed, slices
 from tests.lab import agora_mixed
-from tests.lab.layouts import AGORA_SID
 
 
 # Prefect's event clients leave their sockets to the garbage collector.

@@ -11,6 +11,7 @@ import pytest
 
 from catalog.layout import LatestKey
 from catalog.publishing import read_pointer
+from deployments.sandbox.layouts import AGORA_SID
 from flows.process import Inline, Task, check, process, run_inline
 from flows.steps import planning
 from flows.steps.planning import NotFinalError, find_recordings
@@ -22,7 +23,6 @@ from storage.local import LocalStore
 from tests.flows.folders import aged, contents, followed, manifests, slices, unfinished
 from tests.flows.stores import InterruptedStore
 from tests.lab import Laid, agora_mixed, plain
-from tests.lab.layouts import AGORA_SID
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -1,11 +1,16 @@
 """The media laboratory: clips that say which second they are, damages, layouts, and a judge that measures them."""
 
-from tests.lab.clips import flash_and_beep
 from deployments.sandbox.cutting import Slice, cut
-from deployments.sandbox.layouts import Stored
-from tests.lab.damages import CASES, DAMAGES, Damage, Damaged, Position
-from tests.lab.judging import Mark, SyncReport, judge_mp4, judge_ts
-from deployments.sandbox.layouts import MIXED, Laid, agora_individual, agora_mixed, jocloud_mixed, plain, zego_mixed
+from deployments.sandbox.layouts import (
+    MIXED,
+    Laid,
+    Stored,
+    agora_individual,
+    agora_mixed,
+    jocloud_mixed,
+    plain,
+    zego_mixed,
+)
 from deployments.sandbox.packets import (
     Programme,
     drop_from_pmt,
@@ -15,6 +20,9 @@ from deployments.sandbox.packets import (
     programme,
     restamp,
 )
+from tests.lab.clips import flash_and_beep
+from tests.lab.damages import CASES, DAMAGES, Damage, Damaged, Position
+from tests.lab.judging import Mark, SyncReport, judge_mp4, judge_ts
 
 __all__ = [
     "CASES",

@@ -20,7 +20,7 @@ def flash_and_beep(
     first_second: int = 0,
     seed: int = 0,
 ) -> bytes:
-    """One continuous MPEG-TS: a flash and a beep begin together at every full second; see `deployments.sandbox.scene`."""
+    """One continuous MPEG-TS: a flash and a beep begin together at every full second; see the `scene`."""
     clip = Clip(
         seconds=seconds,
         fps=fps,

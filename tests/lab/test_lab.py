@@ -9,6 +9,7 @@ from functools import partial
 import av
 import pytest
 
+from deployments.sandbox.packets import WRAP, crc32, packets, pid_of
 from tests.lab import (
     CASES,
     DAMAGES,
@@ -26,7 +27,6 @@ from tests.lab import (
     programme,
     restamp,
 )
-from tests.lab.packets import WRAP, crc32, packets, pid_of
 
 ONE_SAMPLE = 1 / 40_000
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
+from deployments.sandbox.packets import packets, pid_of, programme, pts_of
 from media.timing import TICKS_PER_SECOND
 from tests.lab import Slice, cut, first_pts, flash_and_beep, restamp
-from tests.lab.packets import packets, pid_of, programme, pts_of
 
 
 @cache

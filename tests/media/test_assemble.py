@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deployments.sandbox.packets import PACKET, packets, pid_of, programme, starts_unit
 from media.ts import scan
 from tests.lab import Slice, flash_and_beep
-from tests.lab.packets import PACKET, packets, pid_of, programme, starts_unit
 from tests.media.driving import Made, assert_accounted, assert_intact, make, planned, run
 from tests.media.recordings import recording, resumed
 from tests.media.ts.made import AAC, AUDIO_PID, adts_frame, pes, split, tables, transport

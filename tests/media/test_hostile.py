@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deployments.sandbox.packets import PACKET, packets, payload_at, pid_of, programme
 from tests.lab import Slice, Stored
-from tests.lab.packets import PACKET, packets, payload_at, pid_of, programme
 from tests.media.driving import Made, assert_accounted, make
 from tests.media.recordings import recording
 from tests.media.ts.made import AAC, AUDIO_PID, H264, VIDEO_PID, pes, tables, transport

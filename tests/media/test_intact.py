@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from deployments.sandbox.packets import WRAP
 from media.clock import ClockSource, WallClock
 from tests.lab import Slice, drop_from_pmt, drop_pid, drop_time, first_pts, programme, restamp
-from tests.lab.packets import WRAP
 from tests.media.driving import STARTED_AT, Made, assert_intact, each, make, named_walls
 from tests.media.recordings import first_dts, from_zero, joined, recording, resumed, ticks
 

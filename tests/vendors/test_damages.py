@@ -1,13 +1,12 @@
 """Every damage in every vendor's layout, checked from the bucket on: the finding names the right object."""
 
-import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
 
 from catalog.model import Manifest, Verdict
-from flows.process import Inline, Task, check
+from flows.process import Inline, Task, check, run_inline
 from flows.steps.planning import find_recordings
 from media.findings import Severity
 from media.judge import cause
@@ -61,7 +60,7 @@ def checked(laid: Laid) -> Manifest:
         store.put(ObjectKey(name), data)
     ((objects, metas),) = find_recordings(store)
     task = Task(source=store, objects=objects, metas=metas, now=NOW)
-    return asyncio.run(check(Inline(), task)).manifest
+    return run_inline(check(Inline(), task)).manifest
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tests.lab.packets import PACKET, crc32
+from deployments.sandbox.packets import PACKET, crc32
 
 PMT_PID, VIDEO_PID, AUDIO_PID = 0x1000, 0x100, 0x101
 H264, HEVC, AAC, OTHER = 0x1B, 0x24, 0x0F, 0x81

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deployments.sandbox.packets import packets, pid_of
 from media.samples import Buffer
 from media.ts.demux import demux_audio, demux_video
 from media.ts.scan import SegmentScan, Window, merge, scan_windows
 from tests.lab import drop_from_pmt, drop_pid, programme
-from tests.lab.packets import packets, pid_of
 from tests.media.driving import cut_up
 from tests.media.recordings import first_dts, recording
 from tests.media.ts.made import AAC, AUDIO_PID, H264, VIDEO_PID, adts_frame, pes, tables, transport

@@ -1,1 +1,0 @@
-from deployments.sandbox.cutting import *  # noqa: F403

@@ -1,1 +1,0 @@
-from deployments.sandbox.layouts import *  # noqa: F403

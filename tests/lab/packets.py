@@ -1,1 +1,0 @@
-from deployments.sandbox.packets import *  # noqa: F403

@@ -1,1 +1,0 @@
-from deployments.sandbox.scene import *  # noqa: F403
