@@ -89,6 +89,8 @@ def _video_entry(entry: bytes) -> SampleEntry:
     width, height = struct.unpack_from(">HH", entry, 32)
     children = _children(entry, _VIDEO_HEADER)
     kind, configuration = next(child for child in children if child[0] in _NAMES)
+    if configuration[1] & _PROFILE_BITS[kind] not in _PROFILES[kind] or not (width and height):
+        raise EntryError(f"the parameter sets are damaged: profile {configuration[1]}, {width} x {height} pixels")
     codec = f"{entry[4:8].decode('latin-1')}.{_NAMES[kind](configuration)}"
     return SampleEntry(box=_rebuilt(entry[:_VIDEO_HEADER], children), codec=codec, width=width, height=height)
 
@@ -134,6 +136,12 @@ def _hevc_name(configuration: bytes) -> str:
 
 
 _NAMES = {b"avcC": _avc_name, b"hvcC": _hevc_name}
+_PROFILES = {
+    b"avcC": frozenset({44, 66, 77, 83, 86, 88, 100, 110, 118, 122, 128, 134, 135, 138, 139, 144, 244}),
+    b"hvcC": frozenset(range(1, 12)),
+}
+"""Profiles that exist (ITU-T H.264 annexes A, F to I; H.265 annex A): libav writes down any other number, too."""
+_PROFILE_BITS = {b"avcC": 0xFF, b"hvcC": 0x1F}
 
 
 def _steady_esds(body: bytes) -> tuple[bytes, bytes]:
