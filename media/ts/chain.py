@@ -224,11 +224,15 @@ def _counts_on(earlier: SegmentScan, later: SegmentScan) -> bool:
 
 
 def _odd_one_out(chain: Chain, window: Sequence[Link]) -> Leave | None:
-    """A segment whose stamps fit, but whose content is of another recording: it alone differs from both sides."""
+    """A segment whose stamps fit, but whose content is of another recording: it alone differs from both sides.
+
+    One muxer may change the picture's size for one segment and back; then its continuity counters run on.
+    """
     head, following = window[0], window[1] if len(window) > 1 else None
     if head.tagged or (following and following.tagged) or chain.placed < 2:
         return None
-    if _differing(chain, head) and not (following and _differing(chain, following)):
+    runs_on = following and _counts_on(chain.last.scan, head.scan) and _counts_on(head.scan, following.scan)
+    if not runs_on and _differing(chain, head) and not (following and _differing(chain, following)):
         detail = "its parameters differ from those of the slices around it, and no discontinuity is declared"
         return Leave(link=head, code="segment_foreign", detail=detail)
     steady = chain.counted_on == chain.placed - 1 and not head.missing_before

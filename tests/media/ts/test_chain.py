@@ -176,9 +176,15 @@ def test_a_last_one_after_a_pause_that_its_name_tells_is_not_foreign() -> None:
 
 def test_other_parameters_between_equal_ones_are_foreign() -> None:
     chain = chained(link(0), link(1))
-    assert left(chain, link(2, fingerprint=b"other"), link(3), link(4)).code == "segment_foreign"
-    assert isinstance(decide(chain, [link(2, fingerprint=b"other", tagged=True), link(3)]), Place)
-    assert isinstance(decide(chain, [link(2, fingerprint=b"other"), link(3, fingerprint=b"other")]), Place)
+    strange = link(2, fingerprint=b"other", counter=5)
+    assert left(chain, strange, link(3), link(4)).code == "segment_foreign"
+    assert isinstance(decide(chain, [replace(strange, tagged=True), link(3)]), Place)
+    assert isinstance(decide(chain, [strange, link(3, fingerprint=b"other", counter=13)]), Place)
+
+
+def test_other_parameters_for_one_segment_are_its_own_where_the_counters_run_on() -> None:
+    chain = chained(link(0), link(1))
+    assert placed(chain, link(2, fingerprint=b"other"), link(3), link(4)).relation is Relation.CONTINUES
 
 
 def test_counters_that_fit_neither_side_are_foreign() -> None:
