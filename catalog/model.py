@@ -110,6 +110,7 @@ class Cause(StrEnum):
     DECLARED = "declared"
     URI_OUTSIDE = "uri_outside"
     FAILOVER = "failover"
+    NO_KEYFRAME = "no_keyframe"
 
 
 class Evidence(StrEnum):
@@ -120,6 +121,7 @@ class Evidence(StrEnum):
     TRACK_START = "track_start"
     DISCONTINUITY = "discontinuity"
     VENDOR_EVENT = "vendor_event"
+    COUNTERS = "counters"
     UNMARKED = "unmarked"
 
 

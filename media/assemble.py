@@ -56,8 +56,9 @@ class Arrival:
 class SegmentResult:
     """What became of one planned segment; `begin` and `end` are ticks of the output, None if it was left out.
 
-    `promised` is the EXTINF in ticks, or 0 where it speaks of another segment's content. `skipped` are the numbers of
-    segments that are missing or left out between it and the one placed before it.
+    `promised` is the EXTINF in ticks, or 0 where it speaks of another segment's content. `counts_on`: its continuity
+    counters run on from the segment placed before it, so that no packet is missing between them. `skipped` are
+    the numbers of segments that are missing or left out between it and the one placed before it.
     """
 
     segment: PlannedSegment
@@ -71,6 +72,8 @@ class SegmentResult:
     end: int | None = None
     promised: int = 0
     cut: bool = False
+    counts_on: bool = False
+    part: int = 0
     dropped: int = 0
     skipped: tuple[int, ...] = ()
 
@@ -112,6 +115,7 @@ class _Assembler:
         self._program: ProgramMap | None = None
         self._skipped: list[int] = []
         self._missing = 0
+        self._stands_still = False
         self._part: Part | None = None
         self._parts: list[PartResult] = []
         self._results: dict[int, SegmentResult] = {}
@@ -196,7 +200,7 @@ class _Assembler:
     def _place(self, taken: _Waiting, place: chain.Place) -> None:
         part = self._part_for(taken.link.scan)
         segment, dropped, scans = taken.arrival.segment, 0, []
-        promised = 0 if taken.displaced else segment.promised
+        promised, before, cut = 0 if taken.displaced else segment.promised, self._chain, False
         windows = joined(taken.windows, taken.later)
         taken.windows = []
         window = next(windows, None)
@@ -204,7 +208,7 @@ class _Assembler:
             following = next(windows, None)
             scans.append(window.scan)
             whole = merge(scans) if following is None else None
-            cut = whole is not None and whole.is_cut(promised)
+            cut = whole is not None and self._is_cut(whole, promised)
             dropped += part.add(window, place.shift, segment.number, drop_last=cut)
             window = following
         scan = merge(scans)
@@ -224,10 +228,27 @@ class _Assembler:
             begin=scan.shown_first + place.shift,
             end=scan.shown_first + scan.span + place.shift,
             promised=promised,
-            cut=scan.is_cut(promised),
+            cut=cut,
+            part=part.number,
+            counts_on=before is not None and chain.counts_on(before.last.scan, scan),
             dropped=dropped,
             skipped=taken.skipped,
         )
+
+    def _is_cut(self, scan: SegmentScan, promised: int) -> bool:
+        """Whether the end of a segment is missing.
+
+        Pictures alone may stand still for longer than their segment shows. That they hold less time than promised
+        means nothing if the continuity counters run on behind them, nor from then on.
+        """
+        if scan.ends_broken:
+            return True
+        if not scan.falls_short(promised):
+            return False
+        following = self._waiting[0].link.scan if self._waiting else None
+        if scan.track("audio") is None and following and chain.counts_on(scan, following):
+            self._stands_still = True
+        return not self._stands_still
 
     def _part_for(self, scan: SegmentScan) -> Part:
         """The part that the segment goes into: a new one where codec, sample rate or channels change."""

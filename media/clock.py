@@ -24,5 +24,5 @@ class WallClock:
 
     @property
     def is_exact(self) -> bool:
-        """Whether holes may be measured by it; object times and file names are too coarse for that."""
-        return self.source in {ClockSource.SLICE_NAME, ClockSource.VENDOR_TAG, ClockSource.PROGRAM_DATE_TIME}
+        """Whether holes may be measured by it; the time at which an object was written is too coarse for that."""
+        return self.source is not ClockSource.OBJECT_TIME

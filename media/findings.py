@@ -54,10 +54,13 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         # a slice is there and incomplete
         "segment_truncated": Kind(Severity.ERROR, _VENDOR),
         "segment_corrupt": Kind(Severity.ERROR, _VENDOR),
+        "failover_hole": Kind(Severity.ERROR, "Nothing to fetch: no recorder ran then. Ask the vendor why."),
+        "keyframe_missing": Kind(Severity.ERROR, "Their keyframe is not there, or in another part. Keep the source."),
         "recorder_loss": Kind(Severity.ERROR, _RECORDER),
         # put right or harmless
         "segment_listed_twice": Kind(Severity.WARNING, "Nothing to do: it was used once."),
         "segment_out_of_order": Kind(Severity.WARNING, "Nothing to do: it was put where its time stamps belong."),
+        "clock_disagrees": Kind(Severity.WARNING, "The stamps were believed. If a pause was left out, ask the vendor."),
         "overlap_trimmed": Kind(Severity.WARNING, "Nothing to do: the repeated time was kept once."),
         "late_keyframe": Kind(
             Severity.WARNING, "Players may show artefacts in the listed time, until the next keyframe."
@@ -70,6 +73,8 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "playlist_no_end": Kind(
             Severity.WARNING, "The recorder did not close the playlist; slices after it may exist."
         ),
+        "playlist_left_out": Kind(Severity.ERROR, "Two playlists of one file disagree. Compare them; keep the source."),
+        "playlist_stray_uri": Kind(Severity.ERROR, "It was left out. Ask the vendor for a correct playlist."),
         "playlist_dangling": Kind(
             Severity.ERROR, "Its last entry has no URI: it was cut. Ask the vendor for the whole playlist."
         ),

@@ -3,6 +3,7 @@
 Pure. All times are ticks of the output, counted from its first sample; time before it is negative.
 """
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
@@ -11,8 +12,9 @@ from media.assemble import Assembly, SegmentResult
 from media.findings import Finding, finding
 from media.parts import PartResult
 from media.samples import TrackType
-from media.timing import TICKS_PER_SECOND, seconds
-from media.tracks import Hole, Interval
+from media.timing import TICKS_PER_SECOND, seconds, ticks
+from media.tracks import FAILOVER_MARK, Hole, Interval
+from media.ts.chain import Relation
 from media.ts.scan import SegmentScan
 
 GapTrack = Literal["audio", "video", "both"]
@@ -22,10 +24,13 @@ _UNNOTICED: dict[TrackType, int] = {"audio": TICKS_PER_SECOND // 4, "video": 2 *
 _LATE = TICKS_PER_SECOND
 _TOGETHER = TICKS_PER_SECOND // 4
 _TOLERANCE = 35 * TICKS_PER_SECOND // 100
+_CUT_CAUSES = frozenset({"truncated", "corrupt"})
+_NO_KEYFRAME = "no_keyframe"
 _CAUSES = {"segment_declared_gap": "declared", "uri_self": "uri_outside"}
 _ROUNDING = TICKS_PER_SECOND // 500
 _NO_TRACKS = frozenset({0x05, 0x0D, 0x15, 0x86})
 """Stream types of sections, timed metadata and splice information: no media (ISO/IEC 13818-1 table 2-34, SCTE 35)."""
+_CLOCK_TOLERANCE = TICKS_PER_SECOND
 _TRACK_START = "track_start"
 
 
@@ -64,16 +69,18 @@ class Judgement:
 def judge(assembly: Assembly) -> Judgement:
     """Judge one output: every hole becomes a gap or an absence, every fault a finding."""
     if not assembly.parts:
-        return Judgement(gaps=tuple(_all_lost(assembly.segments)), findings=tuple(_segment_findings(assembly)))
+        lost = tuple(_all_lost(assembly.segments))
+        return Judgement(gaps=lost, findings=(*_segment_findings(assembly), *_gap_findings(assembly, lost, 0)))
     zero = min(t.start for t in assembly.parts[0].tracks)
     story = _Story.of(assembly.segments)
     losses: list[Gap] = []
     absences: list[Absence] = []
-    for hole in _holes(assembly.parts):
-        gaps, rest = _divide(hole, story)
-        losses += gaps
-        absences += rest
+    for hole in (*_holes(assembly.parts), *_between_parts(assembly, story)):
+        divided = _divide(hole, story)
+        losses += divided[0]
+        absences += divided[1]
     losses += _outside(assembly.segments, assembly.parts[-1])
+    losses += _without_keyframe(assembly.parts)
     absences += (a for a in _late_and_early(assembly.parts) if not any(_covers(loss, a) for loss in losses))
     gaps = _joined(losses)
     absences = _joined(absences)
@@ -82,7 +89,7 @@ def judge(assembly: Assembly) -> Judgement:
         absences=tuple(replace(a, begin=a.begin - zero, end=a.end - zero) for a in absences),
         impaired=_shifted((i for p in assembly.parts for t in p.tracks for i in t.impaired), zero),
         trims=_shifted((i for p in assembly.parts for t in p.tracks for i in t.trims), zero),
-        findings=tuple(_all_findings(assembly, absences, zero)),
+        findings=tuple(_all_findings(assembly, gaps, absences, zero)),
     )
 
 
@@ -121,27 +128,53 @@ class _Story:
         return [self.results[number] for used in between for number in self.results[used].skipped]
 
 
+def _between_parts(assembly: Assembly, story: _Story) -> Iterator[Hole]:
+    """Time between the end of a track in one part and its begin in the next."""
+    for earlier, later in itertools.pairwise(assembly.parts):
+        after = [n for n in story.order if story.results[n].part == earlier.number][-1]
+        before = next(n for n in story.order if story.results[n].part == later.number)
+        for one in earlier.tracks:
+            for other in (t for t in later.tracks if t.type == one.type and t.start - one.end > _ROUNDING):
+                yield Hole(track=one.type, begin=one.end, end=other.start, after=after, before=before, lost=False)
+
+
 def _divide(hole: Hole, story: _Story) -> tuple[list[Gap], list[Absence]]:
     """Gap or absence: lost segments in it, loss inside a segment, a cut end before it; what is left is absence."""
-    before = story.results[hole.before]
     skipped = story.skipped(hole)
     if skipped:
         return _by_promise(hole, skipped), []
-    if hole.after == hole.before:
-        if hole.lost:
-            return [_gap(hole, hole.begin, hole.end, _loss_cause(before), before.segment.key)], []
-        return [], _absence(hole, hole.begin, before)
-    after = story.results[hole.after]
-    due = _due(after, hole)
-    if after.cut and due > hole.begin:
-        end = min(hole.end, due + _TOLERANCE)
-        end = hole.end if hole.end - end < _TOLERANCE else end
-        lost = _gap(hole, hole.begin, end, _end_cause(after), after.segment.key)
-        return [lost], _absence(hole, end, before) if end < hole.end else []
+    after, before = story.results[hole.after], story.results[hole.before]
+    blame = _blame(hole, after, before)
+    if blame is None:
+        return [], _absence(hole, hole.begin, after, before)
+    why, segment = blame
+    end = _promised_end(hole, after) if why in _CUT_CAUSES and segment is after and after is not before else hole.end
+    lost = _gap(hole, hole.begin, end, why, segment.segment.key)
+    return [lost], _absence(hole, end, after, before) if end < hole.end else []
+
+
+def _blame(hole: Hole, after: SegmentResult, before: SegmentResult) -> tuple[str, SegmentResult] | None:
+    """Why the time of a hole is lost, and by which segment; None if nothing shows that it is."""
+    if after is before:
+        return (_loss_cause(before), before) if hole.lost else None
+    if FAILOVER_MARK in before.segment.marks:
+        return "failover", before
+    if after.cut and _due(after, hole) > hole.begin:
+        return _end_cause(after), after
+    if before.counts_on and not before.segment.tagged and not _runs_on(hole, after, before):
+        return "recorder_loss", before
     if hole.lost:
         blamed = before if before.dropped or _is_damaged(before.scan) else after
-        return [_gap(hole, hole.begin, hole.end, _loss_cause(blamed), blamed.segment.key)], []
-    return [], _absence(hole, hole.begin, before)
+        return _loss_cause(blamed), blamed
+    return None
+
+
+def _promised_end(hole: Hole, cut: SegmentResult) -> int:
+    """Up to where a cut segment should have reached: what lies beyond was never promised."""
+    if not cut.cut:
+        return hole.end
+    end = min(hole.end, _due(cut, hole) + _TOLERANCE)
+    return hole.end if hole.end - end < _TOLERANCE else end
 
 
 def _by_promise(hole: Hole, skipped: Sequence[SegmentResult]) -> list[Gap]:
@@ -183,18 +216,29 @@ def _end_cause(result: SegmentResult) -> str:
     return "corrupt" if result.scan and result.scan.is_corrupt else "truncated"
 
 
-def _absence(hole: Hole, begin: int, before: SegmentResult) -> list[Absence]:
+def _absence(hole: Hole, begin: int, after: SegmentResult, before: SegmentResult) -> list[Absence]:
     if hole.end - begin < _UNNOTICED[hole.track]:
         return []
-    return [Absence(track=hole.track, begin=begin, end=hole.end, evidence=_evidence(hole, before))]
+    return [Absence(track=hole.track, begin=begin, end=hole.end, evidence=_evidence(hole, after, before))]
 
 
-def _evidence(hole: Hole, before: SegmentResult) -> str:
-    if hole.after == hole.before:
-        return "unmarked"
+def _runs_on(hole: Hole, after: SegmentResult, before: SegmentResult) -> bool:
+    """Whether the track's continuity counter shows that no packet of it is missing in the hole."""
+    ended = after.scan.track(hole.track) if after.scan else None
+    begun = before.scan.track(hole.track) if before.scan else None
+    if ended is None or begun is None or ended.pid != begun.pid:
+        return False
+    return (ended.last_counter + 1) % 16 == begun.first_counter
+
+
+def _evidence(hole: Hole, after: SegmentResult, before: SegmentResult) -> str:
+    if after is before:
+        return "counters"
     if any(mark.startswith(_TRACK_START) for mark in before.segment.marks):
         return _TRACK_START
-    return "discontinuity" if before.segment.tagged else "unmarked"
+    if before.segment.tagged:
+        return "discontinuity"
+    return "counters" if _runs_on(hole, after, before) else "unmarked"
 
 
 def _late_and_early(parts: Sequence[PartResult]) -> Iterator[Absence]:
@@ -206,6 +250,16 @@ def _late_and_early(parts: Sequence[PartResult]) -> Iterator[Absence]:
                 yield Absence(track=track.type, begin=begin, end=track.start, evidence="late_start")
             if end - track.end > _LATE:
                 yield Absence(track=track.type, begin=track.end, end=end, evidence="early_end")
+
+
+def _without_keyframe(parts: Sequence[PartResult]) -> Iterator[Gap]:
+    """Pictures of a part whose keyframe lies in the part before it, or nowhere."""
+    for part in parts:
+        video = next((t for t in part.tracks if t.type == "video"), None)
+        for interval in part.unshown:
+            if video is None or part.number > 1:
+                end = video.start if video else interval.end
+                yield Gap(track="video", begin=interval.begin, end=end, cause=_NO_KEYFRAME, segment=None)
 
 
 def _covers(loss: Gap, absence: Absence) -> bool:
@@ -220,7 +274,8 @@ def _outside(segments: Sequence[SegmentResult], last_part: PartResult) -> Iterat
     """What is lost before the first sample and after the last."""
     placed = sorted((r for r in segments if r.begin is not None), key=lambda r: r.begin or 0)
     first, last = placed[0], placed[-1]
-    leading = [r for r in segments if r.code and r.segment.number in first.skipped]
+    before_all = frozenset(first.skipped)
+    leading = [r for r in segments if r.code and r.segment.number in before_all]
     at = (first.begin or 0) - sum(r.segment.promised for r in leading)
     for lost in leading:
         yield _promised_gap(lost, at)
@@ -237,7 +292,8 @@ def _all_lost(segments: Sequence[SegmentResult]) -> Iterator[Gap]:
     """Nothing could be used: what was promised, one after the other."""
     at = 0
     for lost in segments:
-        yield _promised_gap(lost, at)
+        gap = _promised_gap(lost, at)
+        yield gap if lost.code else replace(gap, cause=_NO_KEYFRAME)
         at += lost.segment.promised
 
 
@@ -268,12 +324,13 @@ def _joined(spans: Sequence[Span]) -> list[Span]:
     """Audio and video that lack the same time for the same reason become one entry for both."""
     joined: list[Span] = []
     for span in sorted(spans, key=lambda s: (s.begin, s.end)):
-        twin = next((other for other in reversed(joined) if _is_twin(other, span)), None)
-        if twin is None:
+        at = len(joined) - 1
+        while at >= 0 and span.begin - joined[at].begin <= _TOGETHER and not _is_twin(joined[at], span):
+            at -= 1
+        if at >= 0 and span.begin - joined[at].begin <= _TOGETHER:
+            joined[at] = replace(joined[at], track="both", end=max(joined[at].end, span.end))
+        else:
             joined.append(span)
-            continue
-        both = replace(twin, track="both", begin=min(twin.begin, span.begin), end=max(twin.end, span.end))
-        joined[joined.index(twin)] = both
     return joined
 
 
@@ -284,8 +341,10 @@ def _is_twin(one: Gap | Absence, other: Gap | Absence) -> bool:
     return close and replace(one, track="both", begin=0, end=0) == replace(other, track="both", begin=0, end=0)
 
 
-def _all_findings(assembly: Assembly, absences: Sequence[Absence], zero: int) -> Iterator[Finding]:
-    yield from _segment_findings(assembly)
+def _all_findings(assembly: Assembly, gaps: Sequence[Gap], absences: Sequence[Absence], zero: int) -> Iterator[Finding]:
+    yield from _segment_findings(assembly, frozenset(gap.segment for gap in gaps))
+    yield from _clock_findings(assembly)
+    yield from _gap_findings(assembly, gaps, zero)
     yield from _unsupported(assembly)
     for absence in absences:
         if absence.evidence == "unmarked":
@@ -305,6 +364,16 @@ def _all_findings(assembly: Assembly, absences: Sequence[Absence], zero: int) ->
             for interval in track.impaired:
                 detail = f"pictures from {_at(interval.begin, zero)} to {_at(interval.end, zero)} lack a reference"
                 yield finding("late_keyframe", assembly.plan.stream, detail)
+
+
+def _gap_findings(assembly: Assembly, gaps: Sequence[Gap], zero: int) -> Iterator[Finding]:
+    """For gaps that no single slice is to blame for."""
+    for gap in gaps:
+        span = f"from {_at(gap.begin, zero)} to {_at(gap.end, zero)}"
+        if gap.cause == "failover":
+            yield finding("failover_hole", gap.segment or assembly.plan.stream, f"no recorder ran {span}")
+        elif gap.cause == _NO_KEYFRAME:
+            yield finding("keyframe_missing", assembly.plan.stream, f"pictures {span} cannot be decoded")
 
 
 def _unsupported(assembly: Assembly) -> Iterator[Finding]:
@@ -332,10 +401,25 @@ def _at(tick: int, zero: int) -> str:
     return f"{seconds(tick - zero):.3f} s"
 
 
-def _segment_findings(assembly: Assembly) -> Iterator[Finding]:
+def _clock_findings(assembly: Assembly) -> Iterator[Finding]:
+    """Stamps that go on while the wall clock says otherwise: one finding, at the first such place."""
+    used = sorted((r for r in assembly.segments if r.begin is not None), key=lambda r: r.begin or 0)
+    for earlier, later in itertools.pairwise(r for r in used if r.segment.wall and r.segment.wall.is_exact):
+        if earlier.segment.wall and later.segment.wall and later.relation is Relation.CONTINUES:
+            elapsed = ticks(later.segment.wall.at - earlier.segment.wall.at)
+            off = elapsed - ((later.begin or 0) - (earlier.begin or 0))
+            if abs(off) > _CLOCK_TOLERANCE:
+                detail = f"by its time it begins {seconds(off):+.3f} s from where its stamps put it"
+                yield finding("clock_disagrees", later.segment.key, detail)
+                return
+
+
+def _segment_findings(assembly: Assembly, lost: frozenset[str | None] = frozenset()) -> Iterator[Finding]:
     for result in assembly.segments:
         key = result.segment.key
-        if result.code:
+        if result.code == "segment_repeated" and assembly.parts and key not in lost:
+            yield finding("segment_listed_twice", key, "the same bytes came under another name; no time is missing")
+        elif result.code:
             yield finding(result.code, key, result.detail)
             continue
         if result.out_of_order:

@@ -45,13 +45,17 @@ class TrackResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartResult:
-    """One finished MP4: the bytes before its media, which its sink has already, and what its check said."""
+    """One finished MP4: the bytes before its media, which its sink has already, and what its check said.
+
+    `unshown` is the time of pictures before the first keyframe, which nobody could decode.
+    """
 
     number: int
     head: bytes
     media_bytes: int
     report: CheckReport
     tracks: tuple[TrackResult, ...]
+    unshown: tuple[Interval, ...] = ()
 
 
 _Batch = tuple[Track, SampleBatch, int]
@@ -62,7 +66,7 @@ class Part:
     """One MP4 being written, and the tracks in it."""
 
     def __init__(self, number: int, open_sink: Callable[[], Sink]) -> None:
-        self._number = number
+        self.number = number
         self._open = open_sink
         self._sink: Sink | None = None
         self._writer = Mp4Writer(self._put)
@@ -97,11 +101,12 @@ class Part:
         head = self._writer.finish()
         tracks = [t.result() for t in (self._video, self._audio) if t and t.timeline.start is not None]
         return PartResult(
-            number=self._number,
+            number=self.number,
             head=head,
             media_bytes=self._writer.media_bytes,
             report=check(head, self._writer.media_bytes),
             tracks=tuple(tracks),
+            unshown=tuple(i for i in (self._video and self._video.timeline.unshown,) if i),
         )
 
     def _put(self, data: Buffer) -> None:

@@ -19,6 +19,8 @@ from media.ts.demux import AudioFrames, VideoUnits, loss_before_kept
 from media.ts.packets import Bools, Ints
 from media.ts.scan import nominal_step
 
+FAILOVER_MARK = "failover"
+"""Mark of the first segment that another recorder wrote after the one before had failed."""
 ASSEMBLER_VERSION = 1
 """Raised with every change that makes other bytes of the same plan, so that outputs never share a key."""
 
@@ -27,6 +29,9 @@ _PAUSE_STEPS = 5
 _REORDERED = 17
 """Pictures that can stand before another in decode order and after it in presentation order (H.264 §A.3.1, plus it)."""
 _FRAMES_AT_ONCE = 4096
+_PICTURES_AHEAD = 3
+"""A sync sample can stand so many pictures ahead of the pause that it ends: decode times run ahead of the pictures."""
+_LASTING, _LASTING_AT_END = 32, 4
 _SOUND_PAUSE = TICKS_PER_SECOND // 4
 
 
@@ -138,6 +143,7 @@ class VideoTimeline:
     holes: list[Hole] = field(default_factory=list)
     impaired: list[Interval] = field(default_factory=list)
     trims: list[Interval] = field(default_factory=list)
+    unshown: Interval | None = None
     start: int | None = None
     step: int = 0
     end: int | None = None
@@ -190,8 +196,9 @@ class VideoTimeline:
     def _without_reference(self, dts: Ints, sync: Bools, lost: Bools) -> Bools:
         """Pictures between a loss and the next sync sample; to go on after a pause without one is a loss, too."""
         last_dts = int(dts[0]) - self.step if self._last_dts is None else self._last_dts
-        lost |= (np.diff(dts, prepend=last_dts) > self._quiet) & ~sync
         at = np.arange(len(dts))
+        last_sync = np.maximum.accumulate(np.where(sync, at, -_REORDERED))
+        lost |= (np.diff(dts, prepend=last_dts) > self._quiet) & (at - last_sync > _PICTURES_AHEAD)
         begins = lost & ~sync
         begins[:1] |= self._withholds & ~sync[:1]
         withheld: Bools = np.maximum.accumulate(np.where(begins, at, -1)) > np.maximum.accumulate(
@@ -206,10 +213,14 @@ class VideoTimeline:
         return max(_PICTURE_PAUSE, _PAUSE_STEPS * self.step)
 
     def trim_start(self, units: VideoUnits, count: int, shift: int) -> None:
-        """Leave out the first `count` units, which nobody could decode; their time is impaired."""
+        """Leave out the first `count` units, which nobody could decode."""
+        if not count:
+            return
         self.ledger.trimmed += count
-        if count and self._impaired_since is None:
-            self._impaired_since = int(units.pts[:count].min()) + shift
+        begin, end = int(units.pts[:count].min()) + shift, int(units.pts[:count].max()) + shift
+        begin = self.unshown.begin if self.unshown else begin
+        self.unshown = Interval(track="video", begin=begin, end=end + nominal_step(units.dts))
+        self._impaired_since = begin
 
     def finish(self) -> None:
         """No more pictures come."""
@@ -253,12 +264,25 @@ def _increasing(dts: Ints) -> Ints:
     return np.maximum.accumulate(dts - steps) + steps
 
 
+def _first_astray(off: Ints, lost: Bools) -> int | None:
+    """The first frame from which on stamps lie more than half a frame off the grid, lastingly or after a known loss.
+
+    Recorders that stamp on arrival jitter by more than that; a frame that is off for itself is left where it is.
+    """
+    side = np.where(np.abs(off) > FRAME_SAMPLES // 2, np.sign(off), 0)
+    turns = np.append(np.flatnonzero(np.diff(side)) + 1, len(off))
+    begins = np.concatenate(([0], turns[:-1]))
+    lasting = (turns - begins >= _LASTING) | lost[begins] | ((turns == len(off)) & (turns - begins >= _LASTING_AT_END))
+    lasting &= side[begins] != 0
+    return int(begins[lasting][0]) if lasting.any() else None
+
+
 @dataclass(slots=True)
 class AudioTimeline:
     """Places sound on an unbroken grid of frames, because players do not honour holes between audio samples.
 
-    Positions are audio samples at `rate`. A frame is never further than half a frame from its stamp: where stamps run
-    away from the grid, silence is inserted or frames are trimmed, rounded against absolute time.
+    Positions are audio samples at `rate`. Frames do not stay further than half a frame from their stamps: where those
+    run away from the grid, silence is inserted or frames are trimmed, rounded against absolute time.
     """
 
     rate: int
@@ -282,45 +306,48 @@ class AudioTimeline:
             self._next = int(stamps[0])
             self.start = from_samples(self._next, self.rate)
             self._last_segment = segment
+        lost = frames.after_loss.copy()
+        lost[0] |= self._lost
         runs: list[Run] = []
         at, count = 0, len(stamps)
         while at < count:
-            at, astray = self._run_on(runs, stamps, at)
+            at, astray = self._run_on(runs, stamps, lost, at)
             if astray:
-                at = self._correct(runs, stamps, at, lost=self._is_lost(frames, at), segment=segment)
+                at = self._correct(runs, stamps, at, lost=bool(lost[at]), segment=segment)
         self._lost = frames.lost_at_end
         self._last_segment = segment
         return runs
 
-    def _is_lost(self, frames: AudioFrames, at: int) -> bool:
-        return bool(frames.after_loss[at]) or (at == 0 and self._lost)
-
-    def _run_on(self, runs: list[Run], stamps: Ints, at: int) -> tuple[int, bool]:
-        """Take frames as long as they are within half a frame of the grid; the next one, and whether it is astray."""
+    def _run_on(self, runs: list[Run], stamps: Ints, lost: Bools, at: int) -> tuple[int, bool]:
+        """Take frames as long as they keep to the grid; the next one, and whether it is astray."""
         position = self._position
         ahead = stamps[at : at + _FRAMES_AT_ONCE]
-        grid = position + FRAME_SAMPLES * np.arange(len(ahead))
-        astray = np.flatnonzero(np.abs(ahead - grid) > FRAME_SAMPLES // 2)
-        length = int(astray[0]) if astray.size else len(ahead)
+        off = ahead - position - FRAME_SAMPLES * np.arange(len(ahead))
+        astray = _first_astray(off, lost[at : at + len(ahead)])
+        length = len(ahead) if astray is None else astray
         if length:
             runs.append(Run(kind="samples", begin=at, end=at + length, position=position))
             self._next = position + length * FRAME_SAMPLES
             self.ledger.samples_out += length
-        return at + length, bool(astray.size)
+        return at + length, astray is not None
 
     def _correct(self, runs: list[Run], stamps: Ints, at: int, *, lost: bool, segment: int) -> int:
         position = self._position
-        late = int(stamps[at]) - position
+        next_ones = stamps[at : at + _LASTING] - FRAME_SAMPLES * np.arange(len(stamps[at : at + _LASTING]))
+        late = int(np.median(next_ones)) - position
+        if abs(late) <= FRAME_SAMPLES // 2:
+            late = int(stamps[at]) - position
         if late < 0:
-            ahead = stamps[at:] >= position - FRAME_SAMPLES // 2
-            trimmed = int(np.argmax(ahead)) if ahead.any() else len(stamps) - at
+            trimmed = min(-((late + FRAME_SAMPLES // 2) // FRAME_SAMPLES), len(stamps) - at)
             self.ledger.trimmed += trimmed
             begin = from_samples(int(stamps[at]), self.rate)
             end = from_samples(int(stamps[at + trimmed - 1]) + FRAME_SAMPLES, self.rate)
             self.trims.append(Interval(track="audio", begin=begin, end=end))
             return at + trimmed
         count = (late + FRAME_SAMPLES // 2) // FRAME_SAMPLES
-        runs.append(Run(kind="silence", begin=0, end=count, position=position))
+        for begin in range(0, count, _FRAMES_AT_ONCE):
+            end = min(begin + _FRAMES_AT_ONCE, count)
+            runs.append(Run(kind="silence", begin=begin, end=end, position=position + begin * FRAME_SAMPLES))
         self._next = position + count * FRAME_SAMPLES
         self.ledger.inserted += count
         self.ledger.samples_out += count

@@ -143,6 +143,13 @@ class ReadFacts(Protocol):
         """The facts of this segment, which lies under `key`."""
 
 
+class ParseName(Protocol):
+    """Reads a base name; `room`, where it is known, settles names that could be split in several ways."""
+
+    def __call__(self, basename: str, *, room: str | None = None) -> ObjectName | None:
+        """What the name says; None if it follows no rule of the vendor."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vendor:
     """One vendor's rules: object names both ways, the facts of segments, the grouping of a listing.
@@ -151,7 +158,7 @@ class Vendor:
     """
 
     name: str
-    parse_name: Callable[[str], ObjectName | None]
+    parse_name: ParseName
     encode_name: Callable[[ObjectName], str]
     segment_facts: ReadFacts
     group: Callable[[Sequence[ListedObject]], Iterable[RecordingObjects]]

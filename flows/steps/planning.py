@@ -15,12 +15,12 @@ from media.assemble import LIBAV_VERSION
 from media.findings import Finding, finding
 from media.playlist import MAX_PLAYLIST_BYTES, MediaPlaylist, MultivariantError, PlaylistError, Segment, parse
 from media.timing import ticks
-from media.tracks import AssemblyPlan, PlannedSegment
+from media.tracks import FAILOVER_MARK, AssemblyPlan, PlannedSegment
 from media.uris import Resolution, Rule, resolve
 from storage.base import ObjectMeta, ObjectStore
 from storage.errors import Changed, NotFound
 from storage.reading import VerifiedReader
-from vendors.base import ListedObject, RecordingObjects, StreamObjects
+from vendors.base import ListedObject, ObjectName, RecordingObjects, StreamObjects
 from vendors.plain.names import VENDOR as PLAIN
 from vendors.registry import VENDORS, group
 
@@ -29,6 +29,7 @@ _log = logging.getLogger(__name__)
 SETTLE_TIME = timedelta(minutes=30)
 """How long after its newest object a recording without any sign of its end counts as over."""
 
+_ORIGINAL = -1
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
 
@@ -193,19 +194,20 @@ def _plan_stream(
     reads = [read for listed in stream.playlists if (read := _read_playlist(store, recording, metas[listed.key]))]
     if stream.playlists and not reads:
         return None
-    legs = _longest_of_each_leg(reads, recording)
+    files = _files_in_order(reads, recording)
     findings = [f for read in reads for f in read.findings]
     segments: list[PlannedSegment] = []
-    for read in legs:
-        segments += _plan_segments(read, recording, metas, findings, first_number=len(segments))
+    for read in files:
+        segments += _plan_segments(read, recording, metas, findings, before=segments)
+    findings += _left_out(reads, files, recording, metas)
     if not stream.playlists:
         findings += _without_playlist(recording, stream)
     return StreamPlan(
         objects=stream,
         assembly=AssemblyPlan(stream=stream.stream, segments=tuple(segments), libav=LIBAV_VERSION),
-        playlists=tuple(_playlist_object(read, "index" if read in legs else "superseded") for read in reads),
+        playlists=tuple(_playlist_object(read, "index" if read in files else "superseded") for read in reads),
         findings=tuple(findings),
-        has_end=bool(legs) and all(read.playlist is not None and read.playlist.has_end_list for read in legs),
+        has_end=bool(files) and all(read.playlist is not None and read.playlist.has_end_list for read in files),
     )
 
 
@@ -241,21 +243,57 @@ def _playlist_findings(key: str, playlist: MediaPlaylist) -> Iterator[Finding]:
         yield finding("playlist_empty", key, "it names no slice and is not closed")
     if playlist.segments and not playlist.has_end_list:
         yield finding("playlist_no_end", key, "it has no #EXT-X-ENDLIST")
+    for line in playlist.stray_lines:
+        yield finding("playlist_stray_uri", key, f"{line[:200]} has no #EXTINF")
     if playlist.dangling_duration is not None:
         lost = playlist.dangling_duration.total_seconds()
         yield finding("playlist_dangling", key, f"its last entry promises {lost:.3f} s and names nothing")
 
 
-def _longest_of_each_leg(reads: Sequence[_Read], recording: RecordingObjects) -> list[_Read]:
-    """Of several versions of one playlist the longest; legs after a failover follow each other in order."""
-    parse_name = VENDORS[recording.vendor].parse_name
-    best: dict[int, _Read] = {}
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What several versions of one playlist have in common; files follow each other by leg, then by time."""
+
+    leg: int
+    started_at: datetime
+    folder: str
+    name: ObjectName | None
+
+
+def _file(read: _Read, recording: RecordingObjects) -> _File:
+    folder, _, base = read.meta.key.rpartition("/")
+    name = VENDORS[recording.vendor].parse_name(base, room=recording.room)
+    if name is None:
+        return _File(_ORIGINAL, _BEFORE_ALL, read.meta.key, None)
+    leg = _ORIGINAL if name.leg is None else name.leg
+    return _File(leg, name.started_at or _BEFORE_ALL, folder, replace(name, transfer=None))
+
+
+def _files_in_order(reads: Sequence[_Read], recording: RecordingObjects) -> list[_Read]:
+    """The longest version of each file of a stream: the original, legs after a failover, files begun later."""
+    best: dict[_File, _Read] = {}
     for read in reads:
-        name = parse_name(read.meta.key.rpartition("/")[2])
-        leg = -1 if name is None or name.leg is None else name.leg
-        if leg not in best or _length(read) > _length(best[leg]):
-            best[leg] = read
-    return [best[leg] for leg in sorted(best)]
+        file = _file(read, recording)
+        if file not in best or _length(read) > _length(best[file]):
+            best[file] = read
+    return [best[file] for file in sorted(best, key=lambda f: (f.leg, f.started_at, f.folder))]
+
+
+def _left_out(
+    reads: Sequence[_Read], files: Sequence[_Read], recording: RecordingObjects, metas: Mapping[str, ObjectMeta]
+) -> Iterator[Finding]:
+    """Playlists that are not used although they name slices that the used ones do not."""
+    named = {key for read in files for key in _named(read, recording, metas)}
+    for read in reads:
+        more = _named(read, recording, metas) - named if read not in files else set()
+        if more:
+            yield finding("playlist_left_out", read.meta.key, f"it names {len(more)} slices that the one used does not")
+
+
+def _named(read: _Read, recording: RecordingObjects, metas: Mapping[str, ObjectMeta]) -> set[str]:
+    segments = read.playlist.segments if read.playlist else ()
+    found = (resolve(s.uri, playlist_key=read.meta.key, prefix=recording.folder, known=metas) for s in segments)
+    return {resolution.key for resolution in found if resolution.key in metas and resolution.key is not None}
 
 
 def _length(read: _Read) -> tuple[int, datetime]:
@@ -268,36 +306,39 @@ def _plan_segments(
     metas: Mapping[str, ObjectMeta],
     findings: list[Finding],
     *,
-    first_number: int,
-) -> Iterator[PlannedSegment]:
-    facts_of = VENDORS[recording.vendor].segment_facts
-    seen: set[tuple[str, object]] = set()
-    number = first_number
+    before: Sequence[PlannedSegment],
+) -> list[PlannedSegment]:
+    """The segments of one playlist, numbered on from those `before` it; each object is used once."""
+    seen = {(segment.key, segment.byte_range) for segment in before}
+    planned: list[PlannedSegment] = []
     for segment in read.playlist.segments if read.playlist else ():
         found = resolve(segment.uri, playlist_key=read.meta.key, prefix=recording.folder, known=metas)
         key = found.key or segment.uri[:200]
-        if (key, segment.byte_range) in seen:
-            findings.append(finding("segment_listed_twice", key, f"{read.meta.key} names it more than once"))
+        part = (segment.byte_range.offset, segment.byte_range.length) if segment.byte_range else None
+        if (key, part) in seen:
+            findings.append(finding("segment_listed_twice", key, f"{read.meta.key} names it again"))
             continue
-        seen.add((key, segment.byte_range))
-        first = read.meta.key if number == first_number else None
-        facts = facts_of(segment, key, first_of=first)
+        seen.add((key, part))
+        facts = VENDORS[recording.vendor].segment_facts(segment, key, first_of=None if planned else read.meta.key)
         code, detail = _absent(segment, found, metas)
+        failed_over = not planned and _file(read, recording).leg != _ORIGINAL
         meta = metas.get(key)
-        yield PlannedSegment(
-            number=number,
-            key=key,
-            size_bytes=meta.size_bytes if meta else 0,
-            etag=meta.etag if meta else "",
-            promised=ticks(segment.duration),
-            tagged=segment.discontinuity and number > 0,
-            marks=facts.marks,
-            wall=facts.wall_clock,
-            byte_range=(segment.byte_range.offset, segment.byte_range.length) if segment.byte_range else None,
-            absent=code,
-            detail=detail,
+        planned.append(
+            PlannedSegment(
+                number=len(before) + len(planned),
+                key=key,
+                size_bytes=meta.size_bytes if meta else 0,
+                etag=meta.etag if meta else "",
+                promised=ticks(segment.duration),
+                tagged=bool(before or planned) and (segment.discontinuity or not planned),
+                marks=(*facts.marks, FAILOVER_MARK) if failed_over else facts.marks,
+                wall=facts.wall_clock,
+                byte_range=part,
+                absent=code,
+                detail=detail,
+            )
         )
-        number += 1
+    return planned
 
 
 def _absent(segment: Segment, found: Resolution, metas: Mapping[str, ObjectMeta]) -> tuple[str | None, str]:

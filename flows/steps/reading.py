@@ -53,7 +53,8 @@ class SegmentSource:
                     future.cancel()
 
     def _memory(self, segment: PlannedSegment) -> int:
-        return segment.size_bytes if segment.size_bytes <= WHOLE_BYTES else _PIECE_BYTES
+        size = segment.byte_range[1] if segment.byte_range else segment.size_bytes
+        return size if segment.byte_range or size <= WHOLE_BYTES else _PIECE_BYTES
 
     def _arrival(self, segment: PlannedSegment) -> Arrival:
         why_not = self._why_not(segment)

@@ -4,6 +4,7 @@ Pure: `decide` looks at the chain so far and at a few scanned segments ahead, an
 90 kHz ticks of the output's timeline, which never wraps; stamps of a segment become output time by adding a shift.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -57,12 +58,15 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
-    """What was placed so far. `ends` is where the next sample of each track is due."""
+    """What was placed so far. `ends` is where the next sample of each track is due.
+
+    `dated` is the wall clock of the newest segment that has one, and when that segment begins in the output.
+    """
 
     ends: Mapping[TrackType, int]
     shift: int
     last: Link
-    last_begin: int
+    dated: tuple[int, int] | None
     fingerprints: Mapping[TrackType, bytes]
     recent: tuple[int, ...]
     restarts: bool
@@ -102,10 +106,10 @@ def decide(chain: Chain | None, window: Sequence[Link]) -> Place | Leave:
     lag = _lag(chain, head) - head.missing_before
     if abs(lag) <= _tolerance(head.missing_before):
         return _odd_one_out(chain, window) or _placed(chain, head, Relation.CONTINUES)
-    if head.digest in chain.recent and not chain.restarts:
+    if head.digest in chain.recent and not (chain.restarts or head.tagged or _always_fresh(window)):
         return Leave(link=head, code="segment_repeated", detail="its bytes are those of an earlier slice")
-    for other in window[1:]:
-        if abs(_lag(chain, other)) <= _TIGHT and not head.missing_before:
+    for other in _misplaced(window):
+        if abs(_lag(chain, other)) <= _TIGHT:
             return _placed(chain, other, Relation.CONTINUES, out_of_order=True)
     return _foreign_by_stamps(chain, window) or _after_jump(chain, head, lag)
 
@@ -120,7 +124,7 @@ def advance(chain: Chain | None, place: Place) -> Chain:
             ends=ends,
             shift=place.shift,
             last=link,
-            last_begin=link.scan.shown_first + place.shift,
+            dated=_dated(place),
             fingerprints=fingerprints,
             recent=(link.digest,),
             restarts=False,
@@ -132,13 +136,19 @@ def advance(chain: Chain | None, place: Place) -> Chain:
         ends={**chain.ends, **ends},
         shift=place.shift,
         last=link,
-        last_begin=link.scan.shown_first + place.shift,
+        dated=_dated(place) or chain.dated,
         fingerprints={**chain.fingerprints, **fingerprints},
         recent=(*chain.recent, link.digest)[-_REMEMBERED:],
         restarts=place.relation is Relation.RESTART,
-        counted_on=chain.counted_on + _counts_on(chain.last.scan, link.scan),
+        counted_on=chain.counted_on + counts_on(chain.last.scan, link.scan),
         placed=chain.placed + 1,
     )
+
+
+def _dated(place: Place) -> tuple[int, int] | None:
+    """Wall clock of the segment, and when it begins in the output."""
+    link = place.link
+    return None if link.wall is None else (link.wall, link.scan.shown_first + place.shift)
 
 
 def delayed(link: Link, missing: int) -> Link:
@@ -187,11 +197,20 @@ def _begin(window: Sequence[Link]) -> Place | Leave:
         later = advance(None, Place(link=window[1], shift=-window[1].scan.first, relation=Relation.FIRST))
         if reason := _disagrees(alone, later, window[1], window[2]):
             return Leave(link=head, code="segment_foreign", detail=reason)
-    for other in window[1:]:
+    for other in _misplaced(window):
         before = advance(None, Place(link=other, shift=-other.scan.first, relation=Relation.FIRST))
-        if abs(_lag(before, head)) <= _TIGHT and not other.tagged:
+        if abs(_lag(before, head)) <= _TIGHT:
             return Place(link=other, shift=-other.scan.first, relation=Relation.FIRST, out_of_order=True)
     return first
+
+
+def _misplaced(window: Sequence[Link]) -> Sequence[Link]:
+    """Segments that may belong before the head: none beyond a discontinuity, nor where the head begins a run."""
+    head, later = window[0], list(itertools.takewhile(lambda link: not link.tagged, window[1:]))
+    if head.tagged or head.missing_before or not later:
+        return ()
+    alone = advance(None, Place(link=head, shift=-head.scan.first, relation=Relation.FIRST))
+    return () if abs(_lag(alone, later[0])) <= _TIGHT else later
 
 
 def _disagrees(alone: Chain, later: Chain, second: Link, third: Link) -> str | None:
@@ -204,8 +223,10 @@ def _disagrees(alone: Chain, later: Chain, second: Link, third: Link) -> str | N
     fresh = second.scan.first <= _FRESH_START
     if lag < -_TOLERANCE and not fresh and second.digest != alone.last.digest:
         return f"its time stamps lie {-lag / TICKS_PER_SECOND:.3f} s after those of the slices that follow it"
-    continuous = not second.missing_before and abs(lag) <= _TIGHT and _counts_on(second.scan, third.scan)
-    if continuous and not _counts_on(alone.last.scan, second.scan):
+    same_streams = {(t.pid, t.type) for t in alone.last.scan.tracks} == {(t.pid, t.type) for t in second.scan.tracks}
+    continuous = not second.missing_before and abs(lag) <= _TIGHT and counts_on(second.scan, third.scan)
+    continuous &= same_streams
+    if continuous and not counts_on(alone.last.scan, second.scan):
         return "its continuity counters do not lead to those of the slices after it"
     return None
 
@@ -217,10 +238,15 @@ def _differing(chain: Chain, link: Link) -> bool:
     )
 
 
-def _counts_on(earlier: SegmentScan, later: SegmentScan) -> bool:
+def counts_on(earlier: SegmentScan, later: SegmentScan) -> bool:
     """Whether the continuity counters of all common streams run on across two segments."""
-    pairs = [(a, b) for a in earlier.tracks for b in later.tracks if a.pid == b.pid]
+    pairs = [(a, b) for a in earlier.tracks for b in later.tracks if (a.pid, a.type) == (b.pid, b.type)]
     return bool(pairs) and all((a.last_counter + 1) % 16 == b.first_counter for a, b in pairs)
+
+
+def _always_fresh(window: Sequence[Link]) -> bool:
+    """Whether every segment begins a clock of its own: then equal bytes are equal sound, such as silence."""
+    return all(link.scan.first <= _FRESH_START for link in window[:2])
 
 
 def _odd_one_out(chain: Chain, window: Sequence[Link]) -> Leave | None:
@@ -231,13 +257,13 @@ def _odd_one_out(chain: Chain, window: Sequence[Link]) -> Leave | None:
     head, following = window[0], window[1] if len(window) > 1 else None
     if head.tagged or (following and following.tagged) or chain.placed < 2:
         return None
-    runs_on = following and _counts_on(chain.last.scan, head.scan) and _counts_on(head.scan, following.scan)
+    runs_on = following and counts_on(chain.last.scan, head.scan) and counts_on(head.scan, following.scan)
     if not runs_on and _differing(chain, head) and not (following and _differing(chain, following)):
         detail = "its parameters differ from those of the slices around it, and no discontinuity is declared"
         return Leave(link=head, code="segment_foreign", detail=detail)
     steady = chain.counted_on == chain.placed - 1 and not head.missing_before
-    steady = steady and abs(_lag(chain, head)) <= _TIGHT and not _counts_on(chain.last.scan, head.scan)
-    if steady and (following is None or not (following.missing_before or _counts_on(head.scan, following.scan))):
+    steady = steady and abs(_lag(chain, head)) <= _TIGHT and not counts_on(chain.last.scan, head.scan)
+    if steady and (following is None or not (following.missing_before or counts_on(head.scan, following.scan))):
         detail = "its continuity counters fit neither side, while those of all other slices run on"
         return Leave(link=head, code="segment_foreign", detail=detail)
     return None
@@ -252,12 +278,12 @@ def _foreign_by_stamps(chain: Chain, window: Sequence[Link]) -> Leave | None:
             return Leave(link=head, code="segment_foreign", detail=_elsewhere(chain, head))
         due += following.promised
     stray = len(window) == 1 and not head.tagged and chain.placed > 1
-    lag, elapsed = _lag(chain, head), _elapsed(chain, head)
+    lag, by_wall = _lag(chain, head), _by_wall(chain, head)
     ran_on = head.scan.first > _FRESH_START and not chain.restarts
-    if elapsed is None:
+    if by_wall is None:
         unexplained = (lag < 0 and ran_on) or lag > _LONGEST_UNMARKED_PAUSE or _differing(chain, head)
     else:
-        unexplained = ran_on and abs(chain.last_begin + elapsed - chain.end - head.missing_before) <= _CLOCK_TOLERANCE
+        unexplained = ran_on and abs(by_wall - chain.end - head.missing_before) <= _CLOCK_TOLERANCE
     if stray and unexplained:
         return Leave(link=head, code="segment_foreign", detail=_elsewhere(chain, head))
     return None
@@ -270,22 +296,23 @@ def _elsewhere(chain: Chain, link: Link) -> str:
 
 
 def _after_jump(chain: Chain, head: Link, lag: int) -> Place:
-    """A true pause keeps the recorder's clock; anything else is a new clock, tied to the old by wall clock or order."""
+    """A pause, or time that came before, keeps the recorder's clock; else a new one is tied to it by wall or order."""
     pause = 0 < lag <= _LONGEST_PAUSE and chain.end + lag <= _LONGEST_OUTPUT
-    elapsed = _elapsed(chain, head)
-    if elapsed is None:
+    by_wall = _by_wall(chain, head)
+    if by_wall is None:
         return _placed(chain, head, Relation.PAUSE) if pause else _restarted(chain, head, head.missing_before)
-    by_wall = chain.last_begin + elapsed
     by_stamps = _same_clock_shift(chain, head) + head.scan.shown_first
-    if pause and abs(by_wall - by_stamps) <= _CLOCK_TOLERANCE:
-        return _placed(chain, head, Relation.PAUSE)
+    if abs(by_wall - by_stamps) <= _CLOCK_TOLERANCE and (pause or lag < 0):
+        return _placed(chain, head, Relation.PAUSE if pause else Relation.CONTINUES)
     return _restarted(chain, head, by_wall - chain.end)
 
 
-def _elapsed(chain: Chain, head: Link) -> int | None:
-    if head.wall is None or chain.last.wall is None:
+def _by_wall(chain: Chain, head: Link) -> int | None:
+    """When the segment begins in the output, by the wall clock."""
+    if head.wall is None or chain.dated is None:
         return None
-    return head.wall - chain.last.wall
+    wall, begin = chain.dated
+    return begin + head.wall - wall
 
 
 def _restarted(chain: Chain, head: Link, hole: int) -> Place:

@@ -29,6 +29,7 @@ class _Syntax:
     sync: tuple[int, ...]
     parameter_sets: tuple[int, ...]
     sequence_set: int
+    delimiter: int
 
     @cached_property
     def is_slice(self) -> Bools:
@@ -46,8 +47,8 @@ def _member_table(members: tuple[int, ...]) -> Bools:
 
 
 _SYNTAX: dict[VideoCodec, _Syntax] = {
-    "h264": _Syntax(1, 0, 0x1F, (1, 5), (5,), (7, 8), 7),
-    "hevc": _Syntax(2, 1, 0x3F, tuple(range(32)), tuple(range(16, 22)), (32, 33, 34), 33),
+    "h264": _Syntax(1, 0, 0x1F, (1, 5), (5,), (7, 8), 7, 9),
+    "hevc": _Syntax(2, 1, 0x3F, tuple(range(32)), tuple(range(16, 22)), (32, 33, 34), 33, 35),
 }
 
 
@@ -107,8 +108,8 @@ def convert(
 ) -> AccessUnits:
     """Turn the access units of an annex B byte stream into MP4 samples; `stream` is overwritten.
 
-    `offsets` has the first byte of each unit and the end of the last. Units that are not `wanted`, or that hold no
-    beginning of a picture, are left out.
+    `offsets` has the first byte of each unit and the end of the last. Units that are not `wanted`, that hold no
+    beginning of a picture, or that hold several access units, are left out.
     """
     syntax = _SYNTAX[codec]
     flat = np.frombuffer(stream, np.uint8)
@@ -116,7 +117,8 @@ def convert(
     count = len(offsets) - 1
     first_slice = syntax.is_slice[nals.type] & (_slice_byte(flat, nals, syntax) & 0x80 != 0)
     pictures = np.bincount(nals.unit[first_slice], minlength=count)
-    kept = wanted & (pictures > 0)
+    delimiters = np.bincount(nals.unit[nals.type == syntax.delimiter], minlength=count)
+    kept = wanted & (pictures > 0) & (delimiters <= 1)
     sync = np.bincount(nals.unit[syntax.is_sync[nals.type]], minlength=count) > 0
     bringing = np.bincount(nals.unit[nals.type == syntax.sequence_set], minlength=count) > 0
     changes = _changes(stream, offsets, bringing & kept & sync, codec, parameters_in_force)

@@ -154,9 +154,9 @@ class Packets:
 
 
 def usable(alignment: Alignment) -> tuple[Packets, int]:
-    """The packets that can be believed, and how many cannot (transport errors, impossible adaptation fields)."""
+    """The packets that can be believed, and how many cannot: transport errors, scrambling, impossible lengths."""
     rows, junk = alignment.rows, alignment.junk_before
-    bad = (rows[:, 1] & 0x80) != 0
+    bad = ((rows[:, 1] & 0x80) != 0) | ((rows[:, 3] & 0xC0) != 0)
     bad |= ((rows[:, 3] & 0x20) != 0) & (rows[:, 4] > 183)
     lost = int(np.count_nonzero(bad))
     if not lost:

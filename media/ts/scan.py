@@ -24,7 +24,7 @@ WINDOW_BYTES = 4 << 20
 _PARAMETER_PACKETS = 64
 _STRAY = 2 * TICKS_PER_SECOND
 _LONGEST_STEP = 600 * TICKS_PER_SECOND
-_LONGEST_STEP_BACK = 10 * TICKS_PER_SECOND
+_LONGEST_STEP_BACK = TICKS_PER_SECOND
 _SHORTFALL = 35 * TICKS_PER_SECOND // 100
 _ROUNDED_SHORTFALL = 6 * TICKS_PER_SECOND // 10
 """EXTINF was a whole number of seconds before protocol version 3 (RFC 8216 §4.3.2.1)."""
@@ -106,11 +106,15 @@ class SegmentScan:
         """Ticks from the first presentation to the end of the last, over all tracks."""
         return max(t.shown_end for t in self.tracks) - self.shown_first
 
-    def is_cut(self, promised: int) -> bool:
-        """Whether its end is missing: a part of a packet, a unit shorter than declared, or less time than promised."""
+    @property
+    def ends_broken(self) -> bool:
+        """Whether it ends in a part of a packet, or in a unit that is shorter than it declares."""
+        return self.partial_bytes > 0 or any(t.ends_short for t in self.tracks)
+
+    def falls_short(self, promised: int) -> bool:
+        """Whether it holds clearly less time than its EXTINF says."""
         whole_seconds = promised % TICKS_PER_SECOND == 0
-        shortfall = _ROUNDED_SHORTFALL if whole_seconds else _SHORTFALL
-        return self.partial_bytes > 0 or any(t.ends_short for t in self.tracks) or promised - self.span > shortfall
+        return promised - self.span > (_ROUNDED_SHORTFALL if whole_seconds else _SHORTFALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,18 +49,30 @@ def every(step: int, begin: int, end: int) -> list[int]:
 
 
 @settings(deadline=None)
-@given(st.lists(st.integers(-5000, 200_000), min_size=1, max_size=60))
-def test_sound_is_never_further_than_half_a_frame_from_its_stamp(jumps: list[int]) -> None:
+@given(st.lists(st.integers(-5000, 200_000), min_size=1, max_size=200))
+def test_sound_does_not_stay_further_than_half_a_frame_from_its_stamps(jumps: list[int]) -> None:
     stamps = np.cumsum([max(jump, 1) for jump in jumps]).tolist()
     timeline = AudioTimeline(rate=48_000)
     runs = timeline.place(sound(stamps), 0, 0)
-    for run in runs:
-        if run.kind == "samples":
-            for nth, at in enumerate(range(run.begin, run.end)):
-                assert abs((run.position + nth * 1024) * 90_000 / 48_000 - stamps[at]) <= FRAME // 2 + 2
+    astray = 0
+    for run in (run for run in runs if run.kind == "samples"):
+        for nth, at in enumerate(range(run.begin, run.end)):
+            off = (run.position + nth * 1024) * 90_000 / 48_000 - stamps[at]
+            side = 0 if abs(off) <= FRAME // 2 + 2 else int(np.sign(off))
+            astray = astray + side if side and astray * side >= 0 else side
+            assert abs(astray) < 64
     placed = sum(run.end - run.begin for run in runs)
     assert timeline.ledger.samples_out == placed
     assert len(stamps) - timeline.ledger.trimmed + timeline.ledger.inserted == placed
+
+
+@pytest.mark.parametrize("jitter_ms", [8, 12, 25])
+def test_stamps_that_jitter_cost_no_sound(jitter_ms: int) -> None:
+    chance = np.random.default_rng(jitter_ms)
+    stamps = 90_000 + np.arange(2000) * FRAME + chance.integers(-jitter_ms * 90, jitter_ms * 90 + 1, 2000)
+    timeline = AudioTimeline(rate=48_000)
+    timeline.place(sound(stamps.tolist()), 0, 0)
+    assert timeline.ledger.trimmed + timeline.ledger.inserted <= 2
 
 
 def test_sound_without_holes_is_one_run() -> None:
@@ -76,7 +88,8 @@ def test_a_hole_in_sound_is_filled_to_the_frame(frames: int) -> None:
     timeline.place(sound(every(FRAME, 0, 10 * FRAME)), 0, 0)
     begin = (10 + frames) * FRAME
     runs = timeline.place(sound(every(FRAME, begin, begin + 10 * FRAME)), 0, 1)
-    assert [(run.kind, run.end - run.begin) for run in runs] == [("silence", frames), ("samples", 10)]
+    assert sum(run.end - run.begin for run in runs if run.kind == "silence") == frames
+    assert [(run.kind, run.end - run.begin) for run in runs][-1] == ("samples", 10)
     assert [(hole.begin, hole.end, hole.after, hole.before) for hole in timeline.holes] == [(10 * FRAME, begin, 0, 1)]
 
 

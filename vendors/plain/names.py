@@ -7,7 +7,7 @@ VENDOR = "plain"
 _EXTENSIONS = ("m3u8", "m3u")
 
 
-def parse_name(basename: str) -> ObjectName | None:
+def parse_name(basename: str, *, room: str | None = None) -> ObjectName | None:  # noqa: ARG001
     """A playlist's name; None for anything else."""
     stem, _, extension = basename.rpartition(".")
     if not stem or extension not in _EXTENSIONS:

@@ -21,7 +21,7 @@ _TRACKS: dict[str, Track] = {"A": "audio", "V": "video", "VA": "both"}
 _TYPES = {track: written for written, track in _TRACKS.items()}
 
 
-def parse_name(basename: str) -> ObjectName | None:
+def parse_name(basename: str, *, room: str | None = None) -> ObjectName | None:  # noqa: ARG001
     """What a base name says; None for a name of somebody else."""
     found = _NAME.fullmatch(basename)
     if found is None:

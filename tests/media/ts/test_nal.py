@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from media.ts.nal import AccessUnits, VideoCodec, convert, parameter_sets
@@ -57,10 +57,16 @@ def test_start_codes_become_lengths(code: bytes) -> None:
 def test_mixed_start_codes(drawn: list[tuple[list[bytes], list[bool]]]) -> None:
     units, expected = [], []
     for before, long in drawn:
+        assume(before.count(AUD) <= 1)
         nals = [*before, PICTURE]
         units.append(b"".join((LONG if wide else SHORT) + nal for nal, wide in zip(nals, long, strict=False)))
         expected.append(lengths(*nals))
     assert samples(converted(*units)) == expected
+
+
+def test_units_of_several_access_units_are_left_out() -> None:
+    found = converted(annex_b(AUD, PICTURE, AUD, PICTURE), annex_b(AUD, IDR))
+    assert found.kept.tolist() == [False, True]
 
 
 def test_units_without_delimiters() -> None:

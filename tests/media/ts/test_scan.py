@@ -43,7 +43,8 @@ def test_a_sound_segment_says_what_it_is() -> None:
     assert found.size_bytes == len(data)
     assert found.packets == len(data) // 188
     assert not found.is_corrupt
-    assert not found.is_cut(2 * 90_000)
+    assert not found.ends_broken
+    assert not found.falls_short(2 * 90_000)
     assert found.first == first_dts(data)
     assert found.span == pytest.approx(2 * 90_000, abs=9000)
     assert found.unsupported == ()
@@ -56,21 +57,21 @@ def test_a_sound_segment_says_what_it_is() -> None:
 
 @pytest.mark.parametrize(("promised", "cut"), [(2.0, False), (2.3, False), (2.5, True), (3.0, True)])
 def test_less_time_than_promised_is_a_cut(promised: float, *, cut: bool) -> None:
-    assert scanned(recording(6)[0].data).is_cut(round(promised * 90_000) + 1) is cut
+    assert scanned(recording(6)[0].data).falls_short(round(promised * 90_000) + 1) is cut
 
 
 def test_whole_seconds_are_promised_less_exactly() -> None:
     """EXTINF was a whole number of seconds before protocol version 3 (RFC 8216 §4.3.2.1)."""
     found = scanned(recording(5, slice_s=5, audio=False)[0].data[: 188 * 400])
     promised = found.span + 45_000
-    assert found.is_cut(promised) is (promised % 90_000 != 0)
-    assert not scanned(recording(6)[0].data).is_cut(2 * 90_000)
+    assert found.falls_short(promised) is (promised % 90_000 != 0)
+    assert not scanned(recording(6)[0].data).falls_short(2 * 90_000)
 
 
 def test_a_packet_cut_in_its_middle_is_a_cut() -> None:
     found = scanned(recording(6)[0].data[:-100])
     assert found.partial_bytes == 88
-    assert found.is_cut(0)
+    assert found.ends_broken
 
 
 @settings(deadline=None, max_examples=25)
