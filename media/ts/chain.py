@@ -104,7 +104,7 @@ def decide(chain: Chain | None, window: Sequence[Link]) -> Place | Leave:
         return _begin(window)
     head = window[0]
     lag = _lag(chain, head) - head.missing_before
-    if abs(lag) <= _tolerance(head.missing_before):
+    if abs(lag) <= _tolerance(head.missing_before) and not (head.tagged and _off_the_clock(chain, head)):
         return _odd_one_out(chain, window) or _placed(chain, head, Relation.CONTINUES)
     if head.digest in chain.recent and not (chain.restarts or head.tagged or _always_fresh(window)):
         return Leave(link=head, code="segment_repeated", detail="its bytes are those of an earlier slice")
@@ -244,6 +244,12 @@ def counts_on(earlier: SegmentScan, later: SegmentScan) -> bool:
     return bool(pairs) and all((a.last_counter + 1) % 16 == b.first_counter for a, b in pairs)
 
 
+def _off_the_clock(chain: Chain, head: Link) -> bool:
+    """Whether the wall clock puts the segment elsewhere: after a discontinuity, stamps may fit by chance."""
+    by_wall = _by_wall(chain, head)
+    return by_wall is not None and abs(by_wall - chain.end - head.missing_before) > _CLOCK_TOLERANCE
+
+
 def _always_fresh(window: Sequence[Link]) -> bool:
     """Whether every segment begins a clock of its own: then equal bytes are equal sound, such as silence."""
     return all(link.scan.first <= _FRESH_START for link in window[:2])
@@ -272,7 +278,7 @@ def _odd_one_out(chain: Chain, window: Sequence[Link]) -> Leave | None:
 def _foreign_by_stamps(chain: Chain, window: Sequence[Link]) -> Leave | None:
     head = window[0]
     due = head.missing_before + head.promised
-    for following in window[1:]:
+    for following in () if head.tagged else window[1:]:
         due += following.missing_before
         if abs(_lag(chain, following) - due) <= _tolerance(due):
             return Leave(link=head, code="segment_foreign", detail=_elsewhere(chain, head))

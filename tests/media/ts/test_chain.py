@@ -199,3 +199,17 @@ def test_counters_that_always_restart_mean_nothing() -> None:
 
 def test_the_time_of_one_left_out_is_missing_before_the_next() -> None:
     assert delayed(link(3), LENGTH).missing_before == LENGTH
+
+
+@pytest.mark.parametrize("tagged", [True, False])
+def test_a_new_clock_is_not_taken_for_misorder(*, tagged: bool) -> None:
+    """After three segments the fourth of a new run has just the stamp that would be due."""
+    chain = chained(link(0, 0, digest=100), link(1, LENGTH, digest=101), link(2, 2 * LENGTH, digest=102))
+    run = [link(3 + n, n * LENGTH, tagged=tagged and n == 0) for n in range(4)]
+    place = placed(chain, *run)
+    assert (place.link.number, place.relation) == (3, Relation.RESTART)
+
+
+def test_equal_sound_under_clocks_that_always_begin_anew_is_used() -> None:
+    chain = chained(link(0, 0, digest=7))
+    assert isinstance(decide(chain, [link(1, 0, digest=7), link(2, 0, digest=7)]), Place)
