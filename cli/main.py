@@ -8,13 +8,14 @@ from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from catalog.model import State
 from cli.demo import demo
 from cli.exits import Exit, exit_of_error, exit_of_verdict
 from cli.progress import Progress
-from cli.report import Result, Waiting, document, lines, overall, printable
+from cli.report import Result, Unsettled, document, lines, overall, printable
 from cli.show import show
 from flows.process import Inline, Task, check, process, run_inline
-from flows.steps.planning import NotFinalError, OnlyVariantsError, find_recordings
+from flows.steps.planning import OnlyVariantsError, find_recordings
 from flows.steps.publishing import Published
 from storage.opening import open_store
 
@@ -98,7 +99,7 @@ def _work(command: str, options: argparse.Namespace, story: Story) -> int:
     finally:
         progress.finish()
     for result in results:
-        if isinstance(result, Waiting):
+        if isinstance(result, Unsettled):
             print(f"aftertake: {printable(result.reason)}", file=sys.stderr)
     _say(command, options, results)
     return _exit(results)
@@ -111,19 +112,30 @@ def _results(story: Story, tasks: Sequence[Task]) -> list[Result]:
     for task in tasks:
         try:
             results.append(run_inline(story(task)))
-        except NotFinalError as error:
-            results.append(Waiting(vendor=task.objects.vendor, task_id=task.objects.task_id, reason=str(error)))
         except OnlyVariantsError as error:
             only_variants = error
+        except Exception as error:  # noqa: BLE001 - what has no exit code of its own is raised again
+            results.append(_unsettled(task, error, alone=len(tasks) == 1))
     if only_variants and not results:
         raise only_variants
     return results
 
 
+def _unsettled(task: Task, error: Exception, *, alone: bool) -> Unsettled:
+    """What kept a recording from a verdict; it must not hide the others of the folder."""
+    code = exit_of_error(error)
+    if code is Exit.UNEXPECTED or (alone and code is not Exit.NOT_FINAL):
+        raise error
+    state = State.WAITING if code is Exit.NOT_FINAL else State.FAILED
+    reason = str(error)
+    return Unsettled(vendor=task.objects.vendor, task_id=task.objects.task_id, state=state, reason=reason, exit=code)
+
+
 def _exit(results: Sequence[Result]) -> Exit:
+    unsettled = [result.exit for result in results if isinstance(result, Unsettled)]
     verdict = overall(results)
     if verdict is None:
-        return Exit.NOT_FINAL
+        return Exit(min(unsettled))
     kept = any(isinstance(result, Published) and result.kept for result in results)
     return Exit.LOST if kept else exit_of_verdict(verdict)
 

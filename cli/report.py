@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from catalog.model import Absence, Gap, Manifest, Span, StreamRecord, Verdict
+from catalog.model import Absence, Gap, Manifest, Span, State, StreamRecord, Verdict
 from catalog.wire import utc_text
 from flows.steps.publishing import Published
 from media.findings import Finding
@@ -28,23 +28,30 @@ _QUIET = " "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
-    """A recording that is not final; `reason` is a sentence."""
+class Unsettled:
+    """A recording without a verdict: it is not final, or something failed; `reason` is a sentence, `exit` its code."""
 
     vendor: str
     task_id: str
+    state: State
     reason: str
+    exit: int
 
 
-Result = Published | Waiting
+Result = Published | Unsettled
 
 
 def overall(results: Sequence[Result]) -> Verdict | None:
-    """The worst verdict; None while any recording is not final. Empty ones do not count beside others."""
-    if not results or any(isinstance(r, Waiting) for r in results):
+    """The worst verdict; None while any recording has none. Empty ones do not count beside others."""
+    if not results or any(isinstance(r, Unsettled) for r in results):
         return None
     verdicts = [r.manifest.verdict for r in results if isinstance(r, Published)]
     return min((v for v in verdicts if v is not Verdict.EMPTY), key=lambda v: v.rank, default=Verdict.EMPTY)
+
+
+def _state(results: Sequence[Result]) -> State:
+    states = {result.state for result in results if isinstance(result, Unsettled)}
+    return next((state for state in (State.FAILED, State.WAITING) if state in states), State.SETTLED)
 
 
 def printable(text: str) -> str:
@@ -57,18 +64,18 @@ def document(command: str, results: Sequence[Result]) -> dict[str, Any]:
     verdict = overall(results)
     return {
         "schema": f"aftertake.{command}/1",
-        "state": "settled" if verdict else "waiting",
+        "state": _state(results).value,
         "verdict": verdict.value if verdict else None,
         "recordings": [_recording(result) for result in results],
     }
 
 
 def _recording(result: Result) -> dict[str, Any]:
-    if isinstance(result, Waiting):
+    if isinstance(result, Unsettled):
         return {
             "vendor": result.vendor,
             "task_id": result.task_id,
-            "state": "waiting",
+            "state": result.state.value,
             "verdict": None,
             "reason": result.reason,
             "streams": [],
@@ -145,8 +152,8 @@ def _finding(finding: Finding) -> dict[str, Any]:
 def lines(results: Sequence[Result]) -> Iterator[str]:
     """The same for people: a line for each thing that is not as promised, and one for each recording."""
     for result in results:
-        if isinstance(result, Waiting):
-            yield f"{result.vendor} {result.task_id}: waiting"
+        if isinstance(result, Unsettled):
+            yield f"{result.vendor} {result.task_id}: {result.state.value}"
             continue
         yield from _manifest_lines(result.manifest)
         if result.kept:

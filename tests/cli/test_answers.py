@@ -27,7 +27,7 @@ ANSWER = {
     "properties": {
         "schema": {"pattern": r"^aftertake\.(check|process|show)/1$"},
         "verdict": {"enum": ["complete", "gaps", "missing", "empty", "unreadable", None]},
-        "state": {"enum": ["settled", "waiting"]},
+        "state": {"enum": ["settled", "waiting", "failed"]},
         "recordings": {
             "items": {
                 "required": ["vendor", "task_id", "state", "verdict", "streams", "gaps", "absences", "findings"],
@@ -376,3 +376,20 @@ def test_every_error_of_a_store_has_an_exit_code() -> None:
     for kind, code in STORAGE_CODES.items():
         arguments = (Proof.LENGTH,) if kind is errors.Corrupt else ()
         assert exit_of_error(kind("open", "key", "detail", *arguments)) is code
+
+
+def test_one_that_fails_does_not_hide_the_others(tmp_path: Path) -> None:
+    source, output = tmp_path / "in", tmp_path / "out"
+    agora_mixed(slices()).write_to(source)
+    zego_mixed(slices()).write_to(source)
+    assert aftertake("process", source, "--output", output).code == Exit.OK
+    (manifest,) = (path for path in (output / "manifests" / "zego").rglob("*.json") if path.name != "latest.json")
+    manifest.write_bytes(b"garbage")
+    run = aftertake("process", source, "--output", output, "--json")
+    answer = run.json
+    assert run.code == Exit.REFUSED
+    assert (answer["state"], answer["verdict"]) == ("failed", None)
+    assert {r["vendor"]: (r["state"], r["verdict"]) for r in answer["recordings"]} == {
+        "agora": ("settled", "complete"),
+        "zego": ("failed", None),
+    }
