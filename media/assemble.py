@@ -31,6 +31,8 @@ _OTHER_CONTAINERS = (
     (b"styp", 4, "fragmented MP4"),
     (b"moof", 4, "fragmented MP4"),
     (b"ID3", 0, "packed audio"),
+    (b"\xff\xf1", 0, "packed audio"),
+    (b"\xff\xf9", 0, "packed audio"),
 )
 """How segments of other formats begin: signature, offset, name."""
 

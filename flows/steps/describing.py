@@ -48,7 +48,7 @@ def verdict_of(streams: Sequence[StreamRecord], findings: Sequence[Finding], *, 
 
 
 def bounded(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """At most so many findings of one code, and one that counts the rest; the proof files have all of them."""
+    """At most so many findings of one code, and one that counts the rest; proof files name those of slices."""
     told: Counter[str] = Counter()
     kept = []
     for found in findings:
@@ -56,7 +56,7 @@ def bounded(findings: Sequence[Finding]) -> tuple[Finding, ...]:
         if told[found.code] <= MOST_OF_ONE_CODE:
             kept.append(found)
     rest = {code: count - MOST_OF_ONE_CODE for code, count in told.items() if count > MOST_OF_ONE_CODE}
-    return (*kept, *(finding(code, "", f"{count} more; the proof files name them") for code, count in rest.items()))
+    return (*kept, *(finding(code, "", f"{count} more of this kind") for code, count in rest.items()))
 
 
 def findings_of(result: StreamResult) -> tuple[Finding, ...]:

@@ -13,11 +13,10 @@ _CRC_POLYNOMIAL = 0x04C11DB7
 
 @dataclass(frozen=True, slots=True)
 class ElementaryStream:
-    """One entry of a program map: PID, stream_type (table 2-34), and the format_identifier of private streams."""
+    """One entry of a program map: PID and stream_type (table 2-34)."""
 
     pid: int
     stream_type: int
-    registration: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +105,5 @@ def _parse_map(section: bytes) -> Iterator[ElementaryStream]:
     at = 12 + ((section[10] & 15) << 8 | section[11])
     while at + 5 <= len(section) - 4:
         length = (section[at + 3] & 15) << 8 | section[at + 4]
-        descriptors = section[at + 5 : at + 5 + length]
-        yield ElementaryStream((section[at + 1] & 0x1F) << 8 | section[at + 2], section[at], _registration(descriptors))
+        yield ElementaryStream((section[at + 1] & 0x1F) << 8 | section[at + 2], section[at])
         at += 5 + length
-
-
-def _registration(descriptors: bytes) -> bytes:
-    at = 0
-    while at + 2 <= len(descriptors):
-        tag, length = descriptors[at], descriptors[at + 1]
-        if tag == 5 and length >= 4:
-            return descriptors[at + 2 : at + 6]
-        at += 2 + length
-    return b""

@@ -75,7 +75,6 @@ class SegmentScan:
     tracks: tuple[TrackScan, ...]
     program: ProgramMap
     unsupported: tuple[tuple[int, int], ...]
-    silent_pids: tuple[int, ...]
 
     @property
     def is_media(self) -> bool:
@@ -201,7 +200,6 @@ def _scan_window(buffer: Buffer, carry: _Carry, *, final: bool) -> Window:
         tracks=tuple(tracks),
         program=program,
         unsupported=tuple((s.pid, s.stream_type) for s in program.streams if s.pid not in supported),
-        silent_pids=tuple(sorted(supported - {u.stream.pid for u in units.values()})),
     )
     return Window(packets=packets, units=units, sound=sound, scan=scan)
 
@@ -340,7 +338,6 @@ def merge(windows: Iterable[SegmentScan]) -> SegmentScan:
         tracks=tuple(_merge_tracks([t for s in scans for t in s.tracks if t.type == kind]) for kind in kinds),
         program=scans[-1].program if scans else ProgramMap(),
         unsupported=tuple(dict.fromkeys(u for s in scans for u in s.unsupported)),
-        silent_pids=tuple(sorted({p for s in scans for p in s.silent_pids} - {t.pid for s in scans for t in s.tracks})),
     )
 
 

@@ -49,7 +49,6 @@ def link(number: int, begin: int | None = None, **how: object) -> Link:
         tracks=(track(start, counter=counter % 16, fingerprint=fingerprint),),
         program=ProgramMap(),
         unsupported=(),
-        silent_pids=(),
     )
     plain = Link(number=number, scan=found, digest=number, promised=LENGTH, missing_before=0, wall=None, tagged=False)
     return replace(plain, **how)  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ from media.ts.packets import align, usable
 from media.ts.psi import ElementaryStream, ProgramMap, crc32, read_program_map
 from tests.lab import drop_from_pmt, programme
 from tests.media.recordings import recording
-from tests.media.ts.made import AAC, AUDIO_PID, H264, PMT_PID, VIDEO_PID, packet, pat, pmt, section, tables
+from tests.media.ts.made import AAC, AUDIO_PID, H264, PMT_PID, VIDEO_PID, packet, pat, pmt, tables
 
 
 def read(data: bytes, known: ProgramMap | None = None) -> list[tuple[int, int]]:
@@ -50,14 +50,6 @@ def test_a_map_that_spans_packets() -> None:
     first, second = payload[:184], payload[184:]
     data = pat() + packet(PMT_PID, first, starts=True) + packet(PMT_PID, second.ljust(184, b"\xff"), counter=1)
     assert read(data) == entries
-
-
-def test_private_streams_say_what_they_are() -> None:
-    registration = b"\x05\x04Opus"
-    body = bytes((2, 0xB0, 9 + 5 + len(registration) + 4, 0, 1, 0xC1, 0, 0, 0xE1, 0, 0xF0, 0))
-    body += bytes((6, 0xE1, 0, 0xF0, len(registration))) + registration
-    packets = usable(align(pat() + section(PMT_PID, body)))[0]
-    assert read_program_map(packets).streams == (ElementaryStream(0x100, 6, b"Opus"),)
 
 
 def test_maps_of_real_muxers() -> None:

@@ -12,7 +12,7 @@ from deployments.sandbox.packets import packets, pid_of
 from media.samples import Buffer
 from media.ts.demux import demux_audio, demux_video
 from media.ts.scan import SegmentScan, Window, merge, scan_windows
-from tests.lab import drop_from_pmt, drop_pid, programme
+from tests.lab import programme
 from tests.media.driving import cut_up
 from tests.media.recordings import first_dts, recording
 from tests.media.ts.made import AAC, AUDIO_PID, H264, VIDEO_PID, adts_frame, pes, tables, transport
@@ -48,7 +48,6 @@ def test_a_sound_segment_says_what_it_is() -> None:
     assert found.first == first_dts(data)
     assert found.span == pytest.approx(2 * 90_000, abs=9000)
     assert found.unsupported == ()
-    assert found.silent_pids == ()
     audio = found.track("audio")
     assert audio is not None
     assert audio.audio is not None
@@ -100,13 +99,6 @@ def demuxed(windows: Sequence[Window]) -> tuple[bytes, list[int], bytes, list[in
             audio += bytes(frames.data)
             sounds += frames.sizes.tolist()
     return video, pictures, audio, sounds
-
-
-def test_a_promised_track_that_is_silent_is_named() -> None:
-    data = recording(6)[0].data
-    pids = programme(data)
-    assert scanned(drop_pid(data, pids.audio)).silent_pids == (pids.audio,)
-    assert scanned(drop_from_pmt(data, pids.audio)).silent_pids == ()
 
 
 def test_the_program_map_of_the_segment_before_counts_only_where_there_is_none() -> None:
