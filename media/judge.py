@@ -6,53 +6,27 @@ Pure. All times are ticks of the output, counted from its first sample; time bef
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from media.assemble import Assembly, SegmentResult
-from media.findings import Finding, finding
+from media.faults import told
+from media.findings import Finding
+from media.losses import NO_KEYFRAME, Absence, Gap
 from media.parts import PartResult
 from media.samples import TrackType
-from media.timing import TICKS_PER_SECOND, seconds, ticks
+from media.timing import TICKS_PER_SECOND
 from media.tracks import FAILOVER_MARK, Hole, Interval
-from media.ts.chain import Relation
-from media.ts.scan import SegmentScan
 
-GapTrack = Literal["audio", "video", "both"]
-Span = TypeVar("Span", "Gap", "Absence")
+Span = TypeVar("Span", Gap, Absence)
 
 _UNNOTICED: dict[TrackType, int] = {"audio": TICKS_PER_SECOND // 4, "video": 2 * TICKS_PER_SECOND}
 _LATE = TICKS_PER_SECOND
 _TOGETHER = TICKS_PER_SECOND // 4
 _TOLERANCE = 35 * TICKS_PER_SECOND // 100
 _CUT_CAUSES = frozenset({"truncated", "corrupt"})
-_NO_KEYFRAME = "no_keyframe"
 _CAUSES = {"segment_declared_gap": "declared", "uri_self": "uri_outside"}
 _ROUNDING = TICKS_PER_SECOND // 500
-_NO_TRACKS = frozenset({0x05, 0x0D, 0x15, 0x86})
-"""Stream types of sections, timed metadata and splice information: no media (ISO/IEC 13818-1 table 2-34, SCTE 35)."""
-_CLOCK_TOLERANCE = TICKS_PER_SECOND
 _TRACK_START = "track_start"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gap:
-    """Promised time that cannot be delivered, why, and the key of the segment to blame."""
-
-    track: GapTrack
-    begin: int
-    end: int
-    cause: str
-    segment: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Absence:
-    """Time in which nothing was recorded, and what shows it."""
-
-    track: GapTrack
-    begin: int
-    end: int
-    evidence: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +44,7 @@ def judge(assembly: Assembly) -> Judgement:
     """Judge one output: every hole becomes a gap or an absence, every fault a finding."""
     if not assembly.parts:
         lost = tuple(_all_lost(assembly.segments))
-        return Judgement(gaps=lost, findings=(*_segment_findings(assembly), *_gap_findings(assembly, lost, 0)))
+        return Judgement(gaps=lost, findings=tuple(told(assembly, lost, (), 0)))
     zero = min(t.start for t in assembly.parts[0].tracks)
     story = _Story.of(assembly.segments)
     losses: list[Gap] = []
@@ -89,7 +63,7 @@ def judge(assembly: Assembly) -> Judgement:
         absences=tuple(replace(a, begin=a.begin - zero, end=a.end - zero) for a in absences),
         impaired=_shifted((i for p in assembly.parts for t in p.tracks for i in t.impaired), zero),
         trims=_shifted((i for p in assembly.parts for t in p.tracks for i in t.trims), zero),
-        findings=tuple(_all_findings(assembly, gaps, absences, zero)),
+        findings=tuple(told(assembly, gaps, absences, zero)),
     )
 
 
@@ -164,7 +138,7 @@ def _blame(hole: Hole, after: SegmentResult, before: SegmentResult) -> tuple[str
     if before.counts_on and not before.segment.tagged and not _runs_on(hole, after, before):
         return "recorder_loss", before
     if hole.lost:
-        blamed = before if before.dropped or _is_damaged(before.scan) else after
+        blamed = before if before.dropped or (before.scan and before.scan.is_damaged) else after
         return _loss_cause(blamed), blamed
     return None
 
@@ -200,10 +174,6 @@ def _due(result: SegmentResult, hole: Hole) -> int:
         return hole.begin
     promised = result.begin + result.promised
     return promised if promised > hole.begin else hole.end
-
-
-def _is_damaged(scan: SegmentScan | None) -> bool:
-    return scan is not None and (scan.is_corrupt or any(t.broken_units or t.headless_packets for t in scan.tracks))
 
 
 def _loss_cause(result: SegmentResult) -> str:
@@ -259,7 +229,7 @@ def _without_keyframe(parts: Sequence[PartResult]) -> Iterator[Gap]:
         for interval in part.unshown:
             if video is None or part.number > 1:
                 end = video.start if video else interval.end
-                yield Gap(track="video", begin=interval.begin, end=end, cause=_NO_KEYFRAME, segment=None)
+                yield Gap(track="video", begin=interval.begin, end=end, cause=NO_KEYFRAME, segment=None)
 
 
 def _covers(loss: Gap, absence: Absence) -> bool:
@@ -293,7 +263,7 @@ def _all_lost(segments: Sequence[SegmentResult]) -> Iterator[Gap]:
     at = 0
     for lost in segments:
         gap = _promised_gap(lost, at)
-        yield gap if lost.code else replace(gap, cause=_NO_KEYFRAME)
+        yield gap if lost.code else replace(gap, cause=NO_KEYFRAME)
         at += lost.segment.promised
 
 
@@ -304,7 +274,7 @@ def _lost_at_end(last: SegmentResult, part: PartResult) -> Iterator[Gap]:
         known = last.scan.track(track.type) if last.scan else None
         if known and last.scan and not last.cut:
             due = known.shown_end - last.scan.shown_first + (last.begin or 0)
-        damaged = last.cut or last.dropped or _is_damaged(last.scan)
+        damaged = last.cut or last.dropped or (last.scan and last.scan.is_damaged)
         if known and damaged and due - track.end > _ROUNDING:
             why = _end_cause(last) if last.cut else _loss_cause(last)
             yield Gap(track=track.type, begin=track.end, end=due, cause=why, segment=last.segment.key)
@@ -339,112 +309,3 @@ def _is_twin(one: Gap | Absence, other: Gap | Absence) -> bool:
         return False
     close = abs(one.begin - other.begin) <= _TOGETHER and abs(one.end - other.end) <= _TOGETHER
     return close and replace(one, track="both", begin=0, end=0) == replace(other, track="both", begin=0, end=0)
-
-
-def _all_findings(assembly: Assembly, gaps: Sequence[Gap], absences: Sequence[Absence], zero: int) -> Iterator[Finding]:
-    yield from _segment_findings(assembly, frozenset(gap.segment for gap in gaps))
-    yield from _clock_findings(assembly)
-    yield from _gap_findings(assembly, gaps, zero)
-    yield from _unsupported(assembly)
-    for absence in absences:
-        if absence.evidence == "unmarked":
-            detail = (
-                f"nothing was recorded from {_at(absence.begin, zero)} to {_at(absence.end, zero)} ({absence.track})"
-            )
-            yield finding("unmarked_pause", assembly.plan.stream, detail)
-    for part in assembly.parts:
-        for track in part.tracks:
-            if not track.ledger.closes:
-                yield finding(
-                    "ledger_open", assembly.plan.stream, f"{track.type} of part {part.number}: {track.ledger}"
-                )
-            for trim in (t for t in track.trims if t.end - t.begin > _UNNOTICED["audio"]):
-                detail = f"{trim.track} from {_at(trim.begin, zero)} to {_at(trim.end, zero)} came twice"
-                yield finding("overlap_trimmed", assembly.plan.stream, detail)
-            for interval in track.impaired:
-                detail = f"pictures from {_at(interval.begin, zero)} to {_at(interval.end, zero)} lack a reference"
-                yield finding("late_keyframe", assembly.plan.stream, detail)
-
-
-def _gap_findings(assembly: Assembly, gaps: Sequence[Gap], zero: int) -> Iterator[Finding]:
-    """For gaps that no single slice is to blame for."""
-    for gap in gaps:
-        span = f"from {_at(gap.begin, zero)} to {_at(gap.end, zero)}"
-        if gap.cause == "failover":
-            yield finding("failover_hole", gap.segment or assembly.plan.stream, f"no recorder ran {span}")
-        elif gap.cause == _NO_KEYFRAME:
-            yield finding("keyframe_missing", assembly.plan.stream, f"pictures {span} cannot be decoded")
-
-
-def _unsupported(assembly: Assembly) -> Iterator[Finding]:
-    """Tracks that were recorded and are in no output: one finding for each kind, at the first slice that has it."""
-    told: set[str] = set()
-    for result in assembly.segments:
-        for kind in _untaken(result):
-            if kind not in told:
-                told.add(kind)
-                yield finding("track_unsupported", result.segment.key, f"{kind} is not in the output")
-
-
-def _untaken(result: SegmentResult) -> Iterator[str]:
-    if result.begin is None or result.scan is None:
-        return
-    for pid, kind in result.scan.unsupported:
-        if kind not in _NO_TRACKS:
-            yield f"the track of stream type 0x{kind:02x} (PID {pid})"
-    sound = result.scan.track("audio")
-    if sound and sound.audio is None and not result.scan.is_corrupt:
-        yield f"the sound (PID {sound.pid}) has AAC headers that cannot be told in MP4, and"
-
-
-def _at(tick: int, zero: int) -> str:
-    return f"{seconds(tick - zero):.3f} s"
-
-
-def _clock_findings(assembly: Assembly) -> Iterator[Finding]:
-    """Stamps that go on while the wall clock says otherwise: one finding, at the first such place."""
-    used = sorted((r for r in assembly.segments if r.begin is not None), key=lambda r: r.begin or 0)
-    for earlier, later in itertools.pairwise(r for r in used if r.segment.wall and r.segment.wall.is_exact):
-        if earlier.segment.wall and later.segment.wall and later.relation is Relation.CONTINUES:
-            elapsed = ticks(later.segment.wall.at - earlier.segment.wall.at)
-            off = elapsed - ((later.begin or 0) - (earlier.begin or 0))
-            if abs(off) > _CLOCK_TOLERANCE:
-                detail = f"by its time it begins {seconds(off):+.3f} s from where its stamps put it"
-                yield finding("clock_disagrees", later.segment.key, detail)
-                return
-
-
-def _segment_findings(assembly: Assembly, lost: frozenset[str | None] = frozenset()) -> Iterator[Finding]:
-    for result in assembly.segments:
-        key = result.segment.key
-        if result.code == "segment_repeated" and assembly.parts and key not in lost:
-            yield finding("segment_listed_twice", key, "the same bytes came under another name; no time is missing")
-        elif result.code:
-            yield finding(result.code, key, result.detail)
-            continue
-        if result.out_of_order:
-            yield finding("segment_out_of_order", key, "its time stamps lie before those of the slice listed before it")
-        yield from _damage(result)
-
-
-def _damage(result: SegmentResult) -> Iterator[Finding]:
-    scan, key = result.scan, result.segment.key
-    if scan is None:
-        return
-    if scan.is_corrupt:
-        lost = scan.junk_bytes + scan.bad_packets * 188
-        yield finding(
-            "segment_corrupt",
-            key,
-            f"{lost} bytes are no packets; {result.dropped} samples that are broken, or refer to those, left out",
-        )
-    if result.cut and not (scan.is_corrupt and not scan.partial_bytes):
-        span, promised = seconds(scan.span), seconds(result.promised)
-        rest = f", {scan.partial_bytes} bytes of a packet at its end" if scan.partial_bytes else ""
-        yield finding("segment_truncated", key, f"{span:.3f} s of {promised:.3f} s{rest}")
-    elif not scan.is_corrupt and (result.dropped or _is_damaged(scan)):
-        headless = sum(t.headless_packets for t in scan.tracks)
-        detail = f"packets are missing in it; {result.dropped} samples that are broken, or refer to those, left out"
-        if headless and not result.dropped:
-            detail = f"{headless} packets at its begin belong to a sample that is not there"
-        yield finding("recorder_loss", key, detail)

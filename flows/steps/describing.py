@@ -24,7 +24,7 @@ from catalog.model import (
 )
 from catalog.proofs import SegmentProof
 from flows.steps.assembling import StreamResult
-from media import judge
+from media import losses
 from media.assemble import SegmentResult
 from media.findings import Finding, Severity, finding
 from media.timing import TICKS_PER_SECOND, seconds
@@ -99,7 +99,7 @@ def describe_stream(result: StreamResult, file: SegmentsFile | None) -> StreamRe
     )
 
 
-def _bounded_gaps(gaps: Sequence[judge.Gap]) -> Sequence[judge.Gap]:
+def _bounded_gaps(gaps: Sequence[losses.Gap]) -> Sequence[losses.Gap]:
     """Very many gaps are told as stretches: neighbours of one cause become one, which names no segment."""
     if len(gaps) <= _MOST_GAPS:
         return gaps

@@ -86,6 +86,11 @@ class SegmentScan:
         """Whether bytes of it are no packets at all."""
         return self.junk_bytes > 0 or self.bad_packets > 0
 
+    @property
+    def is_damaged(self) -> bool:
+        """Whether bytes of it are wrong or missing, as far as its structure shows."""
+        return self.is_corrupt or any(t.broken_units or t.headless_packets for t in self.tracks)
+
     def track(self, kind: TrackType) -> TrackScan | None:
         """The track of that type, if the segment has one."""
         return next((t for t in self.tracks if t.type == kind), None)

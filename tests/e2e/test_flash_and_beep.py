@@ -2,7 +2,7 @@
 
 import pytest
 
-from media.judge import Absence, Gap
+from media.losses import Absence, Gap
 from media.timing import seconds
 from tests.e2e.cases import AFTER, BEFORE, CHANGING, HOLED, MUTED_FROM, WHOLE, Case, holed
 from tests.lab import SyncReport, judge_mp4, judge_ts
