@@ -6,7 +6,7 @@ checks a plain streaming get on OSS or COS.
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
@@ -60,6 +60,13 @@ class VerifiedReader:
             _log.warning("read again over a new connection: %s", error)
         return data, self._read_into(data, meta)
 
+    def read_range(self, meta: ObjectMeta, start: int, end: int) -> tuple[bytearray, ReadProof]:
+        """The bytes from `start` up to but without `end`, which lies in the object; no store proves parts of one."""
+        data = bytearray(end - start)
+        with _Body(self._store, meta, self._retry, start=start, end=end) as body:
+            body.fill(memoryview(data))
+            return data, body.measure()
+
     def stream(self, meta: ObjectMeta, *, piece_bytes: int = READ_BYTES) -> "VerifiedStream":
         """An object in pieces of `piece_bytes`, for those too large for one buffer."""
         return VerifiedStream(self._store, meta, self._retry, piece_bytes)
@@ -101,15 +108,19 @@ class VerifiedStream:
 
 
 class _Body:
-    """One version of an object from its first byte to its last, over as many connections as that takes."""
+    """One version of an object, or a range of it, first byte to last, over as many connections as that takes."""
 
-    def __init__(self, store: ObjectStore, meta: ObjectMeta, retry: Retry) -> None:
+    def __init__(
+        self, store: ObjectStore, meta: ObjectMeta, retry: Retry, *, start: int = 0, end: int | None = None
+    ) -> None:
         self._store = store
         self._meta = meta
         self._tries = Tries(retry)
         self._connection: OpenedObject | None = None
-        self._position = 0
-        self._failed_at = 0
+        self._start = start
+        self._end = end
+        self._position = start
+        self._failed_at = start
         self._crc = Crc64()
         self._offered: tuple[Proof, str] | None = None
         self._other_hash: Hasher | None = None
@@ -132,8 +143,15 @@ class _Body:
         computed = (self._other_hash or self._crc).hexdigest()
         if offered and computed != offered:
             raise self._corrupt(f"the {proof} of the bytes is {computed}, the store says {offered}", proof)
+        return replace(self.measure(), proof=proof)
+
+    def measure(self) -> ReadProof:
+        """What was read so far, held against nothing but its length."""
         return ReadProof(
-            size_bytes=self._position, crc64xz=self._crc.hexdigest(), etag=connection.meta.etag, proof=proof
+            size_bytes=self._position - self._start,
+            crc64xz=self._crc.hexdigest(),
+            etag=self._meta.etag,
+            proof=Proof.LENGTH,
         )
 
     def close(self) -> None:
@@ -167,7 +185,9 @@ class _Body:
         """The connection at hand, or a new one from the byte reached, under the etag that was listed."""
         while self._connection is None:
             try:
-                self._connection = self._store.open(self._meta.key, start=self._position, etag=self._meta.etag)
+                self._connection = self._store.open(
+                    self._meta.key, start=self._position, end=self._end, etag=self._meta.etag
+                )
             except Transient as error:
                 self._failed(error)
             else:

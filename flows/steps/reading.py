@@ -8,10 +8,8 @@ from dataclasses import dataclass, field
 from media.assemble import Arrival
 from media.tracks import PlannedSegment
 from storage.base import ObjectMeta, ObjectStore
-from storage.checksums import Crc64, Proof
 from storage.errors import Changed, Corrupt, NotFound
 from storage.reading import ReadProof, VerifiedReader
-from storage.retry import Retry
 
 READ_AHEAD_BYTES = 24 << 20
 WHOLE_BYTES = 32 << 20
@@ -101,21 +99,9 @@ class SegmentSource:
         if offset + length > meta.size_bytes:
             detail = f"bytes {offset} to {offset + length} of an object of {meta.size_bytes}"
             return Arrival(segment=segment, code="segment_truncated", detail=detail)
-        data = Retry().call(lambda: self._read_range(meta, offset, length))
-        crc = Crc64()
-        crc.update(data)
-        proof = ReadProof(size_bytes=length, crc64xz=crc.hexdigest(), etag=meta.etag, proof=Proof.LENGTH)
+        data, proof = VerifiedReader(self.store).read_range(meta, offset, offset + length)
         self.proofs[segment.number] = proof
         return Arrival(segment=segment, pieces=(data,), size_bytes=length, digest=int(proof.crc64xz, 16))
-
-    def _read_range(self, meta: ObjectMeta, offset: int, length: int) -> bytearray:
-        data = bytearray()
-        with self.store.open(meta.key, start=offset, end=offset + length, etag=meta.etag) as opened:
-            while len(data) < length and (piece := opened.read(length - len(data))):
-                data += piece
-        if len(data) != length:
-            raise Corrupt("read", meta.key, f"{len(data)} of {length} bytes came", Proof.LENGTH)
-        return data
 
 
 class SpoiltSegmentError(Exception):

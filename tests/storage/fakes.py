@@ -61,6 +61,7 @@ class FaultyStore:
     on_part: Callable[[int], None] = lambda _: None
     seen: Callable[[ObjectMeta], ObjectMeta] = lambda meta: meta
     opened: list[tuple[int, str | None]] = field(default_factory=list)
+    ends: list[int | None] = field(default_factory=list)
     closed: int = 0
     parts: list[tuple[int, int]] = field(default_factory=list)
 
@@ -80,6 +81,7 @@ class FaultyStore:
 
     def open(self, key: str, *, start: int = 0, end: int | None = None, etag: str | None = None) -> OpenedObject:
         self.opened.append((start, etag))
+        self.ends.append(end)
         self.on_open(len(self.opened))
         opened = self.attempt("open", lambda: self.inner.open(key, start=start, end=end, etag=etag))
         return FaultyBody(self, opened, self.bodies.popleft() if self.bodies else None)

@@ -2,6 +2,7 @@ import hashlib
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 from fastcrc import crc32
@@ -182,6 +183,20 @@ class TestBothWays:
         store.delete(KEY)
         with pytest.raises(NotFound):
             read(reader, meta)
+
+
+@pytest.mark.parametrize("how", ["cut", "end"])
+def test_a_range_goes_on_from_its_byte_and_asks_for_nothing_beyond(
+    store: FaultyStore, reader: VerifiedReader, how: Literal["cut", "end"]
+) -> None:
+    store.bodies.append(Break(how, 70_000))
+    meta = store.head(KEY)
+    data, proof = reader.read_range(meta, 1_000, 900_000)
+    wanted = DATA[1_000:900_000]
+    assert data == wanted
+    assert proof == ReadProof(size_bytes=len(wanted), crc64xz=crc_of(wanted), etag=meta.etag, proof=Proof.LENGTH)
+    assert store.opened == [(1_000, meta.etag), (71_000, meta.etag)]
+    assert store.ends == [900_000, 900_000]
 
 
 def test_more_bytes_than_the_store_promised(store: FaultyStore, reader: VerifiedReader) -> None:
