@@ -45,24 +45,9 @@ def _fault(text: str) -> str | None:
     return f"the key is {size_bytes} bytes long, over {MAX_KEY_BYTES}" if size_bytes > MAX_KEY_BYTES else None
 
 
-def folder_prefix(text: str) -> str:
-    """`text` as a prefix that ends in '/', or '' for the whole bucket: `room1` must not list `room10` too."""
-    return text if text == "" or text.endswith("/") else f"{text}/"
-
-
-def join(prefix: str, *parts: str) -> str:
-    """A key from a prefix ('' or ending in '/' or not) and parts, with one '/' between them."""
-    return folder_prefix(prefix) + "/".join(parts)
-
-
 def parent(key: str) -> str:
     """The prefix that the key lies under: everything up to and with the last '/', or ''."""
     return key[: key.rfind("/") + 1]
-
-
-def basename(key: str) -> str:
-    """What follows the last '/'."""
-    return key[key.rfind("/") + 1 :]
 
 
 def sort_key(key: str) -> bytes:

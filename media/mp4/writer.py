@@ -134,7 +134,7 @@ class Track:
 
     @property
     def samples(self) -> int:
-        """Samples written and not trimmed."""
+        """Samples written."""
         return len(self._sizes)
 
     def add_entry(self, stsd_entry_box: bytes, width: int = 0, height: int = 0) -> int:
@@ -194,15 +194,6 @@ class Track:
         self._counts.append(samples)
         self._entry_of.append(entry)
 
-    def trim_head(self, n: int) -> None:
-        """Drop the first `n` samples from the tables; their bytes stay in the file, unreferenced."""
-        if not 0 <= n <= self.samples:
-            raise Mp4Error(f"{n} samples cannot be trimmed from {self.samples}")
-        self._trim_chunks(n)
-        self._first_dts += sum(self._deltas[1 : n + 1])
-        for column in (self._sizes, self._deltas, self._shifts, self._sync):
-            del column[:n]
-
     def _check_stamps(self, batch: SampleBatch, deltas: NDArray[np.int64], shifts: NDArray[np.int64]) -> None:
         rising = deltas if self._last_dts is not None else deltas[1:]
         if rising.size and not 0 < int(rising.min()) <= int(rising.max()) <= UINT32_MAX:
@@ -214,19 +205,6 @@ class Track:
             raise Mp4Error(f"pts and dts lie {int(np.abs(shifts).max())} ticks apart")
         if not 0 <= batch.last_duration <= UINT32_MAX:
             raise Mp4Error(f"a last duration of {batch.last_duration} ticks does not fit")
-
-    def _trim_chunks(self, n: int) -> None:
-        whole = left = 0
-        while n and left + self._counts[whole] <= n:
-            left += self._counts[whole]
-            whole += 1
-            if whole == len(self._counts):
-                break
-        for column in (self._offsets, self._counts, self._entry_of):
-            del column[:whole]
-        if n > left:
-            self._offsets[0] += sum(self._sizes[left:n])
-            self._counts[0] -= n - left
 
     def _lay(self) -> _Laid:
         """Turn the columns into tables; the track takes no more samples."""

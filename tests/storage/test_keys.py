@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.errors import InvalidKey
-from storage.keys import basename, folder_prefix, join, output_key, parent, sort_key
+from storage.keys import output_key, parent, sort_key
 
 
 @pytest.mark.parametrize(
@@ -44,18 +44,12 @@ def test_any_text_is_a_key_or_is_refused(text: str) -> None:
         key = output_key(text)
     except InvalidKey:
         return
-    assert key == text == join(parent(key), basename(key))
+    assert key == text
     assert not {"", ".", ".."} & set(key.split("/"))
 
 
-def test_prefixes_end_in_a_slash() -> None:
-    assert [folder_prefix(text) for text in ("", "room1", "room1/")] == ["", "room1/", "room1/"]
-
-
-def test_parts_of_keys() -> None:
+def test_the_parent_ends_in_a_slash() -> None:
     assert (parent("a/b/c"), parent("a"), parent("a/b/")) == ("a/b/", "", "a/b/")
-    assert (basename("a/b/c"), basename("a")) == ("c", "a")
-    assert (join("", "a", "b"), join("x", "a"), join("x/", "a")) == ("a/b", "x/a", "x/a")
 
 
 def test_order_is_that_of_bytes() -> None:

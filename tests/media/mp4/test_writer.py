@@ -231,48 +231,6 @@ def test_a_hole_keeps_its_length() -> None:
     )
 
 
-@pytest.mark.parametrize("n", [0, 1, 4, 5, 7, 15])
-def test_trimmed_samples_are_gone_and_the_rest_stays_in_place(n: int) -> None:
-    file = File()
-    heard, shown = file.track("audio", SOUND, timescale=SAMPLE_RATE), file.track("video", PICTURE)
-    shown.write(batch(length_prefixed(video())), 1)
-    for first in range(0, 20, 5):
-        heard.write(batch(audio()[first : first + 5], last_duration=1024), 1)
-    heard.trim_head(n)
-    heard.write(batch(audio()[20:], last_duration=1024), 1)
-    sounds, _ = read(file.finished())
-    assert heard.samples == len(audio()) - n
-    assert sounds.data == [sample.data for sample in audio()[n:]]
-    wanted = [Fraction(sample.pts, SAMPLE_RATE) for sample in audio()[n:]]
-    assert max(abs(got - want) for got, want in zip(sounds.pts, wanted, strict=True)) < Fraction(1, 40_000)
-
-
-def test_trimming_in_two_steps_is_trimming_at_once() -> None:
-    def trimmed(*steps: int) -> bytes:
-        file = File()
-        track = file.track("video", PICTURE)
-        pictures = length_prefixed(video())
-        for first in range(0, 12, 4):
-            track.write(batch(pictures[first : first + 4], at=first * 777), 1)
-        for n in steps:
-            track.trim_head(n)
-        return file.finished()
-
-    assert trimmed(2, 4) == trimmed(6)
-
-
-def test_a_track_trimmed_to_nothing_starts_again_with_its_next_sample() -> None:
-    file = File()
-    heard = file.track("audio", SOUND, timescale=SAMPLE_RATE)
-    heard.write(batch(audio()[:5], last_duration=1024), 1)
-    heard.trim_head(5)
-    heard.write(batch(audio()[5:], at=SAMPLE_RATE, last_duration=1024), 1)
-    file.track("video", PICTURE).write(batch(length_prefixed(video())), 1)
-    sounds, _ = read(file.finished())
-    assert sounds.data == [sample.data for sample in audio()[5:]]
-    assert float(sounds.pts[0]) == pytest.approx(1 + 5 * 1024 / SAMPLE_RATE, abs=1e-5)
-
-
 def test_tracks_without_samples_are_left_out() -> None:
     file = File()
     file.track("video", PICTURE)
@@ -284,9 +242,7 @@ def test_tracks_without_samples_are_left_out() -> None:
 
 def test_a_file_without_samples_is_refused() -> None:
     file = File()
-    track = file.track("video", PICTURE)
-    track.write(batch(length_prefixed(video())), 1)
-    track.trim_head(track.samples)
+    file.track("video", PICTURE)
     with pytest.raises(Mp4Error, match="no track has a sample"):
         file.writer.finish()
 
@@ -346,8 +302,6 @@ def test_what_was_never_added_or_comes_after_the_end_is_refused() -> None:
         track.write(batch(audio()), 2)
     with pytest.raises(Mp4Error, match="not one whole box"):
         track.add_entry(SOUND[:-1])
-    with pytest.raises(Mp4Error, match="cannot be trimmed"):
-        track.trim_head(1)
     with pytest.raises(Mp4Error, match="timescale of 0"):
         file.writer.add_track("audio", timescale=0)
     track.write(batch(audio()), 1)
