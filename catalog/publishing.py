@@ -1,7 +1,7 @@
 """What publishing writes around a manifest, and how revisions are counted. Pure: the flow lists, reads and writes."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, NamedTuple, TypeVar
 
@@ -76,10 +76,9 @@ def revisions(recording: RecordingId, listed: Iterable[str]) -> tuple[ManifestKe
     return tuple(sorted((key for key in keys if key), key=lambda key: (key.revision, key.digest12)))
 
 
-def next_revision(recording: RecordingId, listed: Iterable[str]) -> int:
-    """One more than the highest listed revision; 1 for the first."""
-    known = revisions(recording, listed)
-    return known[-1].revision + 1 if known else 1
+def next_revision(manifest: Manifest, newest: Manifest, newest_key: str) -> Manifest:
+    """`manifest` as the revision after the newest one, which is stored under `newest_key`."""
+    return replace(manifest, revision=newest.revision + 1, supersedes=newest_key)
 
 
 def manifest_document(manifest: Manifest) -> StoredDocument:

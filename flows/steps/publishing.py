@@ -1,7 +1,7 @@
 """Publish: data first, manifest last. A reader who follows a manifest never meets a missing or a changing object."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from urllib.parse import unquote, urlsplit
@@ -24,6 +24,7 @@ from catalog.publishing import (
     index_documents,
     latest_document,
     manifest_document,
+    next_revision,
     revisions,
     what_is_worse,
 )
@@ -92,7 +93,7 @@ def publish(
             return Published(manifest=newest, key=key)
         if worse := what_is_worse(newest, manifest):
             return Published(manifest=manifest, key=key, kept="; ".join(worse), standing=newest)
-        manifest = _next_revision(manifest, newest, key)
+        manifest = next_revision(manifest, newest, key)
     for result, proof in zip(results, proofs, strict=True):
         _put(target, StoredDocument(key=_segments_key(plan, result, proof).key, body=proof.body))
     document = manifest_document(manifest)
@@ -122,10 +123,6 @@ def read_manifest(target: ObjectStore, meta: ObjectMeta) -> Manifest:
     except DocumentError as error:
         message = f"what stands at {meta.key} cannot be read: it {error}. Move it away, or choose another output."
         raise StrangeManifestError(message) from error
-
-
-def _next_revision(manifest: Manifest, newest: Manifest, key: str) -> Manifest:
-    return replace(manifest, revision=newest.revision + 1, supersedes=key)
 
 
 def _put(target: ObjectStore, document: StoredDocument) -> None:

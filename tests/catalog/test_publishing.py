@@ -28,16 +28,21 @@ def key(revision: int, digest: str = "0123456789ab", task_id: str = SID) -> str:
     return ManifestKey(vendor="agora", task_id=task_id, revision=revision, digest12=digest).key
 
 
-def test_the_first_revision_is_one() -> None:
-    assert next_revision(RECORDING, []) == 1
-    assert next_revision(RECORDING, [LatestKey(vendor="agora", task_id=SID).key]) == 1
+def test_the_hint_is_no_revision() -> None:
+    assert revisions(RECORDING, []) == ()
+    assert revisions(RECORDING, [LatestKey(vendor="agora", task_id=SID).key]) == ()
+
+
+def test_the_next_revision_names_the_one_it_supersedes() -> None:
+    later = next_revision(manifest(), manifest(revision=7), key(7))
+
+    assert (later.revision, later.supersedes) == (8, key(7))
 
 
 def test_the_highest_listed_revision_counts_whatever_the_order() -> None:
     listed = [key(number) for number in (1, 2, 9, 10, 1_000_000)]
     random.Random(7).shuffle(listed)
 
-    assert next_revision(RECORDING, listed) == 1_000_001
     assert [each.revision for each in revisions(RECORDING, listed)] == [1, 2, 9, 10, 1_000_000]
 
 
@@ -50,7 +55,7 @@ def test_strange_keys_and_other_recordings_do_not_count() -> None:
         f"manifests/zego/{SID}/000012-0123456789ab.json",
     ]
 
-    assert next_revision(RECORDING, listed) == 4
+    assert [each.revision for each in revisions(RECORDING, listed)] == [3]
 
 
 def test_two_writers_of_one_number_have_one_newest() -> None:
@@ -63,7 +68,7 @@ def test_two_writers_of_one_number_have_one_newest() -> None:
 def test_a_long_task_id_finds_its_revisions_again() -> None:
     long = manifest(task_id="t" * 4_096)
 
-    assert next_revision(long.recording, [manifest_document(long).key]) == 2
+    assert [each.revision for each in revisions(long.recording, [manifest_document(long).key])] == [1]
 
 
 def test_a_manifest_is_stored_under_its_revision_and_digest() -> None:
