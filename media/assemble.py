@@ -88,6 +88,11 @@ class Assembly:
     parts: tuple[PartResult, ...]
     segments: tuple[SegmentResult, ...]
 
+    @property
+    def zero(self) -> int:
+        """The tick of the first sample, from which all times of the manifest count; 0 where there is none."""
+        return min((track.start for part in self.parts[:1] for track in part.tracks), default=0)
+
 
 def assemble(plan: AssemblyPlan, arrivals: Iterable[Arrival], open_sink: Callable[[int], Sink]) -> Assembly:
     """Make the output of a plan; `open_sink` is asked for the sink of part 1, 2… when its first byte is there."""

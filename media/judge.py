@@ -45,7 +45,7 @@ def judge(assembly: Assembly) -> Judgement:
     if not assembly.parts:
         lost = tuple(_all_lost(assembly.segments))
         return Judgement(gaps=lost, findings=tuple(told(assembly, lost, (), 0)))
-    zero = min(t.start for t in assembly.parts[0].tracks)
+    zero = assembly.zero
     story = _Story.of(assembly.segments)
     losses: list[Gap] = []
     absences: list[Absence] = []
@@ -134,7 +134,7 @@ def _blame(hole: Hole, after: SegmentResult, before: SegmentResult) -> tuple[str
     if FAILOVER_MARK in before.segment.marks:
         return "failover", before
     if after.cut and _due(after, hole) > hole.begin:
-        return _end_cause(after), after
+        return _loss_cause(after), after
     if before.counts_on and not before.segment.tagged and not _runs_on(hole, after, before):
         return "recorder_loss", before
     if hole.lost:
@@ -180,10 +180,6 @@ def _loss_cause(result: SegmentResult) -> str:
     if result.scan and result.scan.is_corrupt:
         return "corrupt"
     return "truncated" if result.cut else "recorder_loss"
-
-
-def _end_cause(result: SegmentResult) -> str:
-    return "corrupt" if result.scan and result.scan.is_corrupt else "truncated"
 
 
 def _absence(hole: Hole, begin: int, after: SegmentResult, before: SegmentResult) -> list[Absence]:
@@ -251,7 +247,7 @@ def _outside(segments: Sequence[SegmentResult], last_part: PartResult) -> Iterat
         yield _promised_gap(lost, at)
         at += lost.segment.promised
     yield from _lost_at_end(last, last_part)
-    end = max(last.end or 0, (last.begin or 0) + last.promised if last.cut else 0)
+    end = _last_due(last)
     accounted = {number for r in placed for number in r.skipped}
     for lost in (r for r in segments if r.code and r.segment.number not in accounted):
         yield _promised_gap(lost, end)
@@ -267,17 +263,21 @@ def _all_lost(segments: Sequence[SegmentResult]) -> Iterator[Gap]:
         at += lost.segment.promised
 
 
+def _last_due(last: SegmentResult) -> int:
+    """Where the last segment ends, or by its promise should have ended if it is cut."""
+    return max(last.end or 0, (last.begin or 0) + last.promised if last.cut else 0)
+
+
 def _lost_at_end(last: SegmentResult, part: PartResult) -> Iterator[Gap]:
     """The end of the last segment: what it promised and does not hold, and broken samples that nothing follows."""
     for track in part.tracks:
-        due = max(last.end or 0, (last.begin or 0) + last.promised if last.cut else 0)
+        due = _last_due(last)
         known = last.scan.track(track.type) if last.scan else None
         if known and last.scan and not last.cut:
             due = known.shown_end - last.scan.shown_first + (last.begin or 0)
         damaged = last.cut or last.dropped or (last.scan and last.scan.is_damaged)
         if known and damaged and due - track.end > _ROUNDING:
-            why = _end_cause(last) if last.cut else _loss_cause(last)
-            yield Gap(track=track.type, begin=track.end, end=due, cause=why, segment=last.segment.key)
+            yield Gap(track=track.type, begin=track.end, end=due, cause=_loss_cause(last), segment=last.segment.key)
 
 
 def _promised_gap(lost: SegmentResult, at: int) -> Gap:

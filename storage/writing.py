@@ -123,14 +123,7 @@ class StreamingUpload:
             expected, meta = self._put(head, create_only) if self._fits_one_put() else self._join(head, create_only)
             proof = _check_answer(meta, expected)
         self._end()
-        return Uploaded(
-            key=self._key,
-            size_bytes=expected.size_bytes,
-            crc64xz=expected.crc64xz,
-            parts_sha256=expected.parts_sha256,
-            etag=meta.etag,
-            proof=proof,
-        )
+        return self._uploaded(expected, meta, proof)
 
     def equal_standing(self) -> Uploaded | None:
         """After AlreadyExists: the object that stands under the key, if it has exactly the bytes that were sent."""
@@ -138,14 +131,7 @@ class StreamingUpload:
         meta = self._landed(expected) if expected is not None else None
         if expected is None or meta is None:
             return None
-        return Uploaded(
-            key=self._key,
-            size_bytes=expected.size_bytes,
-            crc64xz=expected.crc64xz,
-            parts_sha256=expected.parts_sha256,
-            etag=meta.etag,
-            proof=Proof.CRC64XZ,
-        )
+        return self._uploaded(expected, meta, Proof.CRC64XZ)
 
     def abort(self) -> None:
         """Stop the workers and drop the parts; harmless when the upload is over."""
@@ -167,6 +153,16 @@ class StreamingUpload:
     ) -> None:
         """Abort unless complete."""
         self.abort()
+
+    def _uploaded(self, expected: _Expected, meta: ObjectMeta, proof: Proof) -> Uploaded:
+        return Uploaded(
+            key=self._key,
+            size_bytes=expected.size_bytes,
+            crc64xz=expected.crc64xz,
+            parts_sha256=expected.parts_sha256,
+            etag=meta.etag,
+            proof=proof,
+        )
 
     @contextmanager
     def _aborting(self) -> Iterator[None]:

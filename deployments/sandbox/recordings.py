@@ -1,11 +1,18 @@
 """Three short calls as three vendors would have left them: one whole, one with a cut slice, one with one missing."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deployments.sandbox.clips import Clip, encode
 from deployments.sandbox.cutting import Slice, cut
-from deployments.sandbox.layouts import Laid, agora_mixed, jocloud_mixed, zego_mixed
+from deployments.sandbox.layouts import (
+    AGORA_SID,
+    JOCLOUD_RECORD,
+    ZEGO_TASK,
+    Laid,
+    agora_mixed,
+    jocloud_mixed,
+    zego_mixed,
+)
 
 SECONDS = 12
 SLICE_SECONDS = 2
@@ -30,21 +37,11 @@ def record_three() -> tuple[Recording, ...]:
     was_cut = f"slice {cut_at + 1} of {len(slices)} was cut in the middle"
     was_missing = f"slice {missing_at + 1} of {len(slices)} was never uploaded"
     return (
-        _recording("jocloud", "none", jocloud_mixed(slices)),
-        _recording("agora", was_cut, agora_mixed(slices, stored=cut_short)),
-        _recording("zego", was_missing, zego_mixed(slices, stored=missing)),
+        Recording(vendor="jocloud", task_id=JOCLOUD_RECORD, damage="none", laid=jocloud_mixed(slices)),
+        Recording(vendor="agora", task_id=AGORA_SID, damage=was_cut, laid=agora_mixed(slices, stored=cut_short)),
+        Recording(vendor="zego", task_id=ZEGO_TASK, damage=was_missing, laid=zego_mixed(slices, stored=missing)),
     )
 
 
 def _half(piece: Slice) -> bytes:
     return piece.data[: len(piece.data) // 2]
-
-
-def _recording(vendor: str, damage: str, laid: Laid) -> Recording:
-    return Recording(vendor=vendor, task_id=_task_ids(laid.playlists)[vendor], damage=damage, laid=laid)
-
-
-def _task_ids(playlists: Sequence[str]) -> dict[str, str]:
-    """The task id where each vendor's rule puts it in the name of a playlist."""
-    name = playlists[0].rpartition("/")[2]
-    return {"agora": name.split("_")[0], "zego": name[:16], "jocloud": name.removeprefix("rid_").split("_")[0]}

@@ -101,9 +101,9 @@ def _attempt(
 
         result = _assembled(source, plan, stream, open_upload, progress)
         _require_closed_ledgers(result.assembly)
-        zero = min((t.start for p in result.assembly.parts[:1] for t in p.tracks), default=0)
         outputs = tuple(
-            _output(part, _complete(target, uploads[part.number], part), zero) for part in result.assembly.parts
+            _output(part, _complete(target, uploads[part.number], part), result.assembly.zero)
+            for part in result.assembly.parts
         )
     return replace(result, outputs=outputs)
 

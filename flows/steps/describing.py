@@ -68,7 +68,7 @@ def describe_stream(result: StreamResult, file: SegmentsFile | None) -> StreamRe
     """The manifest's record of one stream."""
     clock = _clock(result)
     parts, judgement, stream = result.assembly.parts, result.judgement, result.plan.objects
-    zero = _zero(result)
+    zero = result.assembly.zero
     end = max((t.end for p in parts for t in p.tracks), default=zero)
     return StreamRecord(
         stream=stream.stream,
@@ -135,10 +135,6 @@ def segment_proofs(result: StreamResult) -> Iterator[SegmentProof]:
         )
 
 
-def _zero(result: StreamResult) -> int:
-    return min((t.start for p in result.assembly.parts[:1] for t in p.tracks), default=0)
-
-
 def _tracks(result: StreamResult) -> Iterator[StreamTrack]:
     for part in result.assembly.parts:
         for track in part.tracks:
@@ -158,7 +154,7 @@ def _summary(result: StreamResult, file: SegmentsFile | None) -> SegmentsSummary
 
 def _clock(result: StreamResult) -> StreamClock:
     """An anchor wherever a run with a known wall clock begins; drift from the longest run."""
-    zero = _zero(result)
+    zero = result.assembly.zero
     placed = sorted((s for s in result.assembly.segments if s.begin is not None), key=lambda s: s.begin or 0)
     known = [s for s in placed if s.segment.wall]
     if not known or known[0].segment.wall is None:

@@ -42,8 +42,7 @@ class TrackScan:
 
     Stamps are 90 kHz ticks, unwrapped around the segment's first stamp. `end` is where the next sample is due in
     decode time: the last stamp plus the exact duration of what it stands for; `shown_end` is the same in presentation
-    time. `samples` is counted from packet
-    headers (video) or frame headers (audio), not by the demuxer.
+    time. `samples` is counted from packet headers (video) or frame headers (audio), not by the demuxer.
     """
 
     pid: int
@@ -350,20 +349,14 @@ def _merge_tracks(tracks: list[TrackScan]) -> TrackScan:
     if len(tracks) == 1:
         return tracks[0]
     first, last = tracks[0], tracks[-1]
-    return TrackScan(
-        pid=first.pid,
-        type=first.type,
-        codec=first.codec,
+    return replace(
+        first,
         samples=sum(t.samples for t in tracks),
-        first_dts=first.first_dts,
         first_pts=min(t.first_pts for t in tracks),
         end=last.end,
         shown_end=max(t.shown_end for t in tracks),
-        fingerprint=first.fingerprint,
-        audio=first.audio,
         broken_units=sum(t.broken_units for t in tracks),
         headless_packets=sum(t.headless_packets for t in tracks),
         ends_short=last.ends_short,
-        first_counter=first.first_counter,
         last_counter=last.last_counter,
     )
