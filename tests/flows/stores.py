@@ -1,8 +1,11 @@
-"""Folders as stores that do something else at a chosen moment."""
+"""Folders as stores that fail in ways that a folder alone does not."""
 
 from collections.abc import Callable
 from pathlib import Path
 
+from storage.base import DEFAULT_CONTENT_TYPE, ObjectMeta
+from storage.checksums import Buffer
+from storage.keys import ObjectKey
 from storage.local import LocalStore
 from storage.local_files import LocalBody
 
@@ -20,3 +23,15 @@ class InterruptedStore(LocalStore):
             happening, self._happening = self._happening, None
             happening()
         return super().open(key, start=start, end=end, etag=etag)
+
+
+class GarblingStore(LocalStore):
+    """Keeps the last byte of every MP4 wrong, and says nothing of it."""
+
+    def put(
+        self, key: ObjectKey, data: Buffer, *, create_only: bool = False, content_type: str = DEFAULT_CONTENT_TYPE
+    ) -> ObjectMeta:
+        kept = bytearray(data)
+        if key.endswith(".mp4"):
+            kept[-1] ^= 1
+        return super().put(key, kept, create_only=create_only, content_type=content_type)

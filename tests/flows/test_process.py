@@ -14,14 +14,16 @@ from catalog.publishing import read_pointer
 from deployments.sandbox.layouts import AGORA_SID
 from flows.process import Inline, Task, check, process, run_inline
 from flows.steps import planning
+from flows.steps.assembling import LedgerOpenError
 from flows.steps.planning import NotFinalError, find_recordings
 from flows.steps.publishing import Published, StrangeManifestError
+from media.tracks import Ledger
 from storage.base import ObjectStore
-from storage.errors import AlreadyExists, Denied
+from storage.errors import AlreadyExists, Corrupt, Denied
 from storage.keys import output_key
 from storage.local import LocalStore
 from tests.flows.folders import aged, contents, followed, manifests, slices, unfinished
-from tests.flows.stores import InterruptedStore
+from tests.flows.stores import GarblingStore, InterruptedStore
 from tests.lab import Laid, agora_mixed, plain
 
 P = ParamSpec("P")
@@ -151,6 +153,26 @@ def test_an_equal_object_under_the_key_is_ours(source: Path, output: Path, tmp_p
     manifest = processed(source, output).manifest
 
     assert (manifest.streams[0].outputs[0], manifest.findings) == (made, ())
+
+
+def test_an_output_that_the_store_garbled_is_never_named(source: Path, output: Path) -> None:
+    with pytest.raises(Corrupt, match="crc64xz"):
+        run_inline(process(Inline(), task(LocalStore(source)), GarblingStore(output)))
+    assert {key.partition("/")[0] for key in contents(output)} == {"media"}
+
+    published = processed(source, output)
+
+    assert followed(output, "agora", AGORA_SID) == published.manifest
+    assert [finding.code for finding in published.manifest.findings] == ["output_key_taken"]
+
+
+def test_an_output_that_does_not_account_for_every_sample_is_not_written(
+    source: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Ledger, "closes", False)
+    with pytest.raises(LedgerOpenError, match="mix, part 1, video"):
+        processed(source, output)
+    assert (contents(output), unfinished(output)) == ({}, [])
 
 
 def test_a_manifest_that_is_none_is_not_published_over(source: Path, output: Path) -> None:
