@@ -32,7 +32,8 @@ from media.ts.chain import Relation
 
 MOST_OF_ONE_CODE = 200
 """Findings of one code that a manifest lists one by one."""
-_MOST_GAPS = 500
+MOST_GAPS = 500
+"""More of them are told as stretches."""
 _SHORTEST_FOR_DRIFT = 60 * TICKS_PER_SECOND
 
 
@@ -59,6 +60,20 @@ def bounded(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     return (*kept, *(finding(code, "", f"{count} more of this kind") for code, count in rest.items()))
 
 
+def bounded_gaps(gaps: Sequence[losses.Gap]) -> Sequence[losses.Gap]:
+    """Very many gaps are told as stretches: neighbours of one cause become one, which names no segment."""
+    if len(gaps) <= MOST_GAPS:
+        return gaps
+    merged = [gaps[0]]
+    for gap in gaps[1:]:
+        last = merged[-1]
+        if (gap.track, gap.cause) == (last.track, last.cause) and gap.begin <= last.end:
+            merged[-1] = replace(last, end=max(last.end, gap.end), segment=None)
+        else:
+            merged.append(gap)
+    return merged
+
+
 def findings_of(result: StreamResult) -> tuple[Finding, ...]:
     """Everything there is to say of one stream."""
     return (*result.plan.findings, *result.judgement.findings, *result.findings)
@@ -82,7 +97,7 @@ def describe_stream(result: StreamResult, file: SegmentsFile | None) -> StreamRe
         segments=_summary(result, file),
         gaps=tuple(
             Gap(track=g.track, cause=Cause(g.cause), segment=g.segment, **_span(clock, g.begin, g.end))
-            for g in _bounded_gaps(judgement.gaps)
+            for g in bounded_gaps(judgement.gaps)
         ),
         absences=tuple(
             Absence(track=a.track, evidence=Evidence(a.evidence), **_span(clock, a.begin, a.end))
@@ -97,20 +112,6 @@ def describe_stream(result: StreamResult, file: SegmentsFile | None) -> StreamRe
         ),
         outputs=result.outputs,
     )
-
-
-def _bounded_gaps(gaps: Sequence[losses.Gap]) -> Sequence[losses.Gap]:
-    """Very many gaps are told as stretches: neighbours of one cause become one, which names no segment."""
-    if len(gaps) <= _MOST_GAPS:
-        return gaps
-    merged = [gaps[0]]
-    for gap in gaps[1:]:
-        last = merged[-1]
-        if (gap.track, gap.cause) == (last.track, last.cause) and gap.begin <= last.end:
-            merged[-1] = replace(last, end=max(last.end, gap.end), segment=None)
-        else:
-            merged.append(gap)
-    return merged
 
 
 def segment_proofs(result: StreamResult) -> Iterator[SegmentProof]:

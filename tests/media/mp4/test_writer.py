@@ -231,6 +231,27 @@ def test_a_hole_keeps_its_length() -> None:
     )
 
 
+def test_interleaved_tracks_lie_side_by_side_in_time() -> None:
+    file = File()
+    pictures, sounds = length_prefixed(video()), audio()
+    shown, heard = file.track("video", PICTURE), file.track("audio", SOUND, timescale=SAMPLE_RATE)
+    file.writer.interleave(
+        [
+            (shown, batch(pictures[:6]), 1),
+            (shown, batch(pictures[6:], at=10 * 90_000), 1),
+            (heard, batch(sounds[:6], last_duration=1024), 1),
+            (heard, batch(sounds[6:], at=10 * SAMPLE_RATE, last_duration=1024), 1),
+        ]
+    )
+    early, late = [[*pictures[:6], *sounds[:6]], [*pictures[6:], *sounds[6:]]]
+    media = bytes(file.media)
+    assert max(media.index(sample.data) for sample in early) < min(media.index(sample.data) for sample in late)
+    assert [track.data for track in read(file.finished())] == [
+        [sample.data for sample in pictures],
+        [sample.data for sample in sounds],
+    ]
+
+
 def test_tracks_without_samples_are_left_out() -> None:
     file = File()
     file.track("video", PICTURE)

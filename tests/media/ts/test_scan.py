@@ -139,6 +139,17 @@ def test_stamps_are_unwrapped_around_the_first() -> None:
     assert (track.first_dts, track.end) == (wrap - 7200, wrap + 10_800)
 
 
+@pytest.mark.parametrize(("jump_s", "believed_s"), [(500, 500), (1000, 0), (-1000, 0)])
+def test_only_a_jump_that_a_pause_explains_takes_time_inside_a_segment(jump_s: int, believed_s: int) -> None:
+    begin = 2000 * 90_000
+    stamps = [begin + n * 3600 + (n >= 5) * jump_s * 90_000 for n in range(10)]
+    units = [pes(b"\0\0\0\1\x65\x88\x84" * 9, pts=pts) for pts in stamps]
+    track = scanned(tables((VIDEO_PID, H264)) + transport(VIDEO_PID, units)).track("video")
+    assert track is not None
+    assert (track.first_dts, track.end) == (begin, begin + 10 * 3600 + believed_s * 90_000)
+    assert track.broken_units == 0
+
+
 @pytest.mark.parametrize("pieces", [(), (b"",), (b"", b"")])
 def test_no_bytes(pieces: tuple[bytes, ...]) -> None:
     assert not scanned(*pieces).is_media
