@@ -9,7 +9,9 @@ SHELL := /bin/bash
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+UV ?= uv
 RUN := .venv/bin/python
+PIP := $(RUN) -m pip install --quiet --disable-pip-version-check
 READY := .venv/.ready
 
 help:
@@ -36,16 +38,18 @@ bench: $(READY)
 	$(RUN) -m tests.benchmarks
 
 lock:
-	uv pip compile requirements.in --quiet --universal --python-version 3.11 --generate-hashes \
+	$(UV) pip compile requirements.in --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-annotate --no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock
 
+# setuptools comes first: oss2 and its crcmod have no wheels, and build isolation would fetch a setuptools without a hash.
 # The stamp is written last, and `venv --clear` begins anew: a set-up that was interrupted is never trusted.
 $(READY): requirements.lock requirements.in pyproject.toml
 	@test -n "$(PYTHON)" || { echo 'Python 3.11 or newer was not found. Install it, or name it: make PYTHON=/path/to/python3.11 …' >&2; exit 1; }
 	@"$(PYTHON)" -c 'import ensurepip, venv' || { echo '$(PYTHON) has no venv module. On Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
 	"$(PYTHON)" -m venv --clear .venv
-	$(RUN) -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements.lock
-	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	$(PIP) --only-binary :all: --require-hashes -r <(sed -n '/^setuptools==/,/[^\\]$$/p' requirements.lock)
+	$(PIP) --only-binary :all: --no-binary oss2,crcmod --no-build-isolation --require-hashes -r requirements.lock
+	$(PIP) --no-deps --no-build-isolation --no-index -e .
 	touch $(READY)
 
 clean:
