@@ -1,0 +1,1 @@
+"""The three clouds of the sandbox: object stores on loopback, written from their documents."""
