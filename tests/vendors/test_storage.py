@@ -126,8 +126,40 @@ def test_no_region_has_two_numbers(table: Mapping[int, str]) -> None:
     assert len(set(table.values())) == len(table)
 
 
-def test_the_tables_are_as_long_as_agoras() -> None:
-    assert [len(table) for _, table in AGORA_TABLES.values()] == [26, 28, 20, 16]
+# As Agora's table has them, in the order of their numbers; `-` where it leaves one out.
+AGORAS_NAMES = {
+    1: """US_EAST_1 US_EAST_2 US_WEST_1 US_WEST_2 EU_WEST_1 EU_WEST_2 EU_WEST_3 EU_CENTRAL_1 AP_SOUTHEAST_1
+        AP_SOUTHEAST_2 AP_NORTHEAST_1 AP_NORTHEAST_2 SA_EAST_1 CA_CENTRAL_1 AP_SOUTH_1 CN_NORTH_1 CN_NORTHWEST_1 -
+        AF_SOUTH_1 AP_EAST_1 AP_NORTHEAST_3 EU_NORTH_1 ME_SOUTH_1 - AP_SOUTHEAST_3 EU_SOUTH_1""",
+    2: """CN_Hangzhou CN_Shanghai CN_Qingdao CN_Beijing CN_Zhangjiakou CN_Huhehaote CN_Shenzhen CN_Hongkong US_West_1
+        US_East_1 AP_Southeast_1 AP_Southeast_2 AP_Southeast_3 AP_Southeast_5 AP_Northeast_1 AP_South_1 EU_Central_1
+        EU_West_1 EU_East_1 AP_Southeast_6 CN_Heyuan CN_Guangzhou CN_Chengdu CN_Nanjing CN_Fuzhou CN_Wulanchabu
+        CN_Northeast_2 CN_Southeast_7""",
+    3: """AP_Beijing_1 AP_Beijing AP_Shanghai AP_Guangzhou AP_Chengdu AP_Chongqing AP_Shenzhen_FSI AP_Shanghai_FSI
+        AP_Beijing_FSI AP_Hongkong AP_Singapore AP_Mumbai AP_Seoul AP_Bangkok AP_Tokyo NA_Siliconvalley NA_Ashburn
+        NA_Toronto EU_Frankfurt EU_Moscow""",
+    7: """CN_North_1 CN_North_4 CN_East_2 CN_East_3 CN_South_1 CN_Southwest_2 AP_Southeast_1 AP_Southeast_2
+        AP_Southeast_3 AF_South_1 SA_Argentina_1 SA_Peru_1 NA_Mexico_1 SA_Brazil_1 LA_South_2 SA_Chile_1""",
+}
+OTHERWISE = {
+    (1, 17): "us-gov-west-1",
+    (1, 23): "us-gov-east-1",
+    (2, 18): "me-east-1",
+    (2, 26): "ap-northeast-2",
+    (2, 27): "ap-southeast-7",
+}
+
+
+@pytest.mark.parametrize("vendor", AGORAS_NAMES)
+def test_a_number_means_the_region_that_agora_names(vendor: int) -> None:
+    names = enumerate(AGORAS_NAMES[vendor].lower().replace("_", "-").split())
+    expected = {number: OTHERWISE.get((vendor, number), name) for number, name in names}
+    assert dict(AGORA_TABLES[vendor][1]) == expected
+
+
+@pytest.mark.parametrize(("vendor", "number"), OTHERWISE)
+def test_a_region_that_agora_names_otherwise_is_a_guess(vendor: int, number: int) -> None:
+    assert agora.location({"vendor": vendor, "region": number, "bucket": "b"}).guess is not None
 
 
 def test_what_no_document_confirms_is_said_and_makes_no_difference() -> None:
@@ -149,6 +181,8 @@ def test_a_folder_of_zego_without_its_slash_is_a_guess() -> None:
     place = zego.location(ZEGO["s3://lessons/?region=cn-north-1"], output_folder="record")
     assert place.prefix == "record/"
     assert place.guess is not None
+    both = zego.location({"Vendor": 7, "Region": "cn-north-4", "Bucket": "b"}, output_folder="record").guess
+    assert both == f"{huawei('b', 'cn-north-4').guess}; {place.guess}"
 
 
 def test_an_endpoint_without_a_scheme_is_https() -> None:
@@ -188,6 +222,7 @@ WRONG_AGORA: dict[str, dict[str, object]] = {
     "region 99 of Amazon S3": {"vendor": 1, "region": 99, "bucket": "b"},
     "bucket of Agora's storage settings is a int": {"vendor": 1, "region": 0, "bucket": 5},
     "fileNamePrefix": {"vendor": 1, "region": 0, "bucket": "b", "fileNamePrefix": "a/b"},
+    "fileNamePrefix of Agora": {"vendor": 1, "region": 0, "bucket": "b", "fileNamePrefix": ["a", ""]},
     "endpoint of Agora's storage settings is missing": {"vendor": 11, "region": 0, "bucket": "b"},
     "does not end in its account's number": {"vendor": 3, "region": 0, "bucket": "lessons"},
 }
@@ -227,6 +262,7 @@ WRONG_URLS = {
     "no name of a bucket": "s3:///a/?region=us-east-1",
     "has no region": "oss://b/",
     "user part": f"s3://key:{HIDDEN}@b/?region=us-east-1",
+    "a user part or": f"s3://{HIDDEN}@b/?region=us-east-1",
     "'accessKey' is not understood": f"s3://b/?region=us-east-1&accessKey={HIDDEN}",
     "'region' is empty": "s3://b/?region=",
     "given twice": "s3://b/?region=us-east-1&region=us-east-2",
@@ -255,6 +291,12 @@ def test_a_prefix_always_ends_in_a_slash() -> None:
     assert parse_store_url("s3://b/a/b?region=us-east-1").prefix == "a/b/"
     with pytest.raises(StorageSettingsError, match="no '/' at its end"):
         StoreLocation(scheme="s3", bucket="b", prefix="a", region="us-east-1")
+
+
+def test_signs_that_mean_something_in_a_url_are_encoded() -> None:
+    place = StoreLocation(scheme="s3", bucket="a@b:c", prefix="50%/a+b?#/ä /", region="us-east-1")
+    assert store_url(place) == "s3://a%40b%3Ac/50%25/a%2Bb%3F%23/%C3%A4%20/?region=us-east-1"
+    assert parse_store_url(store_url(place)) == place
 
 
 PREFIXES = st.lists(st.text(min_size=1), max_size=4).map(lambda parts: "".join(f"{part}/" for part in parts))

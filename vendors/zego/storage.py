@@ -50,7 +50,8 @@ def location(storage_params: Mapping[str, object], *, output_folder: str = "") -
     found = _store(vendor, bucket, storage_params)
     if not output_folder or output_folder.endswith("/"):
         return replace(found, prefix=output_folder)
-    return replace(found, prefix=f"{output_folder}/", guess=f"an OutputFolder without '/' is taken as {output_folder}/")
+    guess = f"the OutputFolder {output_folder} is taken as {output_folder}/; ZEGO does not say what it does without '/'"
+    return replace(found, prefix=f"{output_folder}/", guess="; ".join(filter(None, (found.guess, guess))))
 
 
 def storage_params(place: StoreLocation) -> dict[str, object]:
