@@ -21,6 +21,7 @@ from catalog.errors import LayoutError
 from catalog.model import VENDOR
 from catalog.wire import utc_text
 from media.samples import TrackType
+from storage.base import Served
 
 LAYOUT_VERSION: Final = "1"
 
@@ -37,6 +38,10 @@ CONTENT_TYPES: Mapping[str, str] = MappingProxyType(
     }
 )
 """Content type of what is published, by extension."""
+
+_ASK_AGAIN: Final = "private, no-cache"
+_FOR_EVER: Final = "private, max-age=31536000, immutable"
+"""RFC 8246."""
 
 _MEDIA_EXTENSIONS: Final = frozenset(CONTENT_TYPES) - {"json", "gz"}
 _HEX12: Final = re.compile(r"[0-9a-f]{12}")
@@ -214,13 +219,15 @@ def index_prefix(axis: IndexAxis, value: Component) -> str:
     return f"index/{axis}/{encode_component(value)}/"
 
 
-def content_type(key: str) -> str:
-    """The content type to store an object of ours with."""
+def served(key: str) -> Served:
+    """How browsers get an object of ours: its type by extension; what never changes may be kept for ever."""
     try:
-        return CONTENT_TYPES[key.rpartition(".")[2]]
+        content_type = CONTENT_TYPES[key.rpartition(".")[2]]
     except KeyError:
         message = f"{key!r} has no extension of ours"
         raise LayoutError(message) from None
+    changes = key.startswith("index/") or key.endswith("/latest.json")
+    return Served(content_type=content_type, cache_control=_ASK_AGAIN if changes else _FOR_EVER)
 
 
 def _decode(parts: list[str]) -> LayoutKey | None:

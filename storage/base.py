@@ -12,22 +12,42 @@ from storage.keys import ObjectKey
 
 MAX_PART_NUMBER = 10_000
 """The last part number that S3, OSS and COS take."""
-DEFAULT_CONTENT_TYPE = "application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ObjectMeta:
-    """One version of one object.
+class Served:
+    """How an object is handed to browsers: its Content-Type, and its Cache-Control if it has one."""
 
-    `etag` is an opaque version token, never a hash: send it back as it came. `last_modified` is aware, in UTC, and
-    exact to the second only. `checksums` are those of the whole object; a listing may leave out what an open gives.
+    content_type: str = "application/octet-stream"
+    cache_control: str | None = None
+
+
+AS_BYTES = Served()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What a store answers for an object that it has just taken.
+
+    `etag` is an opaque version token, never a hash: send it back as it came. `checksums` are those of the whole
+    object, as the store computed them. `size_bytes` is what was sent where the answer does not say.
     """
 
     key: str
     size_bytes: int
     etag: str
-    last_modified: datetime
     checksums: Checksums = field(default_factory=Checksums)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectMeta(Written):
+    """One version of one object, as listed, headed or opened.
+
+    `last_modified` is aware, in UTC, and exact to the second only. A listing may leave out checksums that an open
+    gives.
+    """
+
+    last_modified: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +63,15 @@ class PendingUpload:
 class Capabilities:
     """What cannot be made equal among stores.
 
-    `min_part_bytes` holds for every part but the last. `equal_parts`: all parts but the last must have one size.
+    `min_part_bytes` holds for every part but the last. `equal_parts`: all parts but the first and the last must have
+    one size. `tells_versions`: every write gives a new etag, also of equal bytes (where it is an MD5, it does not).
     `atomic_create`: of many who write one key with create_only, exactly one succeeds. `presigns`: `presign_get` works.
     """
 
     min_part_bytes: int = 1
     max_parts: int = MAX_PART_NUMBER
     equal_parts: bool = False
+    tells_versions: bool = True
     atomic_create: bool = True
     presigns: bool = False
 
@@ -96,7 +118,7 @@ class Multipart(Protocol):
     def put_part(self, number: int, data: Buffer, /) -> None:
         """Upload part `number` (1 to 10,000); in any order, from any thread, the same number again replaces it."""
 
-    def complete(self, *, create_only: bool = False) -> ObjectMeta:
+    def complete(self, *, create_only: bool = False) -> Written:
         """Join the parts by number into the object, wholly or not at all.
 
         Raises AlreadyExists with `create_only` and a key that is taken.
@@ -126,9 +148,10 @@ class ObjectStore(Protocol):
     def capabilities(self) -> Capabilities:
         """What this store can and needs."""
 
-    def list(self, prefix: str = "") -> Iterator[ObjectMeta]:
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectMeta]:
         """The objects whose keys begin with `prefix` (any text), sorted by the UTF-8 bytes of the key.
 
+        With `after`, only those whose keys sort after it (that key need not exist): a listing that broke goes on so.
         Paged inside. A prefix without objects gives nothing; a bucket that does not exist is NotFound, at the latest
         with the first item.
         """
@@ -139,16 +162,14 @@ class ObjectStore(Protocol):
     def open(self, key: str, *, start: int = 0, end: int | None = None, etag: str | None = None) -> OpenedObject:
         """The bytes from `start` up to but without `end`, which may lie past the object's end.
 
-        Raises NotFound; Changed unless the object still has `etag`; BadRange unless `start` lies inside the object
-        (0 of an empty one does) and before `end`.
+        Raises NotFound; Archived; Changed unless the object still has `etag`; BadRange unless `start` lies inside the
+        object (0 of an empty one does) and before `end`.
         """
 
-    def put(
-        self, key: ObjectKey, data: Buffer, *, create_only: bool = False, content_type: str = DEFAULT_CONTENT_TYPE
-    ) -> ObjectMeta:
+    def put(self, key: ObjectKey, data: Buffer, *, create_only: bool = False, served: Served = AS_BYTES) -> Written:
         """Write a whole object, over an older one unless `create_only`: then AlreadyExists."""
 
-    def start_multipart(self, key: ObjectKey, *, content_type: str = DEFAULT_CONTENT_TYPE) -> Multipart:
+    def start_multipart(self, key: ObjectKey, *, served: Served = AS_BYTES) -> Multipart:
         """Begin an upload in parts."""
 
     def list_uploads(self, prefix: str = "") -> Iterator[PendingUpload]:
@@ -157,7 +178,7 @@ class ObjectStore(Protocol):
     def abort_upload(self, key: str, upload_id: str) -> None:
         """Drop an upload that somebody left behind; harmless when it is gone."""
 
-    def copy(self, source: str, target: ObjectKey) -> ObjectMeta:
+    def copy(self, source: str, target: ObjectKey) -> Written:
         """Copy inside the store, over an older object. Raises NotFound."""
 
     def delete(self, key: str) -> None:

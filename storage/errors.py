@@ -5,6 +5,7 @@
 StorageError
 ├── NotFound        no such object, upload or bucket
 ├── Denied          the store does not let us
+├── Archived        the object must be restored from an archive class first
 ├── AlreadyExists   create-only, and the key is taken
 ├── Changed         the object is not the version that was asked for
 ├── BadRange        the range lies outside the object
@@ -54,6 +55,12 @@ class Denied(StorageError):
     """The store refuses: permissions, credentials, or a source that is never written."""
 
     advice = "Check the credentials and what they may do here; trying again does not help."
+
+
+class Archived(StorageError):
+    """The object lies in an archive storage class (S3 Glacier, OSS and COS archive) and is not restored."""
+
+    advice = "Restore it with the store's own tools, which may take hours, then run it again."
 
 
 class AlreadyExists(StorageError):

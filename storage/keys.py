@@ -30,6 +30,23 @@ def output_key(text: str) -> ObjectKey:
     return ObjectKey(text)
 
 
+def addressable_key(operation: str, text: str) -> str:
+    """`text` as a key of a cloud that may be read, or InvalidKey: HTTP libraries would make another key of it.
+
+    They fold '.' and '..' in the path of a URL; COS's drops a leading '/'.
+    """
+    parts = text.split("/")
+    if not text or text[0] == "/" or "." in parts or ".." in parts or "\0" in text:
+        raise InvalidKey(operation, text, "no URL can name it: it is empty, begins with '/', or has '.' or '..'")
+    try:
+        size_bytes = len(text.encode())
+    except UnicodeEncodeError:
+        raise InvalidKey(operation, text, "it is not valid Unicode text") from None
+    if size_bytes > MAX_KEY_BYTES:
+        raise InvalidKey(operation, text, f"it is {size_bytes} bytes long, over {MAX_KEY_BYTES}")
+    return text
+
+
 def _fault(text: str) -> str | None:
     parts = text.split("/")
     if "" in parts:

@@ -20,11 +20,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from storage.base import (
-    DEFAULT_CONTENT_TYPE,
+    AS_BYTES,
     Capabilities,
     Multipart,
     ObjectMeta,
     PendingUpload,
+    Served,
     check_etag,
     clip_range,
 )
@@ -59,14 +60,14 @@ class LocalStore:
         """Parts of any size; create_only is atomic (it is a hard link)."""
         return Capabilities()
 
-    def list(self, prefix: str = "") -> Iterator[ObjectMeta]:
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectMeta]:
         """See ObjectStore; walks folder by folder, from the deepest one that the prefix names."""
         folder = parent(prefix)
         if not os.path.isdir(self._root):
             raise NotFound("list", prefix, f"the folder {self._root} does not exist")
         if folder and (_unreachable(folder[:-1]) or not self._is_inside(folder)):
             return iter(())
-        return self._walk(folder, prefix)
+        return (meta for meta in self._walk(folder, prefix) if sort_key(meta.key) > sort_key(after))
 
     def head(self, key: str) -> ObjectMeta:
         """See ObjectStore."""
@@ -84,11 +85,9 @@ class LocalStore:
             os.close(descriptor)
             raise
 
-    def put(
-        self, key: ObjectKey, data: Buffer, *, create_only: bool = False, content_type: str = DEFAULT_CONTENT_TYPE
-    ) -> ObjectMeta:
+    def put(self, key: ObjectKey, data: Buffer, *, create_only: bool = False, served: Served = AS_BYTES) -> ObjectMeta:
         """See ObjectStore; an upload of one part. Folders know no content types: it is dropped."""
-        del content_type
+        del served
         upload = self._start("put", key)
         try:
             upload.put_part(1, data)
@@ -96,9 +95,9 @@ class LocalStore:
         finally:
             upload.abort()
 
-    def start_multipart(self, key: ObjectKey, *, content_type: str = DEFAULT_CONTENT_TYPE) -> Multipart:
+    def start_multipart(self, key: ObjectKey, *, served: Served = AS_BYTES) -> Multipart:
         """See ObjectStore. Folders know no content types: it is dropped."""
-        del content_type
+        del served
         return self._start("start_multipart", key)
 
     def list_uploads(self, prefix: str = "") -> Iterator[PendingUpload]:

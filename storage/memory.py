@@ -9,11 +9,11 @@ from types import TracebackType
 from typing import Self
 
 from storage.base import (
-    DEFAULT_CONTENT_TYPE,
+    AS_BYTES,
     Capabilities,
-    Multipart,
     ObjectMeta,
     PendingUpload,
+    Served,
     check_etag,
     check_part_number,
     clip_range,
@@ -45,7 +45,7 @@ class MemoryStore:
         self._capabilities = capabilities or Capabilities()
         self._lock = threading.Lock()
         self._objects: dict[str, _Stored] = {}
-        self._uploads: dict[str, _MemoryMultipart] = {}
+        self._uploads: dict[str, MemoryMultipart] = {}
         self._version = 0
 
     @property
@@ -58,10 +58,10 @@ class MemoryStore:
         """As given; by default any part size and an atomic create."""
         return self._capabilities
 
-    def list(self, prefix: str = "") -> Iterator[ObjectMeta]:
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectMeta]:
         """See ObjectStore; the listing is that of the moment of the call."""
         with self._lock:
-            found = [stored.meta for key, stored in self._objects.items() if key.startswith(prefix)]
+            found = [stored.meta for key, stored in self._objects.items() if key.startswith(prefix) and key > after]
         return iter(sorted(found, key=lambda meta: sort_key(meta.key)))
 
     def head(self, key: str) -> ObjectMeta:
@@ -75,17 +75,15 @@ class MemoryStore:
         start, stop = clip_range(stored.meta, start, end)
         return _MemoryBody(stored.meta, memoryview(stored.data)[start:stop])
 
-    def put(
-        self, key: ObjectKey, data: Buffer, *, create_only: bool = False, content_type: str = DEFAULT_CONTENT_TYPE
-    ) -> ObjectMeta:
+    def put(self, key: ObjectKey, data: Buffer, *, create_only: bool = False, served: Served = AS_BYTES) -> ObjectMeta:
         """See ObjectStore; the content type is dropped, as nothing is served from here."""
-        del content_type
+        del served
         return self._publish("put", output_key(key), bytes(data), create_only=create_only)
 
-    def start_multipart(self, key: ObjectKey, *, content_type: str = DEFAULT_CONTENT_TYPE) -> Multipart:
+    def start_multipart(self, key: ObjectKey, *, served: Served = AS_BYTES) -> "MemoryMultipart":
         """See ObjectStore; the content type is dropped, as nothing is served from here."""
-        del content_type
-        upload = _MemoryMultipart(store=self, key=output_key(key), upload_id=uuid.uuid4().hex, started_at=self._clock())
+        del served
+        upload = MemoryMultipart(store=self, key=output_key(key), upload_id=uuid.uuid4().hex, started_at=self._clock())
         with self._lock:
             self._uploads[upload.upload_id] = upload
         return upload
@@ -148,7 +146,7 @@ class MemoryStore:
         with self._lock:
             self._uploads.pop(upload_id, None)
 
-    def _complete(self, upload: "_MemoryMultipart", *, create_only: bool) -> ObjectMeta:
+    def _complete(self, upload: "MemoryMultipart", *, create_only: bool) -> ObjectMeta:
         upload.check_running("complete")
         meta = self._publish("complete", upload.key, upload.joined(), create_only=create_only)
         self._end_upload(upload.upload_id)
@@ -187,7 +185,7 @@ class _MemoryBody:
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class _MemoryMultipart:
+class MemoryMultipart:
     """A Multipart whose parts wait in a dict."""
 
     store: MemoryStore
@@ -197,18 +195,22 @@ class _MemoryMultipart:
     parts: dict[int, bytes] = field(default_factory=dict)
 
     def put_part(self, number: int, data: Buffer, /) -> None:
+        """See Multipart."""
         check_part_number("put_part", self.key, number)
         self.check_running("put_part")
         self.parts[number] = bytes(data)
 
     def complete(self, *, create_only: bool = False) -> ObjectMeta:
+        """See Multipart."""
         return self.store._complete(self, create_only=create_only)  # noqa: SLF001  its own store
 
     def abort(self) -> None:
+        """See Multipart."""
         self.store._end_upload(self.upload_id)  # noqa: SLF001  its own store
         self.parts.clear()
 
     def check_running(self, operation: str) -> None:
+        """Raise NotFound if the upload is over."""
         if not self.store._is_running(self.upload_id):  # noqa: SLF001  its own store
             raise NotFound(operation, self.key, f"upload {self.upload_id} is over")
 
@@ -224,5 +226,5 @@ class _MemoryMultipart:
             raise StorageError("complete", self.key, "no part was uploaded")
         if min(sizes[:-1], default=needs.min_part_bytes) < needs.min_part_bytes:
             raise StorageError("complete", self.key, f"a part has fewer than {needs.min_part_bytes} bytes")
-        if needs.equal_parts and len(set(sizes[:-1])) > 1:
-            raise StorageError("complete", self.key, "parts before the last differ in size")
+        if needs.equal_parts and len(set(sizes[1:-1])) > 1:
+            raise StorageError("complete", self.key, "parts between the first and the last differ in size")

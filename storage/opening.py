@@ -1,33 +1,95 @@
-"""Stores by URL: `file:///absolute/path`, a bare path, `memory://name`."""
+"""Stores by URL: `file:///absolute/path`, a bare path, `memory://name`, and buckets of the clouds.
 
+    s3://bucket/prefix/?region=eu-west-1                       Amazon S3
+    s3://bucket/prefix/?endpoint=https://host&region=auto      a store that speaks its API
+    oss://bucket/prefix/?region=cn-hangzhou                    Alibaba Cloud OSS
+    cos://bucket-1250000000/prefix/?region=ap-guangzhou        Tencent Cloud COS
+
+Each SDK is imported when the first URL names its cloud: they take a second and 65 MB together.
+"""
+
+import os
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from storage.base import ObjectStore
+from storage.connection import Connection, silence_sdks
+from storage.credentials import Provider, provider
 from storage.errors import Unsupported
 from storage.local import LocalStore
 from storage.memory import MemoryStore
+from storage.urls import StoreUrl
+from storage.wrappers import Below, Within
 
 
-def open_store(url: str) -> ObjectStore:
-    """The store that a URL names; text without `://` is a path, taken from the working folder if it is relative.
+def open_store(url: str, *, environment: Mapping[str, str] = os.environ) -> ObjectStore:
+    """The store that a URL names, keys counted from its prefix: what is published goes here.
 
-    Raises Unsupported for other schemes and for what a scheme does not understand.
+    Text without `://` is a path, taken from the working folder if it is relative. Raises Unsupported for other
+    schemes and for what a scheme does not understand, Denied where there are no credentials.
     """
+    return _open(url, environment, Below)
+
+
+def open_source(url: str, *, environment: Mapping[str, str] = os.environ) -> ObjectStore:
+    """As `open_store`, but of a bucket's prefix keys keep their full names: so recordings are told apart and found."""
+    return _open(url, environment, Within)
+
+
+_View = Callable[[ObjectStore, str, str], ObjectStore]
+"""A bucket, its prefix and the URL of both -> what is seen of it."""
+
+
+def _open(url: str, environment: Mapping[str, str], view: _View) -> ObjectStore:
     if not url or "\0" in unquote(url):
         raise Unsupported("open_store", url, "this is no path and no URL")
     if "://" not in url:
         return LocalStore(Path(url).absolute())
     parts = urlsplit(url)
+    if parts.scheme in _CLOUDS:
+        return _open_cloud(StoreUrl.parse(url), environment, view)
     opener = _SCHEMES.get(parts.scheme)
     if opener is None:
-        known = ", ".join(f"{scheme}://" for scheme in _SCHEMES)
+        known = ", ".join(f"{scheme}://" for scheme in (*_SCHEMES, *_CLOUDS))
         # the rest of the URL is not repeated: it may hold credentials
         raise Unsupported("open_store", f"{parts.scheme}://", f"the supported stores are {known} and plain paths")
     return opener(parts)
+
+
+def _open_cloud(url: StoreUrl, environment: Mapping[str, str], view: _View) -> ObjectStore:
+    silence_sdks()
+    named = url.options.get("credentials")
+    # boto3 has the chain of S3 itself
+    keys = None if (url.scheme, named) == ("s3", "chain") else provider(url.scheme, named, environment=environment)
+    bucket = _CLOUDS[url.scheme](replace(url, prefix=""), keys, Connection.from_environment(environment))
+    return view(bucket, url.prefix, str(url)) if url.prefix else bucket
+
+
+def _open_s3(url: StoreUrl, credentials: Provider | None, connection: Connection) -> ObjectStore:
+    from storage.s3_client import open_s3  # noqa: PLC0415
+
+    return open_s3(url, credentials, connection)
+
+
+def _open_oss(url: StoreUrl, credentials: Provider | None, connection: Connection) -> ObjectStore:
+    from storage.oss import open_oss  # noqa: PLC0415
+
+    return open_oss(url, credentials, connection)
+
+
+def _open_cos(url: StoreUrl, credentials: Provider | None, connection: Connection) -> ObjectStore:
+    from storage.cos import open_cos  # noqa: PLC0415
+
+    return open_cos(url, credentials, connection)
+
+
+_CLOUDS: Mapping[str, Callable[[StoreUrl, Provider | None, Connection], ObjectStore]] = MappingProxyType(
+    {"s3": _open_s3, "oss": _open_oss, "cos": _open_cos}
+)
 
 
 def _open_file(parts: SplitResult) -> ObjectStore:

@@ -18,13 +18,14 @@ class Retry:
     """How often and how long to try: waits double from `first_wait_s` to `longest_wait_s`, each cut by up to a half.
 
     It ends after `attempts` failures in a row, or when the next wait would end later than `patience_s` after the last
-    success. `random` gives numbers in [0, 1).
+    success or `deadline_s` after the beginning of the work. `random` gives numbers in [0, 1).
     """
 
     attempts: int = 6
     first_wait_s: float = 0.25
     longest_wait_s: float = 20.0
     patience_s: float = 120.0
+    deadline_s: float = 3600.0
     sleep: Callable[[float], None] = time.sleep
     random: Callable[[], float] = random.random
     monotonic: Callable[[], float] = time.monotonic
@@ -45,6 +46,7 @@ class Tries:
     def __init__(self, retry: Retry) -> None:
         """Patience begins now."""
         self._retry = retry
+        self._begun = retry.monotonic()
         self.progressed()
 
     def progressed(self) -> None:
@@ -57,7 +59,8 @@ class Tries:
         self.failures += 1
         retry = self._retry
         wait_s = min(retry.longest_wait_s, retry.first_wait_s * 2 ** (self.failures - 1)) * (1 - retry.random() / 2)
-        late = retry.monotonic() + wait_s - self._since > retry.patience_s
+        then = retry.monotonic() + wait_s
+        late = then - self._since > retry.patience_s or then - self._begun > retry.deadline_s
         if late or self.failures >= retry.attempts:
             raise error
         _log.info("try %d of %d failed, next in %.2f s: %s", self.failures, retry.attempts, wait_s, error)

@@ -15,8 +15,15 @@ from threading import Semaphore
 from types import TracebackType
 from typing import Self
 
-from storage.base import DEFAULT_CONTENT_TYPE, Multipart, ObjectMeta, ObjectStore
-from storage.checksums import Buffer, Crc64, Proof, combine, crc64_text
+from storage.base import (
+    AS_BYTES,
+    Multipart,
+    ObjectMeta,
+    ObjectStore,
+    Served,
+    Written,
+)
+from storage.checksums import CRC64NVME, CRC64XZ, Buffer, Proof, crc64_text, crc64nvme, crc64xz
 from storage.errors import AlreadyExists, Changed, Corrupt, NotFound, StorageError, Transient, Unsupported
 from storage.keys import ObjectKey
 from storage.reading import VerifiedReader
@@ -34,12 +41,14 @@ LATE_PART_PIECES = 4
 class Uploaded:
     """What was written. `parts_sha256`: SHA-256 over the raw SHA-256 digests of the head and of each piece of media.
 
-    `proof` is CRC64XZ if the store's own checksum agreed, LENGTH if it offered none: then `verify_upload` can tell.
+    `proof` is CRC64XZ or CRC64NVME if the store's own checksum agreed, LENGTH if it answered with none: then
+    `verify_upload` can tell.
     """
 
     key: ObjectKey
     size_bytes: int
     crc64xz: str
+    crc64nvme: str
     parts_sha256: str
     etag: str
     proof: Proof
@@ -50,7 +59,8 @@ class _Part:
     """What is kept of a part once it is up."""
 
     size_bytes: int
-    crc: int
+    crc64xz: int
+    crc64nvme: int
     digests: bytes
 
 
@@ -60,7 +70,8 @@ class _Expected:
 
     size_bytes: int
     crc64xz: str
-    parts_sha256: str
+    crc64nvme: str
+    parts_sha256: str = ""
 
 
 class StreamingUpload:
@@ -77,7 +88,7 @@ class StreamingUpload:
         *,
         piece_bytes: int = PIECE_BYTES,
         workers: int = 2,
-        content_type: str = DEFAULT_CONTENT_TYPE,
+        served: Served = AS_BYTES,
         retry: Retry | None = None,
     ) -> None:
         """Nothing is sent before the second piece is full; `workers` parts go up at the same time."""
@@ -85,7 +96,7 @@ class StreamingUpload:
         self._key = key
         self._piece_bytes = piece_bytes
         self._workers = workers
-        self._content_type = content_type
+        self._served = served
         self._retry = retry or Retry()
         self._first: bytearray | None = None
         self._filling = bytearray()
@@ -120,18 +131,18 @@ class StreamingUpload:
         with self._aborting():
             if self._first is None:
                 self._take_filled()
-            expected, meta = self._put(head, create_only) if self._fits_one_put() else self._join(head, create_only)
-            proof = _check_answer(meta, expected)
+            expected, written = self._put(head, create_only) if self._fits_one_put() else self._join(head, create_only)
+            proof = _check_answer(written, expected)
         self._end()
-        return self._uploaded(expected, meta, proof)
+        return self._uploaded(expected, written, proof)
 
     def equal_standing(self) -> Uploaded | None:
         """After AlreadyExists: the object that stands under the key, if it has exactly the bytes that were sent."""
         expected = self._expected
-        meta = self._landed(expected) if expected is not None else None
-        if expected is None or meta is None:
+        standing = self._landed(expected) if expected is not None else None
+        if expected is None or standing is None:
             return None
-        return self._uploaded(expected, meta, Proof.CRC64XZ)
+        return self._uploaded(expected, standing, Proof.CRC64XZ)
 
     def abort(self) -> None:
         """Stop the workers and drop the parts; harmless when the upload is over."""
@@ -154,13 +165,14 @@ class StreamingUpload:
         """Abort unless complete."""
         self.abort()
 
-    def _uploaded(self, expected: _Expected, meta: ObjectMeta, proof: Proof) -> Uploaded:
+    def _uploaded(self, expected: _Expected, written: Written, proof: Proof) -> Uploaded:
         return Uploaded(
             key=self._key,
             size_bytes=expected.size_bytes,
             crc64xz=expected.crc64xz,
+            crc64nvme=expected.crc64nvme,
             parts_sha256=expected.parts_sha256,
-            etag=meta.etag,
+            etag=written.etag,
             proof=proof,
         )
 
@@ -185,7 +197,8 @@ class StreamingUpload:
 
     def _filling_bytes(self) -> int:
         """How large the part that is being filled gets."""
-        late = self._next_number > self._store.capabilities.max_parts // 2
+        needs = self._store.capabilities
+        late = self._next_number > needs.max_parts // 2 and not needs.equal_parts
         return self._piece_bytes * (LATE_PART_PIECES if late else 1)
 
     def _take_filled(self) -> None:
@@ -199,16 +212,16 @@ class StreamingUpload:
     def _fits_one_put(self) -> bool:
         return self._multipart is None and not self._filling
 
-    def _put(self, head: Buffer, create_only: bool) -> tuple[_Expected, ObjectMeta]:
+    def _put(self, head: Buffer, create_only: bool) -> tuple[_Expected, Written]:
         whole = self._with_head(head)
         expected = _expected([_measure(whole, len(head), self._piece_bytes)])
 
-        def put() -> ObjectMeta:
-            return self._store.put(self._key, whole, create_only=create_only, content_type=self._content_type)
+        def put() -> Written:
+            return self._store.put(self._key, whole, create_only=create_only, served=self._served)
 
         return expected, self._publish(put, expected)
 
-    def _join(self, head: Buffer, create_only: bool) -> tuple[_Expected, ObjectMeta]:
+    def _join(self, head: Buffer, create_only: bool) -> tuple[_Expected, Written]:
         if self._filling:
             self._take_filled()
         self._send(1, self._with_head(head), head_bytes=len(head))
@@ -235,11 +248,9 @@ class StreamingUpload:
     def _started(self) -> tuple[Multipart, ThreadPoolExecutor]:
         if self._multipart is None or self._pool is None:
             needs = self._store.capabilities
-            if needs.equal_parts or needs.min_part_bytes > self._piece_bytes:
+            if needs.min_part_bytes > self._piece_bytes:
                 raise Unsupported("write", self._key, f"the store takes no parts of {self._piece_bytes} bytes and more")
-            self._multipart = self._retry.call(
-                lambda: self._store.start_multipart(self._key, content_type=self._content_type)
-            )
+            self._multipart = self._retry.call(lambda: self._store.start_multipart(self._key, served=self._served))
             self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="upload")
         return self._multipart, self._pool
 
@@ -263,7 +274,7 @@ class StreamingUpload:
             self._parts[number] = part.result()
         return self._started()[0]
 
-    def _publish(self, publish: Callable[[], ObjectMeta], expected: _Expected) -> ObjectMeta:
+    def _publish(self, publish: Callable[[], Written], expected: _Expected) -> Written:
         """The one step that makes the object visible; an answer may get lost although the store did it."""
         self._expected = expected
         tries = Tries(self._retry)
@@ -278,67 +289,76 @@ class StreamingUpload:
                     raise
                 return landed
 
-    def _landed(self, expected: _Expected) -> ObjectMeta | None:
+    def _landed(self, expected: _Expected) -> Written | None:
         """The object under the key, if an earlier try of ours put it there."""
         with suppress(NotFound, Changed, Corrupt):
             meta = self._retry.call(lambda: self._store.head(self._key))
-            _hold(self._store, meta, expected.size_bytes, expected.crc64xz, self._retry)
+            _hold(self._store, meta, expected, self._retry)
             return meta
         return None
 
 
 def verify_upload(store: ObjectStore, uploaded: Uploaded, *, retry: Retry | None = None) -> None:
-    """Make sure that the store holds what was sent: by its CRC-64/XZ, or, where it offers none, by reading it back.
+    """Make sure that the store holds what was sent: asks only where its answer to the upload held no checksum.
 
-    Raises Corrupt, Changed (another version stands there) or NotFound.
+    Then its checksum of the object decides, or, where it has none, reading the object back. Raises Corrupt, Changed
+    (another version stands there) or NotFound.
     """
+    if uploaded.proof is not Proof.LENGTH:
+        return
     policy = retry or Retry()
     meta = policy.call(lambda: store.head(uploaded.key))
     if meta.etag != uploaded.etag:
         raise Changed("verify_upload", uploaded.key, f"the etag is {meta.etag}, not {uploaded.etag}")
-    _hold(store, meta, uploaded.size_bytes, uploaded.crc64xz, policy)
+    _hold(store, meta, _Expected(uploaded.size_bytes, uploaded.crc64xz, uploaded.crc64nvme), policy)
 
 
-def _hold(store: ObjectStore, meta: ObjectMeta, size_bytes: int, crc64xz: str, retry: Retry) -> None:
-    """Raise Corrupt unless an object has this length and CRC-64/XZ, reading it if the store does not say."""
-    expected = _Expected(size_bytes, crc64xz, "")
+def _hold(store: ObjectStore, meta: ObjectMeta, expected: _Expected, retry: Retry) -> None:
+    """Raise Corrupt unless an object is what was sent, reading it if the store does not say."""
     if _check_answer(meta, expected) is Proof.LENGTH:
         stream = VerifiedReader(store, retry=retry).stream(meta)
         deque(stream, maxlen=0)
-        _check_crc(meta.key, stream.proof.crc64xz, crc64xz)
+        _check_crc(meta.key, Proof.CRC64XZ, stream.proof.crc64xz, expected.crc64xz)
 
 
-def _check_answer(meta: ObjectMeta, expected: _Expected) -> Proof:
+def _check_answer(written: Written, expected: _Expected) -> Proof:
     """Hold what the store says it has against what was sent."""
-    if meta.size_bytes != expected.size_bytes:
-        detail = f"{expected.size_bytes} bytes were sent, the store has {meta.size_bytes}"
-        raise Corrupt("complete", meta.key, detail, Proof.LENGTH)
-    if meta.checksums.crc64xz is None:
-        return Proof.LENGTH
-    _check_crc(meta.key, meta.checksums.crc64xz, expected.crc64xz)
-    return Proof.CRC64XZ
+    if written.size_bytes != expected.size_bytes:
+        detail = f"{expected.size_bytes} bytes were sent, the store has {written.size_bytes}"
+        raise Corrupt("complete", written.key, detail, Proof.LENGTH)
+    offered = written.checksums
+    for proof, found, sent in (
+        (Proof.CRC64XZ, offered.crc64xz, expected.crc64xz),
+        (Proof.CRC64NVME, offered.crc64nvme, expected.crc64nvme),
+    ):
+        if found is not None:
+            _check_crc(written.key, proof, found, sent)
+            return proof
+    return Proof.LENGTH
 
 
-def _check_crc(key: str, found: str, sent: str) -> None:
+def _check_crc(key: str, proof: Proof, found: str, sent: str) -> None:
     if found != sent:
-        raise Corrupt("complete", key, f"the crc64xz sent is {sent}, the store has {found}", Proof.CRC64XZ)
+        raise Corrupt("complete", key, f"the {proof} sent is {sent}, the store has {found}", proof)
 
 
 def _measure(data: bytearray, head_bytes: int | None, piece_bytes: int) -> _Part:
     """Size, CRC and digests of a part: one for the head, which only part 1 has, and one for each piece of media."""
     view = memoryview(data)
-    crc = Crc64()
-    crc.update(data)
     media = view[head_bytes or 0 :]
     pieces = [media[start : start + piece_bytes] for start in range(0, len(media), piece_bytes)]
     if head_bytes is not None:
         pieces.insert(0, view[:head_bytes])
-    return _Part(len(data), crc.value, b"".join(hashlib.sha256(piece).digest() for piece in pieces))
+    return _Part(
+        len(data), crc64xz(data), crc64nvme(data), b"".join(hashlib.sha256(piece).digest() for piece in pieces)
+    )
 
 
 def _expected(parts: Sequence[_Part]) -> _Expected:
-    crc = 0
+    xz = nvme = 0
     for part in parts:
-        crc = combine(crc, part.crc, part.size_bytes)
+        xz = CRC64XZ.combine(xz, part.crc64xz, part.size_bytes)
+        nvme = CRC64NVME.combine(nvme, part.crc64nvme, part.size_bytes)
     digests = hashlib.sha256(b"".join(part.digests for part in parts))
-    return _Expected(sum(part.size_bytes for part in parts), crc64_text(crc), digests.hexdigest())
+    size_bytes = sum(part.size_bytes for part in parts)
+    return _Expected(size_bytes, crc64_text(xz), crc64_text(nvme), digests.hexdigest())

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from catalog.layout import MediaKey, MediaName, content_type
+from catalog.layout import MediaKey, MediaName, served
 from catalog.model import Output, OutputTrack, RecordingId
 from flows.steps.planning import RecordingPlan, StreamPlan
 from flows.steps.reading import SegmentSource, SpoiltSegmentError
@@ -96,7 +96,7 @@ def _attempt(
             if part in uploads:
                 uploads[part].abort()
             key = output_key(_media_key(plan.id, stream, attempt, part))
-            uploads[part] = stack.enter_context(StreamingUpload(target, key, content_type=content_type(key)))
+            uploads[part] = stack.enter_context(StreamingUpload(target, key, served=served(key)))
             return uploads[part]
 
         result = _assembled(source, plan, stream, open_upload, progress)

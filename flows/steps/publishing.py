@@ -7,7 +7,7 @@ from importlib.metadata import version
 from urllib.parse import unquote, urlsplit
 
 from catalog.errors import DocumentError
-from catalog.layout import LAYOUT_VERSION, SegmentsKey, content_type, manifests_prefix
+from catalog.layout import LAYOUT_VERSION, SegmentsKey, manifests_prefix, served
 from catalog.manifest import content_digest, from_json
 from catalog.model import (
     Manifest,
@@ -128,7 +128,7 @@ def read_manifest(target: ObjectStore, meta: ObjectMeta) -> Manifest:
 def _put(target: ObjectStore, document: StoredDocument) -> None:
     """Write an immutable object; one that stands there already has the same bytes, because its key is their digest."""
     try:
-        target.put(output_key(document.key), document.body, create_only=True, content_type=content_type(document.key))
+        target.put(output_key(document.key), document.body, create_only=True, served=served(document.key))
     except AlreadyExists:
         return
 
@@ -136,7 +136,7 @@ def _put(target: ObjectStore, document: StoredDocument) -> None:
 def _derive(target: ObjectStore, manifest: Manifest, key: str, *, first: Manifest) -> None:
     documents = (latest_document(manifest, key), *index_documents(manifest, key, first_published_at=first.created_at))
     for document in documents:
-        target.put(output_key(document.key), document.body, content_type=content_type(document.key))
+        target.put(output_key(document.key), document.body, served=served(document.key))
 
 
 def _manifest(

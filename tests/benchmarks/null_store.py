@@ -6,8 +6,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NoReturn
 
-from storage.base import DEFAULT_CONTENT_TYPE, Capabilities, Multipart, ObjectMeta, OpenedObject, PendingUpload
-from storage.checksums import Buffer, Checksums, Crc64, combine, crc64_text
+from storage.base import (
+    AS_BYTES,
+    Capabilities,
+    Multipart,
+    ObjectMeta,
+    OpenedObject,
+    PendingUpload,
+    Served,
+)
+from storage.checksums import CRC64XZ, Buffer, Checksums, Crc64, crc64_text
 from storage.errors import AlreadyExists, NotFound, Unsupported
 from storage.keys import ObjectKey, output_key
 
@@ -23,8 +31,8 @@ class NullStore:
     url: str = "null://"
     capabilities: Capabilities = field(default_factory=Capabilities)
 
-    def list(self, prefix: str = "") -> Iterator[ObjectMeta]:
-        return iter([self.metas[key] for key in sorted(self.metas) if key.startswith(prefix)])
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectMeta]:
+        return iter([self.metas[key] for key in sorted(self.metas) if key.startswith(prefix) and key > after])
 
     def head(self, key: str) -> ObjectMeta:
         if key not in self.metas:
@@ -35,16 +43,14 @@ class NullStore:
         del start, end, etag
         self._refuse("open", key)
 
-    def put(
-        self, key: ObjectKey, data: Buffer, *, create_only: bool = False, content_type: str = DEFAULT_CONTENT_TYPE
-    ) -> ObjectMeta:
-        del content_type
+    def put(self, key: ObjectKey, data: Buffer, *, create_only: bool = False, served: Served = AS_BYTES) -> ObjectMeta:
+        del served
         crc = Crc64()
         crc.update(data)
         return self.remember(output_key(key), len(data), crc.value, create_only=create_only)
 
-    def start_multipart(self, key: ObjectKey, *, content_type: str = DEFAULT_CONTENT_TYPE) -> Multipart:
-        del content_type
+    def start_multipart(self, key: ObjectKey, *, served: Served = AS_BYTES) -> Multipart:
+        del served
         return _NullMultipart(self, output_key(key))
 
     def list_uploads(self, prefix: str = "") -> Iterator[PendingUpload]:
@@ -101,7 +107,7 @@ class _NullMultipart:
         size_bytes = crc = 0
         for number in sorted(self.parts):
             part_bytes, part_crc = self.parts[number]
-            size_bytes, crc = size_bytes + part_bytes, combine(crc, part_crc, part_bytes)
+            size_bytes, crc = size_bytes + part_bytes, CRC64XZ.combine(crc, part_crc, part_bytes)
         return self.store.remember(self.key, size_bytes, crc, create_only=create_only)
 
     def abort(self) -> None:

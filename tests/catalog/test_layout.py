@@ -14,10 +14,10 @@ from catalog.layout import (
     MediaKey,
     MediaName,
     SegmentsKey,
-    content_type,
     decode_key,
     index_prefix,
     manifests_prefix,
+    served,
 )
 
 PLAN = "0123456789abcdef"
@@ -263,9 +263,23 @@ def test_the_media_name_is_found_at_the_end_of_any_media_key(name: MediaName) ->
     ],
 )
 def test_content_types(key: str, expected: str) -> None:
-    assert content_type(key) == expected
+    assert served(key).content_type == expected
 
 
-def test_an_object_that_is_not_ours_has_no_content_type() -> None:
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        (f"media/a/b/c/{PLAN}.mp4", "private, max-age=31536000, immutable"),
+        (f"segments/a/b/c/{PLAN}.jsonl.gz", "private, max-age=31536000, immutable"),
+        ("manifests/a/b/000001-0123456789ab.json", "private, max-age=31536000, immutable"),
+        ("manifests/a/b/latest.json", "private, no-cache"),
+        ("index/room/r/20260101T000000000Z_agora_t.json", "private, no-cache"),
+    ],
+)
+def test_only_what_never_changes_is_kept_by_browsers(key: str, expected: str) -> None:
+    assert served(key).cache_control == expected
+
+
+def test_an_object_that_is_not_ours_is_not_served() -> None:
     with pytest.raises(LayoutError, match="extension"):
-        content_type("media/a/b/c/x.exe")
+        served("media/a/b/c/x.exe")

@@ -1,15 +1,22 @@
 """The stores that the suite holds to the contract; a new store joins with one line."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import boto3
 import pytest
+from moto.server import ThreadedMotoServer
 
 from storage.base import ObjectStore
+from storage.keys import output_key
 from storage.local import LocalStore
 from storage.memory import MemoryStore
-from storage.wrappers import ReadOnlyStore
+from storage.opening import open_store
+from storage.wrappers import Below, ReadOnlyStore
+
+_numbers = itertools.count()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,35 +27,55 @@ class Bucket:
     reader: ObjectStore
 
 
-def _memory(_: Path) -> Bucket:
-    store = MemoryStore("conformance")
-    return Bucket(store=store, reader=store)
+Make = Callable[[pytest.FixtureRequest], ObjectStore]
 
 
-def _local(folder: Path) -> Bucket:
-    store = LocalStore(folder)
-    return Bucket(store=store, reader=store)
+def _memory(_: pytest.FixtureRequest) -> ObjectStore:
+    return MemoryStore("conformance")
 
 
-def _read_only_memory(_: Path) -> Bucket:
-    store = MemoryStore("conformance")
-    return Bucket(store=store, reader=ReadOnlyStore(store))
+def _local(request: pytest.FixtureRequest) -> ObjectStore:
+    folder: Path = request.getfixturevalue("tmp_path")
+    return LocalStore(folder)
 
 
-def _read_only_local(folder: Path) -> Bucket:
-    store = LocalStore(folder)
-    return Bucket(store=store, reader=ReadOnlyStore(store))
+def _below_a_prefix(_: pytest.FixtureRequest) -> ObjectStore:
+    inner = MemoryStore("conformance")
+    inner.put(output_key("elsewhere"), b"not seen")
+    inner.put(output_key("q"), b"not seen")
+    return Below(inner, "p/", "memory://conformance/p/")
 
 
-WRITING: dict[str, Callable[[Path], Bucket]] = {"memory": _memory, "local": _local}
-READING = WRITING | {"read-only memory": _read_only_memory, "read-only local": _read_only_local}
+@pytest.fixture(scope="session")
+def moto() -> Iterator[str]:
+    """The address of moto's server."""
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+def _moto(request: pytest.FixtureRequest) -> ObjectStore:
+    endpoint, name = request.getfixturevalue("moto"), f"conformance-{next(_numbers)}"
+    keys = {"aws_access_key_id": "AK", "aws_secret_access_key": "SK"}
+    boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", **keys).create_bucket(Bucket=name)
+    environment = {"AFTERTAKE_S3_KEY_ID": "AK", "AFTERTAKE_S3_SECRET": "SK"}
+    return open_store(f"s3://{name}/?endpoint={endpoint}", environment=environment)
+
+
+WRITING: dict[str, Make] = {"memory": _memory, "local": _local, "prefix": _below_a_prefix, "moto": _moto}
+READ_ONLY = "read-only "
+READING = [*WRITING, f"{READ_ONLY}memory", f"{READ_ONLY}local"]
 
 
 @pytest.fixture(params=WRITING)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
-    return WRITING[request.param](tmp_path).store
+def store(request: pytest.FixtureRequest) -> ObjectStore:
+    return WRITING[request.param](request)
 
 
 @pytest.fixture(params=READING)
-def bucket(request: pytest.FixtureRequest, tmp_path: Path) -> Bucket:
-    return READING[request.param](tmp_path)
+def bucket(request: pytest.FixtureRequest) -> Bucket:
+    name = request.param.removeprefix(READ_ONLY)
+    store = WRITING[name](request)
+    return Bucket(store=store, reader=store if name == request.param else ReadOnlyStore(store))

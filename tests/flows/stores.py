@@ -3,7 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from storage.base import DEFAULT_CONTENT_TYPE, ObjectMeta
+from storage.base import (
+    AS_BYTES,
+    ObjectMeta,
+    Served,
+)
 from storage.checksums import Buffer
 from storage.keys import ObjectKey
 from storage.local import LocalStore
@@ -28,10 +32,8 @@ class InterruptedStore(LocalStore):
 class GarblingStore(LocalStore):
     """Keeps the last byte of every MP4 wrong, and says nothing of it."""
 
-    def put(
-        self, key: ObjectKey, data: Buffer, *, create_only: bool = False, content_type: str = DEFAULT_CONTENT_TYPE
-    ) -> ObjectMeta:
+    def put(self, key: ObjectKey, data: Buffer, *, create_only: bool = False, served: Served = AS_BYTES) -> ObjectMeta:
         kept = bytearray(data)
         if key.endswith(".mp4"):
             kept[-1] ^= 1
-        return super().put(key, kept, create_only=create_only, content_type=content_type)
+        return super().put(key, kept, create_only=create_only, served=served)

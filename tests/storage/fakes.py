@@ -6,11 +6,19 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Literal, Self, TypeVar
 
-from storage.base import DEFAULT_CONTENT_TYPE, Capabilities, Multipart, ObjectMeta, OpenedObject, PendingUpload
+from storage.base import (
+    AS_BYTES,
+    Capabilities,
+    Multipart,
+    ObjectMeta,
+    OpenedObject,
+    PendingUpload,
+    Served,
+)
 from storage.checksums import Buffer, Checksums
 from storage.errors import Transient
 from storage.keys import ObjectKey
-from storage.memory import MemoryStore
+from storage.memory import MemoryMultipart, MemoryStore
 from storage.retry import Retry
 
 _Result = TypeVar("_Result")
@@ -73,8 +81,8 @@ class FaultyStore:
     def capabilities(self) -> Capabilities:
         return self.inner.capabilities
 
-    def list(self, prefix: str = "") -> Iterator[ObjectMeta]:
-        return map(self.seen, self.inner.list(prefix))
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectMeta]:
+        return map(self.seen, self.inner.list(prefix, after=after))
 
     def head(self, key: str) -> ObjectMeta:
         return self.attempt("head", lambda: self.seen(self.inner.head(key)))
@@ -86,18 +94,16 @@ class FaultyStore:
         opened = self.attempt("open", lambda: self.inner.open(key, start=start, end=end, etag=etag))
         return FaultyBody(self, opened, self.bodies.popleft() if self.bodies else None)
 
-    def put(
-        self, key: ObjectKey, data: Buffer, *, create_only: bool = False, content_type: str = DEFAULT_CONTENT_TYPE
-    ) -> ObjectMeta:
+    def put(self, key: ObjectKey, data: Buffer, *, create_only: bool = False, served: Served = AS_BYTES) -> ObjectMeta:
         def put() -> ObjectMeta:
-            return self.seen(self.inner.put(key, data, create_only=create_only, content_type=content_type))
+            return self.seen(self.inner.put(key, data, create_only=create_only, served=served))
 
         return self.attempt("put", put)
 
-    def start_multipart(self, key: ObjectKey, *, content_type: str = DEFAULT_CONTENT_TYPE) -> Multipart:
+    def start_multipart(self, key: ObjectKey, *, served: Served = AS_BYTES) -> Multipart:
         return self.attempt(
             "start_multipart",
-            lambda: FaultyMultipart(self, self.inner.start_multipart(key, content_type=content_type)),
+            lambda: FaultyMultipart(self, self.inner.start_multipart(key, served=served)),
         )
 
     def list_uploads(self, prefix: str = "") -> Iterator[PendingUpload]:
@@ -172,7 +178,7 @@ class FaultyMultipart:
     """A Multipart that reports its parts to the store around it."""
 
     store: FaultyStore
-    inner: Multipart
+    inner: MemoryMultipart
 
     @property
     def key(self) -> ObjectKey:

@@ -37,8 +37,8 @@ def test_memory_has_names() -> None:
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        ("ftp://user:secret@host/x", "file://, memory:// and plain paths"),
-        ("FILES:///x", "file://, memory:// and plain paths"),
+        ("ftp://user:secret@host/x", "file://, memory://, s3://, oss://, cos:// and plain paths"),
+        ("FILES:///x", "file://, memory://, s3://, oss://, cos:// and plain paths"),
         ("file://folder/x", "three slashes"),
         ("file://", "three slashes"),
         ("file:///x?region=y", "%3F"),

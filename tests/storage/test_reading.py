@@ -5,10 +5,11 @@ from dataclasses import replace
 from typing import Literal
 
 import pytest
+from awscrt import checksums
 from fastcrc import crc32
 
 from storage.base import ObjectMeta
-from storage.checksums import Checksums, Crc64, Proof
+from storage.checksums import HASHERS, Checksums, Crc64, Proof
 from storage.errors import Changed, Corrupt, Denied, NotFound, StorageError, Transient
 from storage.keys import output_key
 from storage.reading import READ_BYTES, ReadProof, VerifiedReader
@@ -149,7 +150,9 @@ class TestBothWays:
             (Checksums(md5=hashlib.md5(DATA, usedforsecurity=False).hexdigest()), Proof.MD5),
             (Checksums(crc32c=f"{crc32.iscsi(DATA):08x}", md5="0" * 32), Proof.CRC32C),
             (Checksums(crc64xz=crc_of(DATA), crc32c="0" * 8), Proof.CRC64XZ),
-            (Checksums(crc64nvme="0" * 16), Proof.LENGTH),
+            (Checksums(crc32=f"{crc32.iso_hdlc(DATA):08x}", md5="0" * 32), Proof.CRC32),
+            (Checksums(crc64nvme=f"{checksums.crc64nvme(DATA):016x}", crc32="0" * 8), Proof.CRC64NVME),
+            (Checksums(), Proof.LENGTH),
         ],
     )
     def test_the_strongest_checksum_that_can_be_computed(
@@ -158,7 +161,7 @@ class TestBothWays:
         store.seen = lambda meta: replace(meta, checksums=offered)
         assert read(reader, store.head(KEY))[1].proof is proof
 
-    @pytest.mark.parametrize("failed", [Proof.MD5, Proof.CRC32C, Proof.CRC64XZ])
+    @pytest.mark.parametrize("failed", list(HASHERS))
     def test_a_checksum_that_never_holds_is_corrupt(
         self, store: FaultyStore, reader: VerifiedReader, read: Read, failed: Proof
     ) -> None:

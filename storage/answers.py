@@ -1,0 +1,117 @@
+"""What an error answer of S3, OSS or COS means, by status and code: one table for the three.
+
+Sources: the error pages of the three stores (S3 "Error responses", OSS "Error codes", COS "Error codes"). Codes that
+none of these rules knows are told apart by their status alone.
+"""
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from storage.errors import (
+    AlreadyExists,
+    Archived,
+    BadRange,
+    Changed,
+    Denied,
+    InvalidKey,
+    NoSpace,
+    NotFound,
+    StorageError,
+    Transient,
+    Unsupported,
+)
+
+_MOST_DETAIL = 300
+
+_CLOCK = "the clock of this machine is wrong: the store refuses the time of the request. Set the clock (NTP)"
+_FORGED = "the secret does not belong to the key id: the store computes another signature"
+_KEY_ID = "the store does not know the key id"
+_OVER = "the temporary credentials are over, or their token is wrong"
+_MISPLACED = "the bucket lies in another region than the store URL says"
+
+_DENIED: Mapping[str, str] = MappingProxyType(
+    {
+        "RequestTimeTooSkewed": _CLOCK,
+        "RequestIsExpired": _CLOCK,
+        "SignatureDoesNotMatch": _FORGED,
+        "InvalidAccessKeyId": _KEY_ID,
+        "ExpiredToken": _OVER,
+        "InvalidToken": _OVER,
+        "TokenRefreshRequired": _OVER,
+        "SecurityTokenExpired": _OVER,
+        "InvalidSecurityToken": _OVER,
+        "AuthorizationHeaderMalformed": _MISPLACED,
+        "InvalidRegion": _MISPLACED,
+        "PermanentRedirect": _MISPLACED,
+        "IllegalLocationConstraintException": _MISPLACED,
+    }
+)
+
+_KINDS: Mapping[str, type[StorageError]] = MappingProxyType(
+    {
+        "InvalidObjectState": Archived,
+        "FileAlreadyExists": AlreadyExists,
+        "InvalidRange": BadRange,
+        "KeyTooLongError": InvalidKey,
+        "KeyTooLong": InvalidKey,
+        "InvalidObjectName": InvalidKey,
+        "InvalidURI": InvalidKey,
+        "EntityTooLarge": Unsupported,
+        "NotImplemented": Unsupported,
+        "QuotaExceeded": NoSpace,
+        "InsufficientCapacity": NoSpace,
+        "BucketQuotaExceeded": NoSpace,
+        "XMinioStorageFull": NoSpace,
+        # the bytes were damaged on their way: the same ones again may arrive whole
+        "BadDigest": Transient,
+        "XAmzContentChecksumMismatch": Transient,
+        "InvalidDigest": Transient,
+        "RequestTimeout": Transient,
+        "IncompleteBody": Transient,
+        "SlowDown": Transient,
+        "OperationAborted": Transient,
+        "ConditionalRequestConflict": Transient,
+    }
+)
+
+_STATUSES: Mapping[int, type[StorageError]] = MappingProxyType(
+    {301: Denied, 307: Denied, 401: Denied, 403: Denied, 404: NotFound, 408: Transient, 416: BadRange, 429: Transient}
+)
+
+
+def refusal(operation: str, key: str, *, status: int, code: str, message: str) -> StorageError:
+    """The error that an answer means; `code` may be empty, as it is where the answer has no body."""
+    detail = _detail(status, code, message)
+    if code in _DENIED:
+        return Denied(operation, key, f"{_DENIED[code]} ({detail})")
+    return _kind(operation, status, code)(operation, key, detail)
+
+
+def broken(operation: str, key: str, error: BaseException) -> Transient:
+    """The connection failed, or the answer broke off."""
+    return Transient(operation, key, f"the connection failed: {_one_line(str(error)) or type(error).__name__}")
+
+
+def _kind(operation: str, status: int, code: str) -> type[StorageError]:
+    if status == 412:
+        return Changed if operation == "open" else AlreadyExists
+    if code in _KINDS:
+        return _KINDS[code]
+    return Transient if status >= 500 else _STATUSES.get(status, StorageError)
+
+
+def _detail(status: int, code: str, message: str) -> str:
+    """What people need of the answer; signatures and tokens that stores repeat in it are left out."""
+    said = _one_line(message)
+    return f"{status} {code}: {said}" if said else f"{status} {code or 'without a reason'}"
+
+
+def _one_line(text: str) -> str:
+    plain = _SECRETS.sub(r"\1=…", " ".join(text.split()))
+    return plain[:_MOST_DETAIL].rstrip(". ")
+
+
+_SECRETS = re.compile(
+    r"(?i)\b((?:x-(?:amz|oss|cos)-)?(?:security-?token|signature|credential)|q-signature|q-ak|OSSAccessKeyId)=[^&\s]+"
+)

@@ -1,0 +1,101 @@
+"""The body of an answer that a cloud's SDK left open, as an OpenedObject."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Protocol, Self
+
+from storage.answers import broken
+from storage.base import ObjectMeta
+from storage.checksums import Checksums, crc64_text
+from storage.errors import StorageError
+
+_CONTENT_RANGE = re.compile(r"bytes \d+-\d+/(\d+)")
+_MD5 = re.compile(r"[0-9a-fA-F]{32}")
+
+
+class RawBody(Protocol):
+    """What urllib3 and the SDKs' streams have in common."""
+
+    def read(self, size_bytes: int, /) -> bytes:
+        """The next bytes; b'' at the end."""
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Fill the beginning of `buffer`; 0 at the end."""
+
+    def close(self) -> None:
+        """Close the connection, or give it back if the body was read to its end."""
+
+
+class CloudBody:
+    """An OpenedObject over one answer. Whatever breaks while it is read is Transient."""
+
+    __slots__ = ("_errors", "_raw", "meta")
+
+    def __init__(self, meta: ObjectMeta, raw: RawBody, errors: tuple[type[BaseException], ...]) -> None:
+        """`errors` are those of the HTTP library below."""
+        self.meta = meta
+        self._raw = raw
+        self._errors = errors
+
+    def read(self, size_bytes: int, /) -> bytes:
+        """See OpenedObject."""
+        try:
+            return self._raw.read(size_bytes)
+        except self._errors as error:
+            raise broken("read", self.meta.key, error) from error
+
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:
+        """See OpenedObject."""
+        try:
+            return self._raw.readinto(memoryview(buffer))
+        except self._errors as error:
+            raise broken("read", self.meta.key, error) from error
+
+    def close(self) -> None:
+        """See OpenedObject."""
+        self._raw.close()
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        """Close."""
+        self.close()
+
+
+def whole_size(operation: str, key: str, content_range: str | None) -> int:
+    """The size of the whole object, from the Content-Range of a part of it (RFC 9110 §14.4).
+
+    Raises StorageError where there is none: the store sent something else than the range that was asked for.
+    """
+    found = _CONTENT_RANGE.fullmatch(content_range or "")
+    if found is None:
+        raise StorageError(operation, key, "the store ignored the range that was asked for")
+    return int(found[1])
+
+
+def bare_etag(header: str) -> str:
+    """An ETag without its quotes."""
+    return header.strip('"')
+
+
+def is_md5(etag: str) -> bool:
+    """Whether an ETag looks like the MD5 of a plain put; those of multipart uploads end in `-N`."""
+    return _MD5.fullmatch(etag) is not None
+
+
+def crc64ecma(headers: Mapping[str, str], vendor: str, *, md5: str | None = None) -> Checksums:
+    """What OSS (`vendor` oss) or COS (cos) say of an object; "crc64ecma" is their name for CRC-64/XZ, in decimal."""
+    value = headers.get(f"x-{vendor}-hash-crc64ecma")
+    return Checksums(crc64xz=crc64_text(int(value)) if value else None, md5=md5)
+
+
+def http_time(text: str) -> datetime:
+    """A time of a header (RFC 9110 §5.6.7), in UTC."""
+    return parsedate_to_datetime(text).astimezone(UTC)

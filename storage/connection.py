@@ -1,0 +1,53 @@
+"""How clouds are reached: pool, timeouts, and the proxy and certificates of our own settings.
+
+The environment's proxy variables, `.netrc` and the SDKs' own files change nothing: who needs a proxy or a private
+certificate authority says so in `AFTERTAKE_PROXY` and `AFTERTAKE_CA_BUNDLE`.
+"""
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import requests
+from requests.adapters import HTTPAdapter
+
+_TALKATIVE = ("boto3", "botocore", "oss2", "qcloud_cos", "urllib3")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """Settings of the connections to one store. A proxy's URL may hold a password, so `repr` leaves it out."""
+
+    connect_s: float = 5.0
+    read_s: float = 30.0
+    complete_s: float = 600.0
+    pool: int = 32
+    proxy: str | None = field(default=None, repr=False)
+    ca_bundle: str | None = None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Connection":
+        """Read `AFTERTAKE_PROXY` (a URL) and `AFTERTAKE_CA_BUNDLE` (a file)."""
+        return cls(proxy=environment.get("AFTERTAKE_PROXY"), ca_bundle=environment.get("AFTERTAKE_CA_BUNDLE"))
+
+    @property
+    def proxies(self) -> dict[str, str]:
+        """For both schemes."""
+        return {"http": self.proxy, "https": self.proxy} if self.proxy else {}
+
+    def session(self) -> requests.Session:
+        """A session of requests that reads nothing from its surroundings."""
+        session = requests.Session()
+        session.trust_env = False
+        session.proxies = self.proxies
+        session.verify = self.ca_bundle or True
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, HTTPAdapter(pool_connections=self.pool, pool_maxsize=self.pool))
+        return session
+
+
+def silence_sdks() -> None:
+    """Keep the SDKs' own logs out: at DEBUG they print signing keys, and as errors what our own errors say."""
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.CRITICAL)

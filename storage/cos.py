@@ -1,0 +1,368 @@
+"""Tencent Cloud COS, through cos-python-sdk-v5.
+
+Source of what is said here: the COS API documents (cloud.tencent.com/document/product/436).
+"""
+
+import ipaddress
+import threading
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import requests
+import urllib3
+from qcloud_cos import CosClientError, CosConfig, CosS3Client, CosServiceError
+from requests.structures import CaseInsensitiveDict
+
+from storage.answers import broken, refusal
+from storage.base import (
+    AS_BYTES,
+    Capabilities,
+    Multipart,
+    ObjectMeta,
+    PendingUpload,
+    Served,
+    Written,
+    check_part_number,
+    clip_range,
+)
+from storage.bodies import CloudBody, bare_etag, crc64ecma, http_time, is_md5, whole_size
+from storage.checksums import Buffer
+from storage.connection import Connection
+from storage.credentials import Credentials, Provider
+from storage.errors import BadRange, InvalidKey, NotFound, StorageError
+from storage.keys import ObjectKey, addressable_key, output_key
+from storage.presigning import check_lifetime, disposition
+from storage.urls import StoreUrl
+
+OPTIONS = {
+    "region": "the bucket's region, such as ap-guangzhou",
+    "endpoint": "https://host of the region, an internal or an accelerated one",
+    "domain": "https://host of the bucket's own domain",
+    "credentials": "where the keys come from",
+}
+MIN_PART_BYTES = 1024 * 1024
+LARGEST_COPY_BYTES = 5 * 1024**3
+COPY_PART_BYTES = 1024**3
+
+_BROKEN = (urllib3.exceptions.HTTPError, requests.RequestException, OSError)
+_FORBID = {"Metadata": {"x-cos-forbid-overwrite": "true"}}
+"""The SDK has no parameter for it; entries of Metadata go out as headers of their own, and are signed."""
+
+
+def open_cos(url: StoreUrl, credentials: Provider | None, connection: Connection) -> "CosStore":
+    """The bucket that a URL names; without `credentials` requests are not signed."""
+    url.require_known(OPTIONS)
+    region = url.required("region", "ap-guangzhou")
+    session = connection.session()
+    signed_by = None if credentials is None else _Current(credentials)
+
+    def client(read_s: float) -> CosS3Client:
+        config = CosConfig(
+            Region=region,
+            CredentialInstance=signed_by,
+            Anonymous=signed_by is None,
+            Timeout=(connection.connect_s, read_s),
+            Proxies=connection.proxies,
+            VerifySSL=connection.ca_bundle or True,
+            **_addresses(url),
+        )
+        return CosS3Client(config, retry=0, session=session)
+
+    patient = client(connection.complete_s)
+    return CosStore(client(connection.read_s), url.bucket, patient=patient, region=region, url=str(url))
+
+
+def _addresses(url: StoreUrl) -> dict[str, object]:
+    """How requests find the bucket. An endpoint that is an IP address is told the bucket in the Host header."""
+    own, endpoint = url.address("domain"), url.address("endpoint")
+    if own is not None:
+        return {"Scheme": own[0], "Domain": own[1]}
+    if endpoint is None:
+        return {"Scheme": "https"}
+    scheme, address = endpoint
+    host, _, port = address.rpartition(":")
+    with suppress(ValueError):
+        ip = ipaddress.ip_address((host or address).strip("[]"))
+        return {"Scheme": scheme, "IP": str(ip), "Port": int(port) if host else None}
+    return {"Scheme": scheme, "Endpoint": address}
+
+
+class _Current:
+    """What the SDK signs with: the credentials of the moment, whoever renews them.
+
+    The SDK reads the id, then the secret, then the token of one request, in one thread: all are of one moment.
+    """
+
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+        self._of_request = threading.local()
+
+    @property
+    def secret_id(self) -> str:
+        self._of_request.credentials = self._provider()
+        return self._now().key_id
+
+    @property
+    def secret_key(self) -> str:
+        return self._now().secret
+
+    @property
+    def token(self) -> str | None:
+        return self._now().token
+
+    def _now(self) -> Credentials:
+        taken: Credentials | None = getattr(self._of_request, "credentials", None)
+        return taken or self._provider()
+
+
+class CosStore:
+    """One bucket. `client` is the SDK's; `patient` is the same with time for joining many parts."""
+
+    def __init__(self, client: CosS3Client, bucket: str, *, patient: CosS3Client, region: str, url: str) -> None:
+        """`url` opens the same bucket again."""
+        self.client = client
+        self.patient = patient
+        self.bucket = bucket
+        self.region = region
+        self._url = url
+
+    @property
+    def url(self) -> str:
+        """`cos://bucket-appid/?region=…`."""
+        return self._url
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Parts of 1 MiB and more; forbid-overwrite is not kept where versions are, so it is a help, no promise."""
+        return Capabilities(min_part_bytes=MIN_PART_BYTES, tells_versions=False, presigns=True)
+
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectMeta]:
+        """See ObjectStore; one request for 1,000 keys."""
+        marker = after
+        while True:
+            page = self.call("list", prefix, "list_objects", Prefix=prefix, Marker=marker, MaxKeys=1000)
+            for listed in page.get("Contents") or ():
+                yield ObjectMeta(
+                    key=listed["Key"],
+                    size_bytes=int(listed["Size"]),
+                    etag=bare_etag(listed["ETag"]),
+                    last_modified=datetime.fromisoformat(listed["LastModified"]),
+                )
+            if page.get("IsTruncated") != "true":
+                return
+            marker = page["NextMarker"]
+
+    def head(self, key: str) -> ObjectMeta:
+        """See ObjectStore."""
+        headers = CaseInsensitiveDict(self.call("head", key, "head_object", Key=addressable_key("head", key)))
+        return _meta(key, headers, int(headers["Content-Length"]))
+
+    def open(self, key: str, *, start: int = 0, end: int | None = None, etag: str | None = None) -> CloudBody:
+        """See ObjectStore."""
+        addressable_key("open", key)
+        options: dict[str, str] = {} if etag is None else {"IfMatch": f'"{etag}"'}
+        if start < 0 or (end is not None and end <= start):
+            clip_range(self.head(key), start, end)
+        if start or end is not None:
+            options["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
+        try:
+            # compressed on the way, neither the length nor the checksum would be that of the bytes
+            answer = self.call("open", key, "get_object", Key=key, AcceptEncoding="identity", **options)
+        except BadRange:
+            clip_range(self.head(key), start, end)
+            raise
+        headers = CaseInsensitiveDict(answer)
+        ranged = "Range" in options
+        size = whole_size("open", key, headers.get("Content-Range")) if ranged else int(headers["Content-Length"])
+        return CloudBody(_meta(key, headers, size), answer["Body"].get_raw_stream(), _BROKEN)
+
+    def put(self, key: ObjectKey, data: Buffer, *, create_only: bool = False, served: Served = AS_BYTES) -> Written:
+        """See ObjectStore."""
+        output_key(key)
+        headers = _headers(served) | (_FORBID if create_only else {})
+        body = bytes(data) if isinstance(data, memoryview) else data
+        return _written(key, len(data), self.call("put", key, "put_object", Key=key, Body=body, **headers))
+
+    def start_multipart(self, key: ObjectKey, *, served: Served = AS_BYTES) -> Multipart:
+        """See ObjectStore."""
+        return CosMultipart.start(self, output_key(key), served)
+
+    def list_uploads(self, prefix: str = "") -> Iterator[PendingUpload]:
+        """See ObjectStore."""
+        markers = {"KeyMarker": "", "UploadIdMarker": ""}
+        while True:
+            page = self.call("list_uploads", prefix, "list_multipart_uploads", Prefix=prefix, **markers)
+            for upload in page.get("Upload") or ():
+                yield PendingUpload(
+                    key=upload["Key"],
+                    upload_id=upload["UploadId"],
+                    started_at=datetime.fromisoformat(upload["Initiated"]),
+                )
+            if page.get("IsTruncated") != "true":
+                return
+            markers = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+
+    def abort_upload(self, key: str, upload_id: str) -> None:
+        """See ObjectStore."""
+        with suppress(NotFound):
+            self.call("abort_upload", key, "abort_multipart_upload", Key=key, UploadId=upload_id)
+
+    def copy(self, source: str, target: ObjectKey) -> Written:
+        """See ObjectStore; in parts where it is larger than one request may copy."""
+        meta = self.head(source)
+        output_key(target)
+        if meta.size_bytes > LARGEST_COPY_BYTES:
+            return self._copy_in_parts(meta, target)
+        same = {"CopySource": self.origin(source), "CopySourceIfMatch": meta.etag}
+        return _written(target, meta.size_bytes, self.call("copy", target, "copy_object", Key=target, **same))
+
+    def delete(self, key: str) -> None:
+        """See ObjectStore."""
+        self.call("delete", key, "delete_object", Key=addressable_key("delete", key))
+
+    def presign_get(self, key: str, seconds: int, filename: str) -> str:
+        """See ObjectStore; seven days at most, as with the others."""
+        check_lifetime(key, seconds)
+        addressable_key("presign_get", key)
+        signed_by = self.client.get_conf()._credential_inst  # noqa: SLF001  a presigned URL has to carry its token
+        token = signed_by.token if signed_by else None
+        params = {"response-content-disposition": disposition(filename)}
+        if token:
+            params["x-cos-security-token"] = token
+        return str(self.client.get_presigned_download_url(self.bucket, key, Expired=seconds, Params=params))
+
+    def origin(self, key: str) -> dict[str, str]:
+        """An object of this bucket as the source of a copy."""
+        return {"Bucket": self.bucket, "Key": key, "Region": self.region}
+
+    def call(self, operation: str, key: str, method: str, **params: Any) -> Any:
+        """One request, its failure in our words."""
+        return self._call(operation, key, lambda: getattr(self.client, method)(Bucket=self.bucket, **params))
+
+    def join(self, key: str, **params: Any) -> Any:
+        """Complete a multipart upload, which may take minutes."""
+        complete = self.patient.complete_multipart_upload
+        return self._call("complete", key, lambda: complete(Bucket=self.bucket, Key=key, **params))
+
+    def _call(self, operation: str, key: str, request: Callable[[], Any]) -> Any:
+        """The SDK's error is not kept as the cause: it holds what was signed, the session token included."""
+        try:
+            return request()
+        except CosServiceError as error:
+            failure: StorageError = refusal(
+                operation, key, status=error.get_status_code(), code=_code(error), message=_message(error)
+            )
+        except CosClientError as error:
+            network = isinstance(error.__context__, _BROKEN)
+            failure = broken(operation, key, error) if network else InvalidKey(operation, key, f"the SDK says {error}")
+        except (ET.ParseError, *_BROKEN) as error:
+            failure = broken(operation, key, error)
+        raise failure
+
+    def _copy_in_parts(self, meta: ObjectMeta, target: ObjectKey) -> Written:
+        upload = CosMultipart.start(self, target, AS_BYTES)
+        try:
+            for number, start in enumerate(range(0, meta.size_bytes, COPY_PART_BYTES), 1):
+                upload.copy_part(number, meta, start, min(start + COPY_PART_BYTES, meta.size_bytes))
+            return upload.complete()
+        except BaseException:
+            upload.abort()
+            raise
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class CosMultipart:
+    """A Multipart upload to one bucket; `sent` is the ETag and size of each part."""
+
+    store: CosStore
+    key: ObjectKey
+    upload_id: str
+    is_over: bool = False
+    sent: dict[int, tuple[str, int]] = field(default_factory=dict)
+
+    @classmethod
+    def start(cls, store: CosStore, key: ObjectKey, served: Served) -> "CosMultipart":
+        """Begin."""
+        answer = store.call("start_multipart", key, "create_multipart_upload", Key=key, **_headers(served))
+        return cls(store=store, key=key, upload_id=answer["UploadId"])
+
+    def put_part(self, number: int, data: Buffer, /) -> None:
+        """See Multipart."""
+        check_part_number("put_part", self.key, number)
+        self._require_running("put_part")
+        body = bytes(data) if isinstance(data, memoryview) else data
+        answer = self._call("put_part", "upload_part", PartNumber=number, Body=body)
+        self.sent[number] = CaseInsensitiveDict(answer)["ETag"], len(data)
+
+    def copy_part(self, number: int, source: ObjectMeta, start: int, end: int, /) -> None:
+        """Have the store copy bytes of an object of the bucket as part `number`."""
+        answer = self._call(
+            "copy_part",
+            "upload_part_copy",
+            PartNumber=number,
+            CopySource=self.store.origin(source.key),
+            CopySourceRange=f"bytes={start}-{end - 1}",
+            CopySourceIfMatch=source.etag,
+        )
+        self.sent[number] = CaseInsensitiveDict(answer)["ETag"], end - start
+
+    def complete(self, *, create_only: bool = False) -> Written:
+        """See Multipart."""
+        self._require_running("complete")
+        if not self.sent:
+            raise StorageError("complete", self.key, "no part was uploaded")
+        parts = [{"PartNumber": number, "ETag": self.sent[number][0]} for number in sorted(self.sent)]
+        forbid = _FORBID if create_only else {}
+        answer = self.store.join(self.key, UploadId=self.upload_id, MultipartUpload={"Part": parts}, **forbid)
+        self.is_over = True
+        return _written(self.key, sum(size for _, size in self.sent.values()), answer)
+
+    def abort(self) -> None:
+        """See Multipart."""
+        if not self.is_over:
+            self.store.abort_upload(self.key, self.upload_id)
+            self.is_over = True
+
+    def _require_running(self, operation: str) -> None:
+        if self.is_over:
+            raise NotFound(operation, self.key, "the upload is over")
+
+    def _call(self, operation: str, method: str, **params: Any) -> Any:
+        return self.store.call(operation, self.key, method, Key=self.key, UploadId=self.upload_id, **params)
+
+
+def _meta(key: str, headers: Mapping[str, str], size_bytes: int) -> ObjectMeta:
+    etag = bare_etag(headers["ETag"])
+    encrypted = headers.get("x-cos-server-side-encryption", "AES256") != "AES256"
+    return ObjectMeta(
+        key=key,
+        size_bytes=size_bytes,
+        etag=etag,
+        last_modified=http_time(headers["Last-Modified"]),
+        checksums=crc64ecma(headers, "cos", md5=etag if is_md5(etag) and not encrypted else None),
+    )
+
+
+def _written(key: str, size_bytes: int, answer: Mapping[str, str]) -> Written:
+    headers = CaseInsensitiveDict(answer)
+    return Written(key=key, size_bytes=size_bytes, etag=bare_etag(headers["ETag"]), checksums=crc64ecma(headers, "cos"))
+
+
+def _headers(served: Served) -> dict[str, str]:
+    cached = {"CacheControl": served.cache_control} if served.cache_control else {}
+    return {"ContentType": served.content_type, **cached}
+
+
+def _code(error: CosServiceError) -> str:
+    """`Unknown` where the answer had no body, as answers to HEAD have none."""
+    code = str(error.get_error_code())
+    return "" if code == "Unknown" else code
+
+
+def _message(error: CosServiceError) -> str:
+    said = str(error.get_error_msg())
+    return "" if said == "Unknown" else said

@@ -1,0 +1,323 @@
+"""Alibaba Cloud OSS, through oss2 with signature version 4.
+
+Source of what is said here: the OSS API reference (help.aliyun.com/zh/oss/developer-reference).
+"""
+
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import oss2
+import requests
+import urllib3
+from oss2.credentials import Credentials as OssCredentials
+from oss2.credentials import CredentialsProvider
+
+from storage.answers import broken, refusal
+from storage.base import (
+    AS_BYTES,
+    Capabilities,
+    Multipart,
+    ObjectMeta,
+    PendingUpload,
+    Served,
+    Written,
+    check_part_number,
+    clip_range,
+)
+from storage.bodies import CloudBody, crc64ecma, http_time, is_md5, whole_size
+from storage.checksums import Buffer
+from storage.connection import Connection
+from storage.credentials import Provider
+from storage.errors import BadRange, InvalidKey, NotFound, StorageError
+from storage.keys import ObjectKey, addressable_key, output_key
+from storage.presigning import check_lifetime, disposition
+from storage.urls import StoreUrl
+
+OPTIONS = {
+    "region": "the bucket's region, such as cn-hangzhou",
+    "endpoint": "https://host of the region, an internal or an accelerated one",
+    "domain": "https://host of the bucket's own (CNAME) domain",
+    "credentials": "where the keys come from",
+}
+MIN_PART_BYTES = 100 * 1024
+LARGEST_COPY_BYTES = 1024**3
+COPY_PART_BYTES = 512 * 1024**2
+
+_BROKEN = (urllib3.exceptions.HTTPError, requests.RequestException, OSError)
+_STANDARD_RANGES = {"x-oss-range-behavior": "standard"}
+_FORBID = {"x-oss-forbid-overwrite": "true"}
+
+
+def open_oss(url: StoreUrl, credentials: Provider | None, connection: Connection) -> "OssStore":
+    """The bucket that a URL names; without `credentials` requests are not signed."""
+    url.require_known(OPTIONS)
+    region = url.required("region", "cn-hangzhou")
+    own = url.address("domain")
+    scheme, host = own or url.address("endpoint") or ("https", f"oss-{region}.aliyuncs.com")
+    auth = oss2.AnonymousAuth() if credentials is None else oss2.ProviderAuthV4(_Current(credentials))
+    session = oss2.Session()
+    session.session = connection.session()
+
+    def bucket(read_s: float) -> oss2.Bucket:
+        return oss2.Bucket(
+            auth,
+            f"{scheme}://{host}",
+            url.bucket,
+            is_cname=own is not None,
+            session=session,
+            connect_timeout=(connection.connect_s, read_s),
+            enable_crc=False,
+            proxies=connection.proxies,
+            region=region,
+        )
+
+    return OssStore(bucket(connection.read_s), patient=bucket(connection.complete_s), url=str(url))
+
+
+class _Current(CredentialsProvider):  # type: ignore[misc]
+    """What oss2 signs with: the credentials of the moment, whoever renews them."""
+
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+
+    def get_credentials(self) -> OssCredentials:
+        now = self._provider()
+        return OssCredentials(now.key_id, now.secret, now.token)
+
+
+class OssStore:
+    """One bucket. `bucket` is oss2's; `patient` is the same with time for joining many parts."""
+
+    def __init__(self, bucket: oss2.Bucket, *, patient: oss2.Bucket, url: str) -> None:
+        """`url` opens the same bucket again."""
+        self.bucket = bucket
+        self.patient = patient
+        self._url = url
+
+    @property
+    def url(self) -> str:
+        """`oss://bucket/?region=…`."""
+        return self._url
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Parts of 100 KiB and more; forbid-overwrite is not kept where versions are, so it is a help, no promise."""
+        return Capabilities(min_part_bytes=MIN_PART_BYTES, tells_versions=False, presigns=True)
+
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectMeta]:
+        """See ObjectStore; one request for 1,000 keys."""
+        token = ""
+        while True:
+            page = self.call("list", prefix, lambda token=token: self._page(prefix, after, token))  # type: ignore[misc]
+            for listed in page.object_list:
+                yield ObjectMeta(
+                    key=listed.key,
+                    size_bytes=listed.size,
+                    etag=listed.etag,
+                    last_modified=datetime.fromtimestamp(listed.last_modified, UTC),
+                )
+            if not page.is_truncated:
+                return
+            token = page.next_continuation_token
+
+    def head(self, key: str) -> ObjectMeta:
+        """See ObjectStore."""
+        addressable_key("head", key)
+        headers = self.call("head", key, lambda: self.bucket.head_object(key)).headers
+        return _meta(key, headers, int(headers["Content-Length"]))
+
+    def open(self, key: str, *, start: int = 0, end: int | None = None, etag: str | None = None) -> CloudBody:
+        """See ObjectStore. Without `x-oss-range-behavior` OSS answers a range past the end with the whole object."""
+        addressable_key("open", key)
+        condition = {} if etag is None else {"If-Match": f'"{etag}"'}
+        if start < 0 or (end is not None and end <= start):
+            clip_range(self.head(key), start, end)
+        ranged = bool(start or end is not None)
+        wanted = (start, None if end is None else end - 1) if ranged else None
+        try:
+            answer = self.call(
+                "open",
+                key,
+                lambda: self.bucket.get_object(key, byte_range=wanted, headers=condition | _STANDARD_RANGES),
+            )
+        except BadRange:
+            clip_range(self.head(key), start, end)
+            raise
+        raw, headers = answer.resp.response.raw, answer.headers
+        size = whole_size("open", key, headers.get("Content-Range")) if ranged else int(headers["Content-Length"])
+        return CloudBody(_meta(key, headers, size), raw, _BROKEN)
+
+    def put(self, key: ObjectKey, data: Buffer, *, create_only: bool = False, served: Served = AS_BYTES) -> Written:
+        """See ObjectStore."""
+        output_key(key)
+        headers = _headers(served) | (_FORBID if create_only else {})
+        body = bytes(data) if isinstance(data, memoryview) else data
+        answer = self.call("put", key, lambda: self.bucket.put_object(key, body, headers=headers))
+        return _written(key, len(data), answer.headers)
+
+    def start_multipart(self, key: ObjectKey, *, served: Served = AS_BYTES) -> Multipart:
+        """See ObjectStore."""
+        return OssMultipart.start(self, output_key(key), served)
+
+    def list_uploads(self, prefix: str = "") -> Iterator[PendingUpload]:
+        """See ObjectStore."""
+        markers = {"key_marker": "", "upload_id_marker": ""}
+        while True:
+            page = self.call(
+                "list_uploads",
+                prefix,
+                lambda m=markers: self.bucket.list_multipart_uploads(prefix, max_uploads=1000, **m),  # type: ignore[misc]
+            )
+            for upload in page.upload_list:
+                started_at = datetime.fromtimestamp(upload.initiation_date, UTC)
+                yield PendingUpload(key=upload.key, upload_id=upload.upload_id, started_at=started_at)
+            if not page.is_truncated:
+                return
+            markers = {"key_marker": page.next_key_marker, "upload_id_marker": page.next_upload_id_marker}
+
+    def abort_upload(self, key: str, upload_id: str) -> None:
+        """See ObjectStore."""
+        with suppress(NotFound):
+            self.call("abort_upload", key, lambda: self.bucket.abort_multipart_upload(key, upload_id))
+
+    def copy(self, source: str, target: ObjectKey) -> Written:
+        """See ObjectStore; in parts where it is larger than one request may copy."""
+        meta = self.head(source)
+        output_key(target)
+        if meta.size_bytes > LARGEST_COPY_BYTES:
+            return self._copy_in_parts(meta, target)
+        name, same = self.bucket.bucket_name, {"x-oss-copy-source-if-match": meta.etag}
+        answer = self.call("copy", target, lambda: self.bucket.copy_object(name, source, target, headers=same))
+        return Written(
+            key=target, size_bytes=meta.size_bytes, etag=answer.etag, checksums=crc64ecma(answer.headers, "oss")
+        )
+
+    def delete(self, key: str) -> None:
+        """See ObjectStore."""
+        addressable_key("delete", key)
+        self.call("delete", key, lambda: self.bucket.delete_object(key))
+
+    def presign_get(self, key: str, seconds: int, filename: str) -> str:
+        """See ObjectStore; seven days at most."""
+        check_lifetime(key, seconds)
+        addressable_key("presign_get", key)
+        params = {"response-content-disposition": disposition(filename)}
+        return str(self.bucket.sign_url("GET", key, seconds, params=params, slash_safe=True))
+
+    def call(self, operation: str, key: str, request: Callable[[], Any]) -> Any:
+        """One request, its failure in our words.
+
+        The SDK's error is not kept as the cause: it holds what was signed, the security token included.
+        """
+        try:
+            return request()
+        except oss2.exceptions.ServerError as error:
+            failure: StorageError = refusal(
+                operation, key, status=error.status, code=error.code or "", message=error.message or ""
+            )
+        except (oss2.exceptions.RequestError, ET.ParseError, *_BROKEN) as error:
+            failure = broken(operation, key, getattr(error, "exception", error))
+        except oss2.exceptions.OssError as error:
+            failure = InvalidKey(operation, key, f"oss2 refuses it: {error.body}")
+        raise failure
+
+    def _page(self, prefix: str, after: str, token: str) -> Any:
+        start = {} if token else {"start_after": after}
+        return self.bucket.list_objects_v2(prefix, continuation_token=token, max_keys=1000, **start)
+
+    def _copy_in_parts(self, meta: ObjectMeta, target: ObjectKey) -> Written:
+        upload = OssMultipart.start(self, target, AS_BYTES)
+        try:
+            for number, start in enumerate(range(0, meta.size_bytes, COPY_PART_BYTES), 1):
+                upload.copy_part(number, meta, start, min(start + COPY_PART_BYTES, meta.size_bytes))
+            return upload.complete()
+        except BaseException:
+            upload.abort()
+            raise
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class OssMultipart:
+    """A Multipart upload to one bucket; `sent` is the ETag and size of each part."""
+
+    store: OssStore
+    key: ObjectKey
+    upload_id: str
+    is_over: bool = False
+    sent: dict[int, tuple[str, int]] = field(default_factory=dict)
+
+    @classmethod
+    def start(cls, store: OssStore, key: ObjectKey, served: Served) -> "OssMultipart":
+        """Begin."""
+        begin = store.bucket.init_multipart_upload
+        answer = store.call("start_multipart", key, lambda: begin(key, headers=_headers(served)))
+        return cls(store=store, key=key, upload_id=answer.upload_id)
+
+    def put_part(self, number: int, data: Buffer, /) -> None:
+        """See Multipart."""
+        check_part_number("put_part", self.key, number)
+        self._require_running("put_part")
+        body = bytes(data) if isinstance(data, memoryview) else data
+        send = self.store.bucket.upload_part
+        answer = self.store.call("put_part", self.key, lambda: send(self.key, self.upload_id, number, body))
+        self.sent[number] = answer.etag, len(data)
+
+    def copy_part(self, number: int, source: ObjectMeta, start: int, end: int, /) -> None:
+        """Have the store copy bytes of an object of the bucket as part `number`."""
+        bucket, same = self.store.bucket, {"x-oss-copy-source-if-match": source.etag}
+        answer = self.store.call(
+            "copy_part",
+            self.key,
+            lambda: bucket.upload_part_copy(
+                bucket.bucket_name, source.key, (start, end - 1), self.key, self.upload_id, number, headers=same
+            ),
+        )
+        self.sent[number] = answer.etag, end - start
+
+    def complete(self, *, create_only: bool = False) -> Written:
+        """See Multipart."""
+        self._require_running("complete")
+        if not self.sent:
+            raise StorageError("complete", self.key, "no part was uploaded")
+        parts = [oss2.models.PartInfo(number, self.sent[number][0]) for number in sorted(self.sent)]
+        join, headers = self.store.patient.complete_multipart_upload, _FORBID if create_only else {}
+        answer = self.store.call("complete", self.key, lambda: join(self.key, self.upload_id, parts, headers=headers))
+        self.is_over = True
+        return _written(self.key, sum(size for _, size in self.sent.values()), answer.headers)
+
+    def abort(self) -> None:
+        """See Multipart."""
+        if not self.is_over:
+            self.store.abort_upload(self.key, self.upload_id)
+            self.is_over = True
+
+    def _require_running(self, operation: str) -> None:
+        if self.is_over:
+            raise NotFound(operation, self.key, "the upload is over")
+
+
+def _meta(key: str, headers: Mapping[str, str], size_bytes: int) -> ObjectMeta:
+    etag = headers["ETag"].strip('"')
+    plain = headers.get("x-oss-object-type") == "Normal" and "x-oss-server-side-encryption" not in headers
+    md5 = etag.lower() if plain and is_md5(etag) else None
+    return ObjectMeta(
+        key=key,
+        size_bytes=size_bytes,
+        etag=etag,
+        last_modified=http_time(headers["Last-Modified"]),
+        checksums=crc64ecma(headers, "oss", md5=md5),
+    )
+
+
+def _written(key: str, size_bytes: int, headers: Mapping[str, str]) -> Written:
+    etag = headers.get("ETag", "").strip('"')
+    return Written(key=key, size_bytes=size_bytes, etag=etag, checksums=crc64ecma(headers, "oss"))
+
+
+def _headers(served: Served) -> dict[str, str]:
+    cached = {"Cache-Control": served.cache_control} if served.cache_control else {}
+    return {"Content-Type": served.content_type, **cached}

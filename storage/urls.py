@@ -1,0 +1,83 @@
+"""Store URLs: `s3://bucket/prefix/?region=eu-west-1`. They name a place and how to reach it, and hold no secret."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+
+from storage.errors import Unsupported
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreUrl:
+    """A cloud's store URL, read. `prefix` is empty or ends in `/`; `options` are those of the query."""
+
+    scheme: str
+    bucket: str
+    prefix: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> "StoreUrl":
+        """Read a URL. Raises Unsupported for one that names no bucket or says something twice."""
+        parts = urlsplit(text)
+        place = f"{parts.scheme}://{parts.hostname or ''}"
+        if "@" in parts.netloc:
+            raise _wrong(place, "a store URL holds no credentials; write ?credentials= to say where they are")
+        if not parts.netloc or ":" in parts.netloc or parts.fragment:
+            raise _wrong(place, f"it is written {parts.scheme}://bucket/prefix/?option=value")
+        pairs = parse_qsl(parts.query, keep_blank_values=True)
+        if len({name for name, _ in pairs}) < len(pairs):
+            raise _wrong(place, "an option is there twice")
+        prefix = unquote(parts.path).strip("/")
+        return cls(
+            scheme=parts.scheme,
+            bucket=unquote(parts.netloc),
+            prefix=f"{prefix}/" if prefix else "",
+            options=dict(pairs),
+        )
+
+    def __str__(self) -> str:
+        """The URL, which `parse` reads back."""
+        query = urlencode(self.options, quote_via=quote, safe=":/")
+        return f"{self.scheme}://{quote(self.bucket)}/{quote(self.prefix)}{'?' if query else ''}{query}"
+
+    @property
+    def place(self) -> str:
+        """The URL without its options: what people need to recognise it."""
+        return f"{self.scheme}://{quote(self.bucket)}/{quote(self.prefix)}"
+
+    def require_known(self, known: Mapping[str, str]) -> None:
+        """Raise Unsupported for an option that this store does not have; `known` says what each is for."""
+        for name in self.options:
+            if name not in known:
+                options = ", ".join(f"{option} ({purpose})" for option, purpose in known.items())
+                raise _wrong(self.place, f"there is no option {name!r}. There are {options}")
+
+    def choice(self, name: str, values: tuple[str, ...]) -> str:
+        """The value of an option with few values; the first of them is the default."""
+        value = self.options.get(name, values[0])
+        if value not in values:
+            raise _wrong(self.place, f"{name}={value} is none of {', '.join(values)}")
+        return value
+
+    def required(self, name: str, example: str) -> str:
+        """The value of an option that has no default."""
+        value = self.options.get(name)
+        if not value:
+            raise _wrong(self.place, f"write ?{name}=, for example {name}={example}")
+        return value
+
+    def address(self, name: str) -> tuple[str, str] | None:
+        """Scheme and host (with a port, if it has one) that an option names; None where there is no such option."""
+        value = self.options.get(name)
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        plain = parts.scheme in {"http", "https"} and parts.netloc and "@" not in parts.netloc
+        if not plain or parts.path.strip("/") or parts.query or parts.fragment:
+            raise _wrong(self.place, f"it is written {name}=https://host or {name}=http://host:port")
+        return parts.scheme, parts.netloc
+
+
+def _wrong(url: str, detail: str) -> Unsupported:
+    return Unsupported("open_store", url, detail)
