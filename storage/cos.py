@@ -228,12 +228,15 @@ class CosStore:
         """See ObjectStore; seven days at most, as with the others."""
         check_lifetime(key, seconds)
         addressable_key("presign_get", key)
-        signed_by = self.client.get_conf()._credential_inst  # noqa: SLF001  a presigned URL has to carry its token
+        settings = self.client.get_conf()
+        signed_by = settings._credential_inst  # noqa: SLF001  a presigned URL has to carry its token
         token = signed_by.token if signed_by else None
         params = {"response-content-disposition": disposition(filename)}
         if token:
             params["x-cos-security-token"] = token
-        return str(self.client.get_presigned_download_url(self.bucket, key, Expired=seconds, Params=params))
+        # whoever opens the URL cannot tell an address the bucket in a Host header
+        path = f"{self.bucket}/{key}" if settings._ip else key  # noqa: SLF001
+        return str(self.client.get_presigned_download_url(self.bucket, path, Expired=seconds, Params=params))
 
     def origin(self, key: str) -> dict[str, str]:
         """An object of this bucket as the source of a copy."""

@@ -8,6 +8,7 @@ default chain of credentials says `?credentials=chain`, and then gets all of it.
 from contextlib import suppress
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any
 
 import boto3
@@ -93,8 +94,7 @@ def _isolate(session: Session) -> None:
     nothing = {"config_file": ConstantProvider(None), "credentials_file": ConstantProvider(None)}
     sections = {"s3": ConstantProvider({}), "proxies_config": ConstantProvider({})}
     session.register_component("config_store", ConfigValueStore(mapping=defaults | nothing | sections))
-    models = Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
-    session.register_component("data_loader", models)
+    session.register_component("data_loader", _models())
 
 
 class _Current(Credentials):  # type: ignore[misc]
@@ -109,9 +109,19 @@ class _Current(Credentials):  # type: ignore[misc]
         return ReadOnlyCredentials(now.key_id, now.secret, now.token)
 
 
-def _ask_for_checksums(request: AWSRequest, **_: object) -> None:
-    """Ask S3 for its checksum without botocore knowing: it would compute it too, in pieces of Python's choice."""
-    request.headers["x-amz-checksum-mode"] = "ENABLED"
+def _ask_for_checksums(request: AWSRequest, signature_version: str, **_: object) -> None:
+    """Ask S3 for its checksum without botocore knowing: it would compute it too, in pieces of Python's choice.
+
+    Not in presigned URLs: whoever opens one would have to send the header.
+    """
+    if not signature_version.endswith("query"):
+        request.headers["x-amz-checksum-mode"] = "ENABLED"
+
+
+@cache
+def _models() -> Loader:
+    """The descriptions of AWS's API that botocore brings along; one for all clients, as reading them takes a while."""
+    return Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
 
 
 def _timestamp(text: Any) -> datetime:

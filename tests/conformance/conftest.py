@@ -9,12 +9,14 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from deployments.sandbox.clouds import BucketRules, Clouds
 from storage.base import ObjectStore
 from storage.keys import output_key
 from storage.local import LocalStore
 from storage.memory import MemoryStore
 from storage.opening import open_store
 from storage.wrappers import Below, ReadOnlyStore
+from tests.clouds import new_store, running_clouds
 
 _numbers = itertools.count()
 
@@ -64,7 +66,32 @@ def _moto(request: pytest.FixtureRequest) -> ObjectStore:
     return open_store(f"s3://{name}/?endpoint={endpoint}", environment=environment)
 
 
-WRITING: dict[str, Make] = {"memory": _memory, "local": _local, "prefix": _below_a_prefix, "moto": _moto}
+@pytest.fixture(scope="session")
+def clouds() -> Iterator[Clouds]:
+    with running_clouds() as running:
+        yield running
+
+
+def _sandbox(cloud: str, rules: BucketRules | None = None, *, prefix: str = "", options: str = "") -> Make:
+    def make(request: pytest.FixtureRequest) -> ObjectStore:
+        return new_store(request.getfixturevalue("clouds"), cloud, rules, prefix=prefix, options=options)
+
+    return make
+
+
+WRITING: dict[str, Make] = {
+    "memory": _memory,
+    "local": _local,
+    "prefix": _below_a_prefix,
+    "s3": _sandbox("s3"),
+    "s3 below a prefix": _sandbox("s3", prefix="some/folder/"),
+    "s3 without checksums": _sandbox("s3", BucketRules(checksums="none"), options="&checksums=none"),
+    "s3 with equal parts": _sandbox("s3", BucketRules(equal_parts=True), options="&parts=equal"),
+    "s3 without conditions": _sandbox("s3", BucketRules(create_only=False), options="&creates=asked"),
+    "oss": _sandbox("oss"),
+    "cos": _sandbox("cos"),
+    "moto": _moto,
+}
 READ_ONLY = "read-only "
 READING = [*WRITING, f"{READ_ONLY}memory", f"{READ_ONLY}local"]
 
