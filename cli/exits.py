@@ -8,6 +8,7 @@ from flows.steps.planning import NotFinalError, NothingFoundError
 from flows.steps.publishing import StrangeManifestError
 from storage.errors import (
     AlreadyExists,
+    Archived,
     Changed,
     Corrupt,
     Denied,
@@ -41,6 +42,7 @@ _ERRORS: tuple[tuple[type[Exception], Exit], ...] = (
     (Unsupported, Exit.USAGE),
     (InvalidKey, Exit.USAGE),
     (Transient, Exit.TRY_AGAIN),
+    (Archived, Exit.TRY_AGAIN),
     (NoSpace, Exit.TRY_AGAIN),
     (Changed, Exit.TRY_AGAIN),
     (Corrupt, Exit.TRY_AGAIN),

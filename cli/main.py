@@ -17,7 +17,7 @@ from cli.show import show
 from flows.process import Inline, Task, check, process, run_inline
 from flows.steps.planning import OnlyVariantsError, find_recordings
 from flows.steps.publishing import Published
-from storage.opening import open_store
+from storage.opening import open_source, open_store
 
 EPILOG = (
     "Exit codes: 0 all well, 1 unexpected, 2 usage, 3 something is lost, 4 not found, 5 try again, 6 refused, "
@@ -85,7 +85,7 @@ def _process(options: argparse.Namespace) -> int:
 
 
 def _work(command: str, options: argparse.Namespace, story: Story) -> int:
-    source = open_store(options.url)
+    source = open_source(options.url)
     found = find_recordings(source)
     progress = Progress(command, sum(meta.size_bytes for meta in found[0][1].values()))
     try:

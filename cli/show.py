@@ -9,6 +9,7 @@ from flows.steps.planning import NothingFoundError
 from flows.steps.publishing import Published, read_manifest
 from storage.base import ObjectMeta, ObjectStore
 from storage.errors import NotFound
+from storage.listing import listed
 
 
 def show(store: ObjectStore, task: str) -> list[Published]:
@@ -42,7 +43,7 @@ def _manifests(store: ObjectStore) -> dict[ManifestKey, ObjectMeta]:
 
 def _decoded(store: ObjectStore) -> Iterator[tuple[ManifestKey, ObjectMeta]]:
     try:
-        for meta in store.list("manifests/"):
+        for meta in listed(store, "manifests/"):
             try:
                 key = decode_key(meta.key)
             except LayoutError:

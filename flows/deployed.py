@@ -11,7 +11,7 @@ from flows.process import Task, process
 from flows.settings import Settings
 from flows.steps.planning import NothingFoundError, find_recordings
 from storage.base import ObjectStore
-from storage.opening import open_store
+from storage.opening import open_source, open_store
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,7 +34,7 @@ class AsTasks:
 async def process_recording(recording_id: str) -> str:
     """Process one recording, `{vendor}:{task_id}`, of the configured source; the verdict is returned."""
     settings = Settings.from_environment()
-    steps, source = AsTasks(), open_store(settings.source)
+    steps, source = AsTasks(), open_source(settings.source)
     found = await steps.run("find", _find, source, recording_id)
     published = await process(steps, found, open_store(settings.output))
     return published.manifest.verdict.value

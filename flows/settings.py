@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from storage.base import ObjectStore
+from storage.urls import endpoint_of, place_of
 
 PUBLISHED = ("media", "segments", "manifests", "index")
 """The first parts of all keys of an output."""
@@ -29,7 +30,9 @@ class Settings:
 
 def require_apart(source: ObjectStore, target: ObjectStore) -> None:
     """Raise `SettingsError` if what is published would come to lie in the source, which is never written."""
-    read, written = f"{source.url.rstrip('/')}/", target.url.rstrip("/")
+    read, written = f"{place_of(source.url).rstrip('/')}/", place_of(target.url).rstrip("/")
+    if endpoint_of(source.url) != endpoint_of(target.url):
+        return
     if f"{written}/".startswith(read) or any(read.startswith(f"{written}/{top}/") for top in PUBLISHED):
         message = f"the output {target.url} lies in the source, which is never written. Choose another --output."
         raise SettingsError(message)

@@ -14,6 +14,7 @@ StorageError
 ├── Transient       worth another try: network, throttling, 5xx
 ├── InvalidKey      this store cannot hold such a key, or must not
 └── Unsupported     this store cannot do that at all
+    └── InvalidUrl  no store understands this URL
 
 Adapters raise these and nothing else, with the lower library's error as the cause.
 """
@@ -115,3 +116,9 @@ class Unsupported(StorageError):
     """The store cannot do that at all."""
 
     advice = "Use a store that can; the message says what is missing."
+
+
+class InvalidUrl(Unsupported):
+    """No store understands this URL, or not this part of it."""
+
+    advice = "Correct the store URL; README.md lists the stores and their options."

@@ -19,7 +19,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from storage.base import ObjectStore
 from storage.connection import Connection, silence_sdks
 from storage.credentials import Provider, provider
-from storage.errors import Unsupported
+from storage.errors import InvalidUrl
 from storage.local import LocalStore
 from storage.memory import MemoryStore
 from storage.urls import StoreUrl
@@ -29,7 +29,7 @@ from storage.wrappers import Below, Within
 def open_store(url: str, *, environment: Mapping[str, str] = os.environ) -> ObjectStore:
     """The store that a URL names, keys counted from its prefix: what is published goes here.
 
-    Text without `://` is a path, taken from the working folder if it is relative. Raises Unsupported for other
+    Text without `://` is a path, taken from the working folder if it is relative. Raises InvalidUrl for other
     schemes and for what a scheme does not understand, Denied where there are no credentials.
     """
     return _open(url, environment, Below)
@@ -46,7 +46,7 @@ _View = Callable[[ObjectStore, str, str], ObjectStore]
 
 def _open(url: str, environment: Mapping[str, str], view: _View) -> ObjectStore:
     if not url or "\0" in unquote(url):
-        raise Unsupported("open_store", url, "this is no path and no URL")
+        raise InvalidUrl("open_store", url, "this is no path and no URL")
     if "://" not in url:
         return LocalStore(Path(url).absolute())
     parts = urlsplit(url)
@@ -56,7 +56,7 @@ def _open(url: str, environment: Mapping[str, str], view: _View) -> ObjectStore:
     if opener is None:
         known = ", ".join(f"{scheme}://" for scheme in (*_SCHEMES, *_CLOUDS))
         # the rest of the URL is not repeated: it may hold credentials
-        raise Unsupported("open_store", f"{parts.scheme}://", f"the supported stores are {known} and plain paths")
+        raise InvalidUrl("open_store", f"{parts.scheme}://", f"the supported stores are {known} and plain paths")
     return opener(parts)
 
 
@@ -94,9 +94,9 @@ _CLOUDS: Mapping[str, Callable[[StoreUrl, Provider | None, Connection], ObjectSt
 
 def _open_file(parts: SplitResult) -> ObjectStore:
     if parts.netloc not in {"", "localhost"} or not parts.path:
-        raise Unsupported("open_store", parts.geturl(), "a folder is written file:///absolute/path, with three slashes")
+        raise InvalidUrl("open_store", parts.geturl(), "a folder is written file:///absolute/path, with three slashes")
     if parts.query or parts.fragment:
-        raise Unsupported("open_store", parts.geturl(), "in a folder's name, write %3F for '?' and %23 for '#'")
+        raise InvalidUrl("open_store", parts.geturl(), "in a folder's name, write %3F for '?' and %23 for '#'")
     return LocalStore(unquote(parts.path))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-from storage.errors import Unsupported
+from storage.errors import InvalidUrl
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +18,7 @@ class StoreUrl:
 
     @classmethod
     def parse(cls, text: str) -> "StoreUrl":
-        """Read a URL. Raises Unsupported for one that names no bucket or says something twice."""
+        """Read a URL. Raises InvalidUrl for one that names no bucket or says something twice."""
         parts = urlsplit(text)
         place = f"{parts.scheme}://{parts.hostname or ''}"
         if "@" in parts.netloc:
@@ -47,7 +47,7 @@ class StoreUrl:
         return f"{self.scheme}://{quote(self.bucket)}/{quote(self.prefix)}"
 
     def require_known(self, known: Mapping[str, str]) -> None:
-        """Raise Unsupported for an option that this store does not have; `known` says what each is for."""
+        """Raise InvalidUrl for an option that this store does not have; `known` says what each is for."""
         for name in self.options:
             if name not in known:
                 options = ", ".join(f"{option} ({purpose})" for option, purpose in known.items())
@@ -79,5 +79,15 @@ class StoreUrl:
         return parts.scheme, parts.netloc
 
 
-def _wrong(url: str, detail: str) -> Unsupported:
-    return Unsupported("open_store", url, detail)
+def place_of(url: str) -> str:
+    """A store's URL without its options, which say how to reach it and not where it is."""
+    return url.partition("?")[0]
+
+
+def endpoint_of(url: str) -> str:
+    """The endpoint that a store's URL names: buckets of one name at two endpoints are two buckets."""
+    return dict(parse_qsl(urlsplit(url).query)).get("endpoint", "")
+
+
+def _wrong(url: str, detail: str) -> InvalidUrl:
+    return InvalidUrl("open_store", url, detail)

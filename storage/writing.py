@@ -77,8 +77,9 @@ class _Expected:
 class StreamingUpload:
     """One upload, written by one thread, aborted on every exit that is not `complete`.
 
-    Memory: the piece held back, one being filled, and one for each worker. Whether an object may stand under the key
-    already is for the caller to know.
+    Memory: the piece held back, and for each worker a part that is being filled or sent; so `workers` parts go up at
+    the same time only while none is filled. Whether an object may stand under the key already is for the caller to
+    know.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class StreamingUpload:
         served: Served = AS_BYTES,
         retry: Retry | None = None,
     ) -> None:
-        """Nothing is sent before the second piece is full; `workers` parts go up at the same time."""
+        """Nothing is sent before the second piece is full."""
         self._store = store
         self._key = key
         self._piece_bytes = piece_bytes
@@ -115,6 +116,7 @@ class StreamingUpload:
         rest = memoryview(data).cast("B")
         with self._aborting():
             while rest:
+                self._make_room()
                 room = self._filling_bytes() - len(self._filling)
                 self._filling += rest[:room]
                 rest = rest[room:]
@@ -201,6 +203,12 @@ class StreamingUpload:
         late = self._next_number > needs.max_parts // 2 and not needs.equal_parts
         return self._piece_bytes * (LATE_PART_PIECES if late else 1)
 
+    def _make_room(self) -> None:
+        """Wait until memory for the next part is free; the piece that is held back has its own."""
+        if self._first is not None and not self._filling:
+            self._free.acquire()
+            self._take_finished()
+
     def _take_filled(self) -> None:
         filled, self._filling = self._filling, bytearray()
         if self._first is None:
@@ -224,6 +232,7 @@ class StreamingUpload:
     def _join(self, head: Buffer, create_only: bool) -> tuple[_Expected, Written]:
         if self._filling:
             self._take_filled()
+        self._free.acquire()
         self._send(1, self._with_head(head), head_bytes=len(head))
         multipart = self._collect()
         expected = _expected([self._parts[number] for number in sorted(self._parts)])
@@ -236,13 +245,11 @@ class StreamingUpload:
         return whole
 
     def _send(self, number: int, data: bytearray, *, head_bytes: int | None) -> None:
-        """Give a part to a worker, as soon as one is free."""
+        """Give a part to a worker; its memory was accounted for when it was begun."""
         multipart, pool = self._started()
         if number > self._store.capabilities.max_parts:
             detail = f"it is too large: it would need more than {self._store.capabilities.max_parts} parts"
             raise Unsupported("write", self._key, detail)
-        self._free.acquire()
-        self._take_finished()
         self._running.append((number, pool.submit(self._put_part, multipart, number, data, head_bytes)))
 
     def _started(self) -> tuple[Multipart, ThreadPoolExecutor]:
@@ -296,6 +303,31 @@ class StreamingUpload:
             _hold(self._store, meta, expected, self._retry)
             return meta
         return None
+
+
+def put_proved(
+    store: ObjectStore,
+    key: ObjectKey,
+    data: Buffer,
+    *,
+    create_only: bool = False,
+    served: Served = AS_BYTES,
+    retry: Retry | None = None,
+) -> Uploaded:
+    """Write a small object whole, and make sure that the store holds it.
+
+    Raises AlreadyExists with `create_only` and a key that is taken by other bytes, and what `verify_upload` raises.
+    """
+    with StreamingUpload(store, key, served=served, retry=retry) as upload:
+        try:
+            uploaded = upload.complete(data, create_only=create_only)
+        except AlreadyExists:
+            standing = upload.equal_standing()
+            if standing is None:
+                raise
+            return standing
+    verify_upload(store, uploaded, retry=retry)
+    return uploaded
 
 
 def verify_upload(store: ObjectStore, uploaded: Uploaded, *, retry: Retry | None = None) -> None:

@@ -19,7 +19,10 @@ from media.tracks import FAILOVER_MARK, AssemblyPlan, PlannedSegment
 from media.uris import Resolution, Rule, resolve
 from storage.base import ObjectMeta, ObjectStore
 from storage.errors import Changed, NotFound
+from storage.listing import listed
 from storage.reading import VerifiedReader
+from storage.retry import Retry
+from storage.urls import place_of
 from vendors.base import ListedObject, ObjectName, RecordingObjects, StreamObjects
 from vendors.plain.names import VENDOR as PLAIN
 from vendors.registry import VENDORS, group
@@ -100,7 +103,7 @@ def _minutes(span: timedelta) -> str:
 def find_recordings(store: ObjectStore) -> list[tuple[RecordingObjects, dict[str, ObjectMeta]]]:
     """List a folder once and sort it into recordings. Raises `NothingFoundError` if there is none."""
     try:
-        metas = {meta.key: meta for meta in store.list() if _has_unicode_name(meta.key, store)}
+        metas = {meta.key: meta for meta in listed(store) if _has_unicode_name(meta.key, store)}
     except NotFound as error:
         message = f"no such folder: {store.url}. Check the path or URL; name the folder, not the playlist in it."
         raise NothingFoundError(message) from error
@@ -118,7 +121,7 @@ def _named_apart(store: ObjectStore, recording: RecordingObjects) -> RecordingOb
     """Plain HLS has no task id of its own: the same `index.m3u8` lies in many folders, so the folder's URL joins in."""
     if recording.vendor != PLAIN:
         return recording
-    url = store.url.rstrip("/")
+    url = place_of(store.url).rstrip("/")
     folder = f"{unquote(url.rpartition('/')[2])}-{hashlib.sha256(url.encode()).hexdigest()[:8]}"
     return replace(recording, task_id=f"{folder}/{recording.task_id}")
 
@@ -160,14 +163,14 @@ def require_unchanged(store: ObjectStore, plan: RecordingPlan) -> None:
             raise _moving(plan.objects, f"playlist {playlist.key} was rewritten while it was read")
     missing = {s.key for stream in plan.streams for s in stream.assembly.segments if s.absent == "segment_missing"}
     if missing:
-        come = next((meta.key for meta in store.list(plan.objects.folder) if meta.key in missing), None)
+        come = next((meta.key for meta in listed(store, plan.objects.folder) if meta.key in missing), None)
         if come:
             raise _moving(plan.objects, f"slice {come} arrived while it was read")
 
 
 def _etag(store: ObjectStore, key: str) -> str | None:
     try:
-        return store.head(key).etag
+        return Retry().call(lambda: store.head(key)).etag
     except NotFound:
         return None
 

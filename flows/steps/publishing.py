@@ -1,6 +1,7 @@
 """Publish: data first, manifest last. A reader who follows a manifest never meets a missing or a changing object."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -34,9 +35,11 @@ from flows.steps.planning import RecordingPlan
 from media.assemble import LIBAV_VERSION
 from media.findings import Severity
 from storage.base import ObjectMeta, ObjectStore
-from storage.errors import AlreadyExists, NotFound
+from storage.errors import Changed, NotFound
 from storage.keys import output_key
+from storage.listing import listed
 from storage.reading import VerifiedReader
+from storage.writing import put_proved
 from vendors.base import ListedObject
 
 _SEVERITIES = (Severity.ERROR, Severity.WARNING, Severity.NOTICE)
@@ -109,7 +112,7 @@ def _segments_key(plan: RecordingPlan, result: StreamResult, proof: ProofFile) -
 def _revisions(target: ObjectStore, recording: RecordingId) -> list[tuple[Manifest, str]]:
     """The first and the newest published manifest with their keys; nothing before the first revision."""
     try:
-        metas = {meta.key: meta for meta in target.list(manifests_prefix(recording.vendor, recording.task_id))}
+        metas = {meta.key: meta for meta in listed(target, manifests_prefix(recording.vendor, recording.task_id))}
     except NotFound:
         return []
     known = revisions(recording, metas)
@@ -127,16 +130,14 @@ def read_manifest(target: ObjectStore, meta: ObjectMeta) -> Manifest:
 
 def _put(target: ObjectStore, document: StoredDocument) -> None:
     """Write an immutable object; one that stands there already has the same bytes, because its key is their digest."""
-    try:
-        target.put(output_key(document.key), document.body, create_only=True, served=served(document.key))
-    except AlreadyExists:
-        return
+    put_proved(target, output_key(document.key), document.body, create_only=True, served=served(document.key))
 
 
 def _derive(target: ObjectStore, manifest: Manifest, key: str, *, first: Manifest) -> None:
     documents = (latest_document(manifest, key), *index_documents(manifest, key, first_published_at=first.created_at))
     for document in documents:
-        target.put(output_key(document.key), document.body, served=served(document.key))
+        with suppress(Changed):  # another run wrote the same hint meanwhile
+            put_proved(target, output_key(document.key), document.body, served=served(document.key))
 
 
 def _manifest(

@@ -364,6 +364,7 @@ STORAGE_CODES = {
     errors.Changed: Exit.TRY_AGAIN,
     errors.BadRange: Exit.UNEXPECTED,
     errors.Corrupt: Exit.TRY_AGAIN,
+    errors.Archived: Exit.TRY_AGAIN,
     errors.NoSpace: Exit.TRY_AGAIN,
     errors.Transient: Exit.TRY_AGAIN,
     errors.InvalidKey: Exit.USAGE,

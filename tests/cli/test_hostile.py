@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import Run, aftertake, codes, program
+from tests.clouds import ENVIRONMENT
 from tests.flows.folders import aged, contents, media_playlist, slices, write
 from tests.lab import plain
 from tests.lab.damages import ERROR_PAGE
@@ -320,12 +321,14 @@ def test_what_is_no_path(url: str, tmp_path: Path) -> None:
         assert "no path and no URL" in one_sentence(run)
 
 
-@pytest.mark.parametrize("url", ["ftp://host/x", "s3://bucket/x", "file://host/x", "file:///x?y"])
-def test_a_url_that_no_store_understands(url: str) -> None:
+@pytest.mark.parametrize("url", ["ftp://host/x", "s3://bucket/?a=b", "oss://bucket/", "file://host/x", "file:///x?y"])
+def test_a_url_that_no_store_understands(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
     run = aftertake("check", url)
 
     assert run.code == 2
-    assert "Use a store that can" in one_sentence(run)
+    assert "Correct the store URL" in one_sentence(run)
 
 
 @pytest.mark.parametrize("arguments", [(), ("check",), ("process", "x"), ("fly", "x"), ("check", "x", "--fast")])
