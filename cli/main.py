@@ -4,19 +4,22 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from catalog.model import State
+from cli import find
 from cli.demo import demo
 from cli.exits import Exit, exit_of_error, exit_of_verdict
 from cli.progress import Progress
 from cli.report import Result, Unsettled, document, lines, overall, printable
 from cli.show import show
 from flows.process import Inline, Task, check, process, run_inline
+from flows.settings import known_sources, other_stores
 from flows.steps.planning import OnlyVariantsError, find_recordings
 from flows.steps.publishing import Published
+from flows.steps.searching import search
 from storage.opening import open_source, open_store
 
 EPILOG = (
@@ -58,6 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     showing = _command(commands, "show", _show, "what was published of a recording")
     showing.add_argument("task", metavar="TASK", help="task id, or VENDOR:TASK_ID")
     showing.add_argument("--output", required=True, metavar="URL", help="where MP4s and manifests lie")
+    finding = _command(commands, "find", _find, "look through every configured store for a recording's objects")
+    finding.add_argument("task", metavar="TASK", help="task id, or VENDOR:TASK_ID")
+    finding.add_argument("--store", action="append", metavar="URL", help="a store to look through, instead of those")
     demonstrating = _command(commands, "demo", _demo, "record three real calls and process them")
     demonstrating.add_argument("--folder", default="demo-output", help="where to put recordings and outputs")
     return parser
@@ -92,7 +98,14 @@ def _work(command: str, options: argparse.Namespace, story: Story) -> int:
         results = _results(
             story,
             [
-                Task(source=source, objects=objects, metas=metas, now=datetime.now(UTC), progress=progress.add)
+                Task(
+                    source=source,
+                    objects=objects,
+                    metas=metas,
+                    now=datetime.now(UTC),
+                    progress=progress.add,
+                    elsewhere=other_stores(),
+                )
                 for objects, metas in found
             ],
         )
@@ -141,8 +154,11 @@ def _exit(results: Sequence[Result]) -> Exit:
 
 
 def _say(command: str, options: argparse.Namespace, results: Sequence[Result]) -> None:
-    text = [json.dumps(document(command, results), indent=2)] if options.json else map(printable, lines(results))
-    for line in text:
+    _print(options, document(command, results), lines(results))
+
+
+def _print(options: argparse.Namespace, answer: Mapping[str, Any], text: Iterable[str]) -> None:
+    for line in [json.dumps(answer, indent=2)] if options.json else map(printable, text):
         print(line)
     sys.stdout.flush()
 
@@ -151,6 +167,12 @@ def _show(options: argparse.Namespace) -> int:
     published: Sequence[Published] = show(open_store(options.output), options.task)
     _say("show", options, published)
     return Exit.OK
+
+
+def _find(options: argparse.Namespace) -> int:
+    searches = [search(url, options.task) for url in options.store or known_sources()]
+    _print(options, find.document(options.task, searches), find.lines(options.task, searches))
+    return find.exit_code(searches)
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import ParamSpec, TypeVar
 
@@ -36,7 +37,8 @@ async def process_recording(recording_id: str) -> str:
     settings = Settings.from_environment()
     steps, source = AsTasks(), open_source(settings.source)
     found = await steps.run("find", _find, source, recording_id)
-    published = await process(steps, found, open_store(settings.output))
+    task = replace(found, elsewhere=settings.stores)
+    published = await process(steps, task, open_store(settings.output))
     return published.manifest.verdict.value
 
 
@@ -44,5 +46,8 @@ def _find(source: ObjectStore, recording_id: str) -> Task:
     for objects, metas in find_recordings(source):
         if f"{objects.vendor}:{objects.task_id}" == recording_id:
             return Task(source=source, objects=objects, metas=metas, now=datetime.now(UTC))
-    message = f"no recording {recording_id} in {source.url}. Check the id, VENDOR:TASK_ID, and AFTERTAKE_SOURCE."
+    message = (
+        f"no recording {recording_id} in {source.url}. Check the id, VENDOR:TASK_ID, and AFTERTAKE_SOURCE; "
+        "`aftertake find` looks through every store."
+    )
     raise NothingFoundError(message)

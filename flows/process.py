@@ -13,6 +13,7 @@ from flows.settings import require_apart
 from flows.steps.assembling import Progress, assemble_stream, check_stream
 from flows.steps.planning import RecordingPlan, plan_recording, require_unchanged
 from flows.steps.publishing import Published, describe, publish
+from flows.steps.searching import look_elsewhere
 from storage.base import ObjectMeta, ObjectStore
 from storage.wrappers import ReadOnlyStore
 from vendors.base import RecordingObjects
@@ -49,13 +50,17 @@ def run_inline(story: Coroutine[Any, Any, T]) -> T:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One recording to work on: where it lies, what the listing said of it, and the time by which it is judged."""
+    """One recording to work on: where it lies, what the listing said of it, and the time by which it is judged.
+
+    `elsewhere`: URLs of the stores in which slices that are missing are looked for.
+    """
 
     source: ObjectStore
     objects: RecordingObjects
     metas: Mapping[str, ObjectMeta]
     now: datetime
     progress: Progress | None = None
+    elsewhere: tuple[str, ...] = ()
 
 
 async def process(steps: Steps, task: Task, target: ObjectStore) -> Published:
@@ -91,4 +96,6 @@ async def check(steps: Steps, task: Task) -> Published:
 async def _plan(steps: Steps, source: ObjectStore, task: Task) -> RecordingPlan:
     plan = await steps.run("plan", plan_recording, source, task.objects, task.metas)
     plan.require_final(task.now)
-    return plan
+    if not task.elsewhere:
+        return plan
+    return await steps.run("look elsewhere", look_elsewhere, plan, task.elsewhere)

@@ -17,15 +17,37 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Store URLs: where recordings lie, and where outputs go."""
+    """Store URLs: where recordings lie, where outputs go, and where else lost recordings are looked for."""
 
     source: str
     output: str
+    stores: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """Read `AFTERTAKE_SOURCE` and `AFTERTAKE_OUTPUT`."""
-        return cls(source=_required(environment, "AFTERTAKE_SOURCE"), output=_required(environment, "AFTERTAKE_OUTPUT"))
+        """Read `AFTERTAKE_SOURCE`, `AFTERTAKE_OUTPUT` and `AFTERTAKE_STORES` (URLs, apart by spaces)."""
+        return cls(
+            source=_required(environment, "AFTERTAKE_SOURCE"),
+            output=_required(environment, "AFTERTAKE_OUTPUT"),
+            stores=other_stores(environment),
+        )
+
+
+def other_stores(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """The stores of `AFTERTAKE_STORES`."""
+    return tuple(environment.get("AFTERTAKE_STORES", "").split())
+
+
+def known_sources(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """Every store that recordings may lie in. Raises `SettingsError` if none is configured."""
+    source = environment.get("AFTERTAKE_SOURCE")
+    known = (*((source,) if source else ()), *other_stores(environment))
+    if not known:
+        message = (
+            "no store is configured. Set AFTERTAKE_SOURCE and AFTERTAKE_STORES to store URLs, or name one with --store."
+        )
+        raise SettingsError(message)
+    return tuple(dict.fromkeys(known))
 
 
 def require_apart(source: ObjectStore, target: ObjectStore) -> None:

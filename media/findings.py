@@ -80,6 +80,10 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
         "uri_outside": Kind(Severity.ERROR, _SECURITY),
         "uri_self": Kind(Severity.ERROR, _SECURITY),
+        "segments_elsewhere": Kind(
+            Severity.WARNING,
+            "Copy them to where they were promised, or process them there, and correct the storage setting.",
+        ),
         "orphan_segment": Kind(Severity.WARNING, "No playlist names it. Ask the vendor for the newest playlist."),
         # ours
         "output_key_taken": Kind(Severity.WARNING, "Another object stood under the key; ours lies beside it."),

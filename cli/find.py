@@ -1,0 +1,56 @@
+"""`aftertake find`: a recording that is not where it was promised, looked for in every configured store."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from catalog.wire import utc_text
+from cli.exits import Exit, exit_of_error
+from flows.steps.searching import Search, Sighting
+
+
+def document(task: str, searches: Sequence[Search]) -> dict[str, Any]:
+    """The one JSON object that `--json` prints."""
+    return {
+        "schema": "aftertake.find/1",
+        "task": task,
+        "found": [_sighting(sighting) for search in searches for sighting in search.sightings],
+        "searched": [
+            {"store": search.store, "error": str(search.failure) if search.failure else None} for search in searches
+        ],
+    }
+
+
+def lines(task: str, searches: Sequence[Search]) -> Iterator[str]:
+    """The same for people."""
+    for search in searches:
+        for sighting in search.sightings:
+            yield f"{sighting.vendor} {sighting.task_id}: {sighting.store}"
+            yield (
+                f"  {sighting.segments} slices and {sighting.playlists} playlists in {sighting.folder or 'its root'}, "
+                f"{sighting.size_bytes} bytes, the newest of {utc_text(sighting.newest)}"
+            )
+        if search.failure:
+            yield f"! {search.store}: {search.failure}"
+    if not any(search.sightings for search in searches):
+        yield f"no object of {task} in {', '.join(search.store for search in searches)}"
+
+
+def exit_code(searches: Sequence[Search]) -> Exit:
+    """0 if it was found; what kept a store from being searched; 4 if it is in none of them."""
+    if any(search.sightings for search in searches):
+        return Exit.OK
+    failures = [exit_of_error(search.failure) for search in searches if search.failure]
+    return min(failures, default=Exit.NOT_FOUND)
+
+
+def _sighting(sighting: Sighting) -> dict[str, Any]:
+    return {
+        "store": sighting.store,
+        "vendor": sighting.vendor,
+        "task_id": sighting.task_id,
+        "folder": sighting.folder,
+        "playlists": sighting.playlists,
+        "segments": sighting.segments,
+        "size_bytes": sighting.size_bytes,
+        "newest": utc_text(sighting.newest),
+    }
