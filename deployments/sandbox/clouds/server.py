@@ -47,7 +47,9 @@ class Clouds:
         self._listener: _Listener | None = None
 
     def start(self) -> Self:
-        """Bind the port and answer from now on."""
+        """Bind the port and answer from now on; harmless again."""
+        if self._listener is not None:
+            return self
         self._listener = _Listener(self._address, self._service, self._max_body_bytes)
         self._address = (self._address[0], self._listener.socket.getsockname()[1])
         threading.Thread(target=self._listener.serve_forever, args=(0.02,), name="clouds", daemon=True).start()
