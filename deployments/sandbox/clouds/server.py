@@ -18,7 +18,7 @@ from deployments.sandbox.clouds.accounts import Account
 from deployments.sandbox.clouds.buckets import Bucket, BucketRules, CloudName, StoredObject, Upload
 from deployments.sandbox.clouds.faults import FaultPlan
 from deployments.sandbox.clouds.journal import Journal, Seen
-from deployments.sandbox.clouds.messages import Answer, Refusal, Request
+from deployments.sandbox.clouds.messages import Answer
 from deployments.sandbox.clouds.service import Exchange, Service
 
 log = logging.getLogger(__name__)
@@ -294,14 +294,7 @@ class _Connection(socketserver.BaseRequestHandler):
                 at=exchange.now,
                 seconds=time.perf_counter() - began,
                 faults=tuple(hit.fault.kind for hit in exchange.hits),
-                query=_readable(request),
+                query=dict(request.query),
                 headers={name: value for name, value in request.headers.items() if name != "authorization"},
             )
         )
-
-
-def _readable(request: Request) -> dict[str, str]:
-    try:
-        return dict(request.query)
-    except Refusal:
-        return {}

@@ -36,7 +36,7 @@ class Read:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(unsafe_hash=True)
 class Failed(Exception):  # noqa: N818 - what a test compares
     status: int
     code: str
@@ -119,8 +119,11 @@ class S3(Client):
         self.sdk.close()
 
     def _call(self, name: str, **arguments: Any) -> Any:
+        return self._try(lambda: getattr(self.sdk, name)(Bucket=self.bucket, **arguments))
+
+    def _try(self, call: Callable[[], Any]) -> Any:
         try:
-            return getattr(self.sdk, name)(Bucket=self.bucket, **arguments)
+            return call()
         except ClientError as error:
             status = error.response["ResponseMetadata"]["HTTPStatusCode"]
             raise Failed(status, error.response["Error"]["Code"]) from error
@@ -148,7 +151,7 @@ class S3(Client):
         pages = self.sdk.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket, Prefix=prefix, PaginationConfig={"PageSize": limit}
         )
-        return [item["Key"] for page in pages for item in page.get("Contents", ())]
+        return [item["Key"] for page in self._try(lambda: list(pages)) for item in page.get("Contents", ())]
 
     def start(self, key: str) -> str:
         return str(

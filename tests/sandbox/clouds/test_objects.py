@@ -5,11 +5,15 @@ import hashlib
 from datetime import UTC, datetime
 
 import pytest
+import requests
 from awscrt import checksums as awscrt_checksums
-from fastcrc import crc64
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from fastcrc import crc32, crc64
 
 from deployments.sandbox.clouds import BucketRules, Clouds
-from tests.sandbox.clouds.clients import COS, OSS, S3, Client, Failed, Read, cloud_of, failure, rebuild
+from tests.sandbox.clouds.clients import COS, KEY_ID, OSS, S3, SECRET, Client, Failed, Read, cloud_of, failure, rebuild
 from tests.sandbox.clouds.conftest import Connect
 
 DATA = bytes(range(256)) * 4
@@ -226,3 +230,29 @@ def test_what_clouds_says_of_an_object_is_what_a_put_would_have_said(clouds: Clo
     client.put("put", DATA)
     for name in ("etag", "x-oss-hash-crc64ecma", "content-length", "x-oss-object-type", "x-oss-storage-class"):
         assert client.head("laid")[name] == client.head("put")[name]
+
+
+def test_s3_takes_a_body_in_chunks_with_its_checksum_behind_it(clouds: Clouds) -> None:
+    crc = base64.b64encode(crc32.iso_hdlc(DATA).to_bytes(4, "big")).decode()
+    assert _put_in_chunks(clouds, DATA, crc) == 200
+    assert clouds.get("s3", "recordings", "k") == DATA
+    assert _put_in_chunks(clouds, DATA, "AAAAAA==") == 400
+    assert _put_in_chunks(clouds, DATA, crc, announced=len(DATA) + 1) == 400
+    assert _put_in_chunks(clouds, DATA, crc, trailer="x-amz-checksum-crc32c") == 400
+
+
+def _put_in_chunks(
+    clouds: Clouds, data: bytes, crc: str, *, announced: int | None = None, trailer: str = "x-amz-checksum-crc32"
+) -> int:
+    body = f"{len(data):x}\r\n".encode() + data + f"\r\n0\r\nx-amz-checksum-crc32:{crc}\r\n\r\n".encode()
+    headers = {
+        "Content-Encoding": "aws-chunked",
+        "x-amz-decoded-content-length": str(len(data) if announced is None else announced),
+        "x-amz-trailer": trailer,
+    }
+    request = AWSRequest("PUT", f"{clouds.endpoint}/recordings/k", data=body, headers=headers)
+    request.context["checksum"] = {"request_algorithm": {"in": "trailer"}}
+    S3SigV4Auth(Credentials(KEY_ID, SECRET), "s3", "us-east-1").add_auth(request)
+    sent = requests.put(request.url, data=body, headers=dict(request.headers), timeout=5)
+    sent.close()
+    return sent.status_code
