@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote, unquote_plus, unquote_to_bytes
 
 
 class Refusal(Exception):  # noqa: N818 - an answer of the store, no error of ours
@@ -48,7 +48,7 @@ class Request:
     def query_pairs(self) -> tuple[tuple[str, str], ...]:
         """The parameters in the order they came, decoded; '' for those without a value."""
         pieces = (piece.partition("=") for piece in self.query_text.split("&") if piece)
-        return tuple((decoded(name, plus=True), decoded(value, plus=True)) for name, _, value in pieces)
+        return tuple((_form_text(name), _form_text(value)) for name, _, value in pieces)
 
     @cached_property
     def hostname(self) -> str:
@@ -75,11 +75,20 @@ class Answer:
     length: int | None = None
 
 
-def decoded(text: str, *, plus: bool = False) -> str:
-    """Percent-decoded UTF-8; Refusal 400 where it is none. With `plus` a '+' is a space, as in forms."""
-    raw = unquote_to_bytes(text.replace("+", " ") if plus else text)
+def _form_text(text: str) -> str:
+    """A piece of a query: '+' is a space; what is no UTF-8 is replaced, which no signature survives."""
+    return unquote_plus(text, errors="replace")
+
+
+def whole_number(text: str, *, digits: int = 9) -> int | None:
+    """A number as the stores take it: ASCII digits, not too many; None for anything else."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= digits else None
+
+
+def decoded(text: str) -> str:
+    """Percent-decoded UTF-8; Refusal 400 where it is none."""
     try:
-        return raw.decode("utf-8")
+        return unquote_to_bytes(text).decode("utf-8")
     except UnicodeDecodeError:
         raise Refusal(400, "InvalidURI", "Couldn't parse the specified URI.") from None
 

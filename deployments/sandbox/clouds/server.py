@@ -18,7 +18,7 @@ from deployments.sandbox.clouds.accounts import Account
 from deployments.sandbox.clouds.buckets import Bucket, BucketRules, CloudName, StoredObject, Upload
 from deployments.sandbox.clouds.faults import FaultPlan
 from deployments.sandbox.clouds.journal import Journal, Seen
-from deployments.sandbox.clouds.messages import Answer, Refusal, Request
+from deployments.sandbox.clouds.messages import Answer
 from deployments.sandbox.clouds.service import Exchange, Service
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,9 @@ class Clouds:
         self._listener: _Listener | None = None
 
     def start(self) -> Self:
-        """Bind the port and answer from now on."""
+        """Bind the port and answer from now on; harmless again."""
+        if self._listener is not None:
+            return self
         self._listener = _Listener(self._address, self._service, self._max_body_bytes)
         self._address = (self._address[0], self._listener.socket.getsockname()[1])
         threading.Thread(target=self._listener.serve_forever, args=(0.02,), name="clouds", daemon=True).start()
@@ -292,14 +294,7 @@ class _Connection(socketserver.BaseRequestHandler):
                 at=exchange.now,
                 seconds=time.perf_counter() - began,
                 faults=tuple(hit.fault.kind for hit in exchange.hits),
-                query=_readable(request),
+                query=dict(request.query),
                 headers={name: value for name, value in request.headers.items() if name != "authorization"},
             )
         )
-
-
-def _readable(request: Request) -> dict[str, str]:
-    try:
-        return dict(request.query)
-    except Refusal:
-        return {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Protocol
 
-from deployments.sandbox.clouds.messages import Answer, Request
+from deployments.sandbox.clouds.messages import Answer, Request, whole_number
 
 LINE_BYTES = 16 << 10
 FIELDS = 100
@@ -119,11 +119,12 @@ def read_body(stream: Stream, headers: Mapping[str, str], limit: int) -> bytes:
             raise BadRequestError(400, "an unknown transfer coding")
         return _chunks(stream, limit)
     text = headers.get("content-length", "0")
-    if not text.isdecimal() or len(text) > 18:
+    size = whole_number(text, digits=18)
+    if size is None:
         raise BadRequestError(400, "not a length")
-    if int(text) > limit:
+    if size > limit:
         raise BadRequestError(413, "the body is too long")
-    return _exactly(stream, int(text))
+    return _exactly(stream, size)
 
 
 def _exactly(stream: Stream, size: int) -> bytes:

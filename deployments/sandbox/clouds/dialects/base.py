@@ -10,7 +10,7 @@ from deployments.sandbox.clouds.accounts import Account
 from deployments.sandbox.clouds.buckets import Bucket, CloudName, Part, StoredObject, Upload
 from deployments.sandbox.clouds.checksums import Checksum, Data
 from deployments.sandbox.clouds.dialects import xml
-from deployments.sandbox.clouds.messages import Answer, Refusal, Request, encoded
+from deployments.sandbox.clouds.messages import Answer, Refusal, Request, encoded, whole_number
 from deployments.sandbox.clouds.signatures import Asked, Lookup
 
 STORED_HEADERS = (
@@ -202,11 +202,12 @@ class Dialect(ABC):
         """How many a listing may show, of what the request asks for."""
         if not text:
             return self.default_page
-        if not text.isdecimal() or len(text) > 9:
+        wanted = whole_number(text)
+        if wanted is None:
             details = {"ArgumentName": "max-keys", "ArgumentValue": text}
             message = "Provided max-keys not an integer or within integer range"
             raise Refusal(400, "InvalidArgument", message, details=details)
-        return min(int(text), 1000)
+        return min(wanted, 1000)
 
     def source_place(self, path: str) -> tuple[str, str, str]:
         """Bucket, slash and key of a copy-source header."""

@@ -6,7 +6,7 @@ from deployments.sandbox.clouds.buckets import Bucket, StoredObject
 from deployments.sandbox.clouds.checksums import md5
 from deployments.sandbox.clouds.dialects import objects, xml
 from deployments.sandbox.clouds.dialects.base import Call
-from deployments.sandbox.clouds.messages import Answer, Refusal, decoded
+from deployments.sandbox.clouds.messages import Answer, Refusal, decoded, whole_number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +75,9 @@ def part_of(call: Call, source: Source) -> bytes:
     text = call.header("copy-source-range")
     if not text:
         return source.item.body
-    begin, dash, end = text.removeprefix("bytes=").partition("-")
-    size = len(source.item.body)
-    if not (dash and begin.isdecimal() and end.isdecimal() and int(begin) <= int(end) < size):
+    begin, _, end = text.removeprefix("bytes=").partition("-")
+    first, last, size = whole_number(begin, digits=18), whole_number(end, digits=18), len(source.item.body)
+    if first is None or last is None or not first <= last < size:
         message = f"Range specified is not valid for source object of size: {size}"
         raise Refusal(400, "InvalidArgument", message)
-    return source.item.body[int(begin) : int(end) + 1]
+    return source.item.body[first : last + 1]

@@ -81,12 +81,10 @@ def info(call: Call) -> Answer:
         Versioning="Enabled" if call.bucket.rules.versioned else None,
         CreationDate="2026-01-01T00:00:00.000Z",
     )
-    grant = "public-read" if call.bucket.rules.public else "private"
-    return _document(
-        call,
-        "BucketInfo",
-        f"<Bucket>{pieces}<AccessControlList>{xml.element('Grant', grant)}</AccessControlList></Bucket>",
-    )
+    owner = xml.elements(ID="0000000000000000", DisplayName="0000000000000000")
+    grant = xml.element("Grant", "public-read" if call.bucket.rules.public else "private")
+    access = f"<Owner>{owner}</Owner><AccessControlList>{grant}</AccessControlList>"
+    return _document(call, "BucketInfo", f"<Bucket>{pieces}{access}</Bucket>")
 
 
 def head(call: Call) -> Answer:

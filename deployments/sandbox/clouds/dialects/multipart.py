@@ -8,7 +8,7 @@ from deployments.sandbox.clouds.buckets import Part, StoredObject, Upload
 from deployments.sandbox.clouds.checksums import check_content_md5, md5
 from deployments.sandbox.clouds.dialects import copying, objects, xml
 from deployments.sandbox.clouds.dialects.base import Call
-from deployments.sandbox.clouds.messages import Answer, Refusal
+from deployments.sandbox.clouds.messages import Answer, Refusal, whole_number
 
 MAX_PARTS = 10_000
 
@@ -61,19 +61,20 @@ def copy_part(call: Call) -> Answer:
     part = Part(number=number, body=body, etag=md5(body).hex(), last_modified=call.now)
     _keep(call, upload, part)
     pieces = xml.elements(LastModified=_iso(call.now), ETag=call.dialect.etag(part.etag))
-    return Answer(
-        headers={**objects.XML, **call.dialect.part_headers(part)},
-        body=xml.document("CopyPartResult", pieces, xmlns=call.dialect.xmlns),
-    )
+    headers = {**objects.XML, **call.dialect.part_headers(part)}
+    if call.dialect.etag_in_header:
+        headers["ETag"] = call.dialect.etag(part.etag)
+    return Answer(headers=headers, body=xml.document("CopyPartResult", pieces, xmlns=call.dialect.xmlns))
 
 
 def _number(call: Call) -> int:
     text = call.request.query.get("partNumber", "")
-    if not text.isdecimal() or not 1 <= int(text[:9]) <= MAX_PARTS:
+    number = whole_number(text)
+    if number is None or not 1 <= number <= MAX_PARTS:
         message = f"Part number must be an integer between 1 and {MAX_PARTS}, inclusive"
         details = {"ArgumentName": "partNumber", "ArgumentValue": text}
         raise Refusal(400, "InvalidArgument", message, details=details)
-    return int(text)
+    return number
 
 
 def _keep(call: Call, upload: Upload, part: Part) -> None:
@@ -146,9 +147,10 @@ def _chosen(call: Call, upload: Upload) -> list[Part]:
 
 
 def _listed_number(text: str) -> int:
-    if not text.isdecimal() or len(text) > 9:
+    number = whole_number(text)
+    if number is None:
         raise xml.malformed()
-    return int(text)
+    return number
 
 
 def _listed_part(upload: Upload, number: int, node: xml.Node) -> Part:
@@ -204,12 +206,12 @@ def list_parts(call: Call) -> Answer:
 
 def _positive(call: Call, name: str, default: int) -> int:
     text = call.request.query.get(name) or str(default)
-    if not text.isdecimal() or len(text) > 9:
+    number = whole_number(text)
+    if number is None:
         details = {"ArgumentName": name, "ArgumentValue": text}
-        raise Refusal(
-            400, "InvalidArgument", f"Provided {name} not an integer or within integer range", details=details
-        )
-    return int(text)
+        message = f"Provided {name} not an integer or within integer range"
+        raise Refusal(400, "InvalidArgument", message, details=details)
+    return number
 
 
 def _listed(call: Call, part: Part) -> str:

@@ -8,7 +8,7 @@ from deployments.sandbox.clouds.buckets import StoredObject
 from deployments.sandbox.clouds.checksums import check_content_md5, md5
 from deployments.sandbox.clouds.dialects import xml
 from deployments.sandbox.clouds.dialects.base import STORED_HEADERS, Call
-from deployments.sandbox.clouds.messages import Answer, Refusal
+from deployments.sandbox.clouds.messages import Answer, Refusal, whole_number
 
 XML = {"Content-Type": "application/xml"}
 _OVERRIDES = {f"response-{name}": name.title() for name in STORED_HEADERS}
@@ -146,7 +146,7 @@ def matches(condition: str, etag: str) -> bool:
 def _newer(item: StoredObject, text: str) -> bool:
     try:
         return item.last_modified.replace(microsecond=0) > parsedate_to_datetime(text).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         return True
 
 
@@ -160,14 +160,16 @@ def _range(call: Call, size: int) -> tuple[int, int] | None:
     """First and last byte; None for the whole object, also where the header is none that RFC 9110 §14.2 knows."""
     unit, _, text = call.request.header("range").partition("=")
     begin, dash, end = (piece.strip() for piece in text.partition("-"))
-    if unit.strip().lower() != "bytes" or not dash or not f"{begin}{end}".isdecimal():
+    first, last = whole_number(begin, digits=18), whole_number(end, digits=18)
+    if unit.strip().lower() != "bytes" or not dash or (begin and first is None) or (end and last is None):
         return None
-    if not begin:
-        return call.dialect.clipped(call, size, max(0, size - int(end)) if int(end) else size, size - 1)
-    last = int(end) if end else size - 1
-    if end and last < int(begin):
+    if first is None:
+        return (
+            None if last is None else call.dialect.clipped(call, size, max(0, size - last) if last else size, size - 1)
+        )
+    if last is not None and last < first:
         return None
-    return call.dialect.clipped(call, size, int(begin), last if end else max(last, int(begin)))
+    return call.dialect.clipped(call, size, first, max(first, size - 1) if last is None else last)
 
 
 def delete(call: Call) -> Answer:

@@ -10,7 +10,7 @@ from deployments.sandbox.clouds.buckets import Bucket, Part, StoredObject, Uploa
 from deployments.sandbox.clouds.checksums import crc64xz
 from deployments.sandbox.clouds.dialects import xml
 from deployments.sandbox.clouds.dialects.base import Call, Dialect
-from deployments.sandbox.clouds.messages import Answer, Refusal, Request
+from deployments.sandbox.clouds.messages import Answer, Refusal, Request, whole_number
 from deployments.sandbox.clouds.signatures import Asked, Lookup, oss
 
 CRC = "x-oss-hash-crc64ecma"
@@ -144,7 +144,8 @@ class OSS(Dialect):
 
     def page_size(self, text: str) -> int:
         """More than 1,000 is refused, not clipped."""
-        if text.isdecimal() and len(text) <= 9 and not 0 < int(text) <= 1000:
+        wanted = whole_number(text)
+        if wanted is not None and not 0 < wanted <= 1000:
             details = {"ArgumentName": "max-keys", "ArgumentValue": text}
             raise Refusal(400, "InvalidArgument", "Argument max-keys must be between 1 and 1000.", details=details)
         return super().page_size(text)

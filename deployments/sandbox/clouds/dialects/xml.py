@@ -7,6 +7,7 @@ from xml.parsers import expat
 from deployments.sandbox.clouds.messages import Refusal
 
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
+LONGEST = 4 << 20
 _SPECIAL = {
     ord(sign): text for sign, text in {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#13;"}.items()
 }
@@ -73,6 +74,8 @@ def _no_doctype(*_: object) -> None:
 
 def parse(body: bytes, root: str) -> Node:
     """The root element, which must have this name; Refusal MalformedXML otherwise. Document types are refused."""
+    if len(body) > LONGEST:
+        raise malformed()
     reader = _Reader()
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.StartElementHandler = reader.start

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from deployments.sandbox.clouds.accounts import Account
-from deployments.sandbox.clouds.messages import Refusal, Request, decoded, encoded
+from deployments.sandbox.clouds.messages import Refusal, Request, decoded, encoded, whole_number
 from deployments.sandbox.clouds.signatures import MAX_SKEW, Asked, Lookup, check_token, same
 
 FIELDS = frozenset(
@@ -49,13 +49,13 @@ def _fields(request: Request) -> Mapping[str, str]:
 
 
 def _check_time(text: str, now: datetime) -> None:
-    begin, _, end = text.partition(";")
-    if not (begin.isdecimal() and end.isdecimal() and max(len(begin), len(end)) <= 11):
+    begin, end = (whole_number(piece, digits=11) for piece in text.partition(";")[::2])
+    if begin is None or end is None:
         raise Refusal(400, "InvalidArgument", "A time of the signature is malformed.")
-    if datetime.fromtimestamp(int(begin), UTC) > now + MAX_SKEW:
+    if datetime.fromtimestamp(begin, UTC) > now + MAX_SKEW:
         message = "The difference between the request time and the server's time is too large."
         raise Refusal(403, "RequestTimeTooSkewed", message, details={"ServerTime": f"{now:%Y-%m-%dT%H:%M:%SZ}"})
-    if not int(begin) <= now.timestamp() <= int(end):
+    if not begin <= now.timestamp() <= end:
         raise Refusal(403, "AccessDenied", "Request has expired", details={"ServerTime": f"{now:%Y-%m-%dT%H:%M:%SZ}"})
 
 

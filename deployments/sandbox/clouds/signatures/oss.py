@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from deployments.sandbox.clouds.accounts import Account
-from deployments.sandbox.clouds.messages import Refusal, Request, encoded, sorted_query
+from deployments.sandbox.clouds.messages import Refusal, Request, encoded, sorted_query, whole_number
 from deployments.sandbox.clouds.signatures import MAX_SKEW, Asked, Lookup, check_token, same
 
 V4 = "OSS4-HMAC-SHA256"
@@ -145,11 +145,12 @@ def _v4_time(stamp: str) -> datetime:
 
 def _check_lifetime(asked: Asked, signed_at: datetime) -> None:
     text = asked.request.query["x-oss-expires"]
-    if not text.isdecimal() or not 0 < int(text) <= LONGEST:
+    seconds = whole_number(text)
+    if seconds is None or not 0 < seconds <= LONGEST:
         raise _invalid(f"x-oss-expires must be between 1 and {LONGEST}.", EC="0002-00000224")
     if signed_at > asked.now + MAX_SKEW:
         raise Refusal(403, "AccessDenied", "Request is not valid yet.")
-    _check_not_expired(asked.now, signed_at + timedelta(seconds=int(text)))
+    _check_not_expired(asked.now, signed_at + timedelta(seconds=seconds))
 
 
 def _check_not_expired(now: datetime, end: datetime) -> None:
@@ -193,18 +194,19 @@ def _verify_v1_header(asked: Asked, lookup: Lookup) -> Account:
 def _http_time(text: str) -> datetime:
     try:
         return parsedate_to_datetime(text).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise Refusal(403, "AccessDenied", "OSS authentication requires a valid Date.") from None
 
 
 def _verify_v1_query(asked: Asked, lookup: Lookup) -> Account:
     query = asked.request.query
     expires = query.get("Expires", "")
-    if not expires.isdecimal() or len(expires) > 11 or not query.get("Signature"):
+    end = whole_number(expires, digits=11)
+    if end is None or not query.get("Signature"):
         message = "Missing parameters of the signature in the URL."
         raise Refusal(403, "AccessDenied", message)
     account = lookup(query["OSSAccessKeyId"])
-    _check_not_expired(asked.now, datetime.fromtimestamp(int(expires), UTC))
+    _check_not_expired(asked.now, datetime.fromtimestamp(end, UTC))
     _check_v1(asked, account, expires, query["Signature"])
     _check_token(account, query.get("security-token", ""), asked.now)
     return account

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from deployments.sandbox.clouds.accounts import Account
-from deployments.sandbox.clouds.messages import Refusal, Request, decoded, encoded, sorted_query
+from deployments.sandbox.clouds.messages import Refusal, Request, decoded, encoded, sorted_query, whole_number
 from deployments.sandbox.clouds.signatures import MAX_SKEW, Asked, Lookup, check_token, same
 
 ALGORITHM = "AWS4-HMAC-SHA256"
@@ -115,12 +115,13 @@ def _time(stamp: str) -> datetime:
 
 def _check_lifetime(asked: Asked, signed_at: datetime) -> None:
     text = asked.request.query["X-Amz-Expires"]
-    if not text.isdecimal() or not 0 < int(text) <= LONGEST:
+    seconds = whole_number(text)
+    if seconds is None or not 0 < seconds <= LONGEST:
         message = "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less "
         raise Refusal(400, "AuthorizationQueryParametersError", message + f"than {LONGEST} seconds")
     if signed_at > asked.now + MAX_SKEW:
         raise Refusal(403, "AccessDenied", "Request is not yet valid")
-    end = signed_at + timedelta(seconds=int(text))
+    end = signed_at + timedelta(seconds=seconds)
     if asked.now > end:
         details = {"X-Amz-Expires": text, "Expires": _iso(end), "ServerTime": _iso(asked.now)}
         raise Refusal(403, "AccessDenied", "Request has expired", details=details)
