@@ -14,9 +14,10 @@ from cli.demo import demo
 from cli.exits import Exit, exit_of_error, exit_of_verdict
 from cli.progress import Progress
 from cli.report import Result, Unsettled, document, lines, overall, printable
+from cli.sandbox import sandbox
 from cli.show import show
 from flows.process import Inline, Task, check, process, run_inline
-from flows.settings import known_sources, other_stores
+from flows.settings import SettingsError, known_sources, other_stores
 from flows.steps.planning import OnlyVariantsError, find_recordings
 from flows.steps.publishing import Published
 from flows.steps.searching import search
@@ -64,8 +65,11 @@ def _parser() -> argparse.ArgumentParser:
     finding = _command(commands, "find", _find, "look through every configured store for a recording's objects")
     finding.add_argument("task", metavar="TASK", help="task id, or VENDOR:TASK_ID")
     finding.add_argument("--store", action="append", metavar="URL", help="a store to look through, instead of those")
-    demonstrating = _command(commands, "demo", _demo, "record three real calls and process them")
-    demonstrating.add_argument("--folder", default="demo-output", help="where to put recordings and outputs")
+    imitating = _command(commands, "sandbox", _sandbox, "serve S3, OSS and COS on this machine, for trying things out")
+    imitating.add_argument("--port", type=int, default=0, help="where to listen; a free port unless said")
+    imitating.add_argument("--empty", action="store_true", help="lay no recordings into the buckets")
+    demonstrating = _command(commands, "demo", _demo, "record three real calls into three clouds and process them")
+    demonstrating.add_argument("--folder", default="demo-output", help="where to keep what is published")
     return parser
 
 
@@ -173,6 +177,14 @@ def _find(options: argparse.Namespace) -> int:
     searches = [search(url, options.task) for url in options.store or known_sources()]
     _print(options, find.document(options.task, searches), find.lines(options.task, searches))
     return find.exit_code(searches)
+
+
+def _sandbox(options: argparse.Namespace) -> int:
+    try:
+        return sandbox(port=options.port, empty=options.empty, as_json=options.json)
+    except OSError as error:
+        message = f"the sandbox cannot listen on port {options.port}: {error.strerror}. Choose another --port."
+        raise SettingsError(message) from error
 
 
 def _demo(options: argparse.Namespace) -> int:

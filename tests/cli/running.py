@@ -13,6 +13,7 @@ from typing import Any
 from cli.main import main
 
 ROOT = Path(__file__).parents[2]
+PROGRAM = (sys.executable, "-c", "import sys; from cli.main import main; sys.exit(main())")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +44,14 @@ def aftertake(*arguments: str | Path) -> Run:
 
 def program(*arguments: str | Path, prepare: Callable[[], None] | None = None) -> Run:
     """One command as a program; `prepare` runs in the child before it."""
-    command = [sys.executable, "-c", "import sys; from cli.main import main; sys.exit(main())", *map(str, arguments)]
     done = subprocess.run(  # noqa: S603
-        command, cwd=ROOT, capture_output=True, check=False, timeout=60, preexec_fn=prepare, encoding="utf-8"
+        [*PROGRAM, *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        timeout=60,
+        preexec_fn=prepare,
+        encoding="utf-8",
     )
     return Run(code=done.returncode, out=done.stdout, err=done.stderr)
 

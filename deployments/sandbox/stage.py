@@ -1,0 +1,53 @@
+"""The sandbox's clouds as a first user meets them: a vendor's recording in each, and an empty bucket for outputs."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from deployments.sandbox.clouds import Account, BucketRules, Clouds
+from deployments.sandbox.clouds.buckets import CloudName
+from deployments.sandbox.recordings import Recording
+
+ARCHIVE = "archive"
+"""The bucket, in S3, that is published into."""
+
+_KEY_ID = "AKSANDBOX"
+_HOMES: Mapping[str, tuple[CloudName, str, str]] = {
+    "agora": ("s3", "calls", "eu-west-1"),
+    "zego": ("cos", "calls-1250000000", "ap-guangzhou"),
+    "jocloud": ("oss", "calls", "cn-hangzhou"),
+}
+"""Vendor -> cloud, bucket, region. Jocloud stores in OSS only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """What was set up: store URLs of each vendor's recordings and of the archive, and the variables of the keys."""
+
+    sources: Mapping[str, str]
+    output: str
+    environment: Mapping[str, str]
+
+
+def set_stage(clouds: Clouds, recordings: Sequence[Recording] = ()) -> Stage:
+    """Make the buckets and an account that may use them, and lay the recordings where their vendors would."""
+    secret = secrets.token_urlsafe(24)
+    clouds.add_account(Account(key_id=_KEY_ID, secret=secret))
+    for cloud, bucket, region in _HOMES.values():
+        clouds.create_bucket(cloud, bucket, BucketRules(region=region))
+    clouds.create_bucket("s3", ARCHIVE, BucketRules(region="eu-west-1"))
+    for recording in recordings:
+        cloud, bucket, _ = _HOMES[recording.vendor]
+        for key, data in recording.laid.objects.items():
+            clouds.put(cloud, bucket, key, data)
+    keys = {"KEY_ID": _KEY_ID, "SECRET": secret}
+    return Stage(
+        sources={vendor: _url(clouds, *home) for vendor, home in _HOMES.items()},
+        output=_url(clouds, "s3", ARCHIVE, "eu-west-1"),
+        environment={f"AFTERTAKE_{cloud}_{name}": key for cloud in ("S3", "OSS", "COS") for name, key in keys.items()},
+    )
+
+
+def _url(clouds: Clouds, cloud: CloudName, bucket: str, region: str) -> str:
+    amazon = "&checksums=crc64nvme" if cloud == "s3" else ""
+    return f"{cloud}://{bucket}/?region={region}&endpoint={clouds.endpoint}{amazon}"
