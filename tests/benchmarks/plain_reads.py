@@ -25,11 +25,12 @@ def by_files(folder: Path) -> Facts:
 
 
 def by_urllib3(folder: Path, url: str) -> Facts:
-    """One connection, kept alive; each slice whole, as a request gives it."""
+    """One connection, kept alive; each slice whole, as a request gives it. The bucket at `url` is public."""
     total = 0
-    with urllib3.HTTPConnectionPool(url.removeprefix("http://"), maxsize=1) as pool:
+    host, _, bucket = url.removeprefix("http://").partition("/")
+    with urllib3.HTTPConnectionPool(host, maxsize=1) as pool:
         for path in sorted(folder.glob("*.ts")):
-            total += len(pool.request("GET", f"/{path.name}").data)
+            total += len(pool.request("GET", f"/{bucket}/{path.name}").data)
     return {"read_bytes": total}
 
 

@@ -15,6 +15,8 @@ from threading import Timer
 
 import imageio_ffmpeg
 
+from tests.benchmarks.serving import Served
+
 ROOT = Path(__file__).parents[2]
 _LIMIT_S = 300.0
 _KIB = 1 if sys.platform == "darwin" else 1024
@@ -36,12 +38,17 @@ class Ran:
         return found
 
 
-def run(command: Sequence[str], *, place: Path | None = None) -> Ran:
-    """Run a program to its end. With a `place` that is its working, home and temporary folder."""
+def run(command: Sequence[str], *, place: Path | None = None, keys: Mapping[str, str] | None = None) -> Ran:
+    """Run a program to its end. With a `place` that is its working, home and temporary folder; `keys` open stores."""
     own = {} if place is None else {"HOME": str(place), "TMPDIR": str(place), "XDG_CACHE_HOME": str(place)}
     began = time.perf_counter()
     with subprocess.Popen(  # noqa: S603  our own programs, as lists
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd=place, env=_environment() | own, text=True
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        cwd=place,
+        env={**_environment(), **own, **(keys or {})},
+        text=True,
     ) as process:
         assert process.stdout is not None
         limit = Timer(_LIMIT_S, process.kill)
@@ -72,14 +79,14 @@ def ours(module: str, *arguments: str | Path) -> list[str]:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """The URL at which another process serves a folder."""
+def serving(folder: Path, keys: int) -> Iterator[Served]:
+    """The clouds of another process: a folder's files in each, and a bucket of so many keys."""
     with subprocess.Popen(  # noqa: S603  our own program
-        ours("serving", folder), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment(), text=True
+        ours("serving", folder, str(keys)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment(), text=True
     ) as process:
         assert process.stdout is not None
         try:
-            yield process.stdout.readline().strip()
+            yield Served(**json.loads(process.stdout.readline()))
         finally:
             process.kill()
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """`busy_bytes` is the input of the speed rows, `long_seconds` that of the memory rows."""
+    """`busy_bytes` is the input of the speed rows, `long_seconds` that of the memory rows,
+    `keys` what is listed."""
 
     name: str
     clip_seconds: int
@@ -17,6 +18,7 @@ class Scale:
     large_slice_bytes: int
     rounds: int
     memory_rounds: int
+    keys: int
 
 
 FULL = Scale(
@@ -30,6 +32,7 @@ FULL = Scale(
     large_slice_bytes=50_000_000,
     rounds=5,
     memory_rounds=3,
+    keys=10_000,
 )
 QUICK = Scale(
     name="quick",
@@ -42,5 +45,6 @@ QUICK = Scale(
     large_slice_bytes=300_000,
     rounds=1,
     memory_rounds=1,
+    keys=1_100,
 )
 SCALES = {scale.name: scale for scale in (FULL, QUICK)}

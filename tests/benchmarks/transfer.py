@@ -1,29 +1,31 @@
-"""The measured process of the transfer row: read every slice as the assembler does, and drop the bytes.
+"""The measured process of the transfer rows: read every slice as the assembler does, and drop the bytes.
 
-`python -m tests.benchmarks.transfer FOLDER`: ahead, in four threads, each slice proved by length and CRC-64.
+`python -m tests.benchmarks.transfer URL`: ahead, in four threads, each slice proved by the store's own checksum.
 """
 
 import sys
-from collections import deque
+from collections import Counter, deque
 
 from flows.steps.planning import find_recordings, plan_recording
 from flows.steps.reading import SegmentSource
-from storage.local import LocalStore
+from storage.opening import open_source
 from tests.benchmarks.child import Facts, report
 
 
-def read_all(folder: str) -> Facts:
-    store = LocalStore(folder)
+def read_all(url: str) -> Facts:
+    store = open_source(url)
     ((objects, metas),) = find_recordings(store)
     (stream,) = plan_recording(store, objects, metas).streams
     source = SegmentSource(store=store, metas=metas)
     deque(source.arrivals(stream.assembly.segments), maxlen=0)
-    return {"read_bytes": sum(proof.size_bytes for proof in source.proofs.values())}
+    ((proof, _),) = Counter(proof.proof.value for proof in source.proofs.values()).items()
+    return {"read_bytes": sum(proof.size_bytes for proof in source.proofs.values()), "proof": proof}
 
 
 def main() -> None:
-    (folder,) = sys.argv[1:]
-    report(lambda: read_all(folder))
+    (url,) = sys.argv[1:]
+    open_source(url)  # what it imports is start-up
+    report(lambda: read_all(url))
 
 
 if __name__ == "__main__":
