@@ -55,7 +55,10 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """A request as faults see it. `detail` tells requests of one operation and key apart: a part, a range, a page."""
+    """A request as faults see it. `detail` tells requests of one operation and key apart: a part or a page.
+
+    Ranges are not told apart: who resumes a broken read asks for another range each time.
+    """
 
     cloud: str
     operation: str
@@ -80,8 +83,9 @@ class Hit:
 class FaultPlan:
     """Scripted `faults`, and random ones at a `rate`: operation ("" is any) -> kind -> probability.
 
-    Whether attempt n of an operation on a key (and part, range or page) fails, and how, depends on the seed alone, so
-    that threads do not change it. Never more than `most_in_a_row` random faults strike the same one after another.
+    Whether attempt n of an operation on a key (and part or page) fails, and how, depends on the seed alone, so that
+    threads do not change it as long as one key is read by one of them at a time. Never more than `most_in_a_row` random
+    faults strike the same one after another.
     """
 
     def __init__(

@@ -1,6 +1,7 @@
 """What was asked and what was answered, in the order of the answers."""
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -24,7 +25,8 @@ class Seen:
     """One request. `operation` is the API's own name, `action` the one that S3 has for the same thing.
 
     `status` is the one sent, 0 where nothing was. `sent_bytes` are those of the body that were sent. `faults` names
-    what was done to the answer. `headers` are the request's, with lower-case names, Authorization left out.
+    what was done to the answer. `query` and `headers` are the request's, the latter with lower-case names and only
+    those that say something of the object; signatures and tokens are left out.
     """
 
     cloud: str
@@ -48,6 +50,28 @@ class Seen:
     def writes(self) -> bool:
         """Whether the operation changes the bucket, had it been allowed."""
         return self.action in WRITES
+
+
+TELLING = frozenset(
+    {"host", "range", "origin", "cache-control", "content-disposition", "content-length", "content-type"}
+)
+PREFIXES = ("if-", "x-amz-", "x-oss-", "x-cos-", "content-md5")
+SECRET = ("signature", "token", "credential", "accesskeyid", "q-ak")
+
+
+def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """What of the headers is written down."""
+    return _without_secrets({n: v for n, v in headers.items() if n in TELLING or n.startswith(PREFIXES)})
+
+
+def kept_query(query: Mapping[str, str]) -> dict[str, str]:
+    """What of the query is written down."""
+    return _without_secrets(query)
+
+
+def _without_secrets(values: Mapping[str, str]) -> dict[str, str]:
+    secret = [name for name in values if any(part in name.lower() for part in SECRET) and name != "continuation-token"]
+    return {name: value for name, value in values.items() if name not in secret}
 
 
 class Journal:

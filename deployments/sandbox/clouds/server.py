@@ -17,7 +17,7 @@ from deployments.sandbox.clouds import damages, wire
 from deployments.sandbox.clouds.accounts import Account
 from deployments.sandbox.clouds.buckets import Bucket, BucketRules, CloudName, StoredObject, Upload
 from deployments.sandbox.clouds.faults import FaultPlan
-from deployments.sandbox.clouds.journal import Journal, Seen
+from deployments.sandbox.clouds.journal import Journal, Seen, kept_headers, kept_query
 from deployments.sandbox.clouds.messages import Answer
 from deployments.sandbox.clouds.service import Exchange, Service
 
@@ -258,11 +258,11 @@ class _Connection(socketserver.BaseRequestHandler):
             wire.end(self.request, reset=False)
             return False
         damage = damages.spoil(exchange.hits, answer)
-        closes = head.closes or damage.send_bytes is not None
-        answer.headers["Connection"] = "close" if closes else "keep-alive"
+        # A broken answer does not announce that the connection will end.
+        answer.headers["Connection"] = "close" if head.closes else "keep-alive"
         self.server.service.replace_after(exchange)
         self._send(exchange, answer, damage, began)
-        return not closes
+        return not head.closes and damage.send_bytes is None
 
     def _pause(self, exchange: Exchange) -> None:
         seconds = damages.delay(exchange.hits)
@@ -294,7 +294,7 @@ class _Connection(socketserver.BaseRequestHandler):
                 at=exchange.now,
                 seconds=time.perf_counter() - began,
                 faults=tuple(hit.fault.kind for hit in exchange.hits),
-                query=dict(request.query),
-                headers={name: value for name, value in request.headers.items() if name != "authorization"},
+                query=kept_query(request.query),
+                headers=kept_headers(request.headers),
             )
         )

@@ -164,7 +164,8 @@ class Service:
             return
         body = damages.replaced(exchange.hits, item.body)
         if body is not None:
-            self.store(bucket, replace(item, body=body), now=self.clock())
+            now = self.clock()
+            self.store(bucket, replace(item, body=body, last_modified=now), now=now)
 
     def store(self, bucket: Bucket, item: StoredObject, now: datetime) -> None:
         """Keep an object as if it had been put without any headers of its own."""
@@ -187,12 +188,11 @@ class Service:
 
 def _subject(exchange: Exchange) -> Subject:
     query = exchange.request.query
-    details = [exchange.request.header("range"), *(query.get(name, "") for name in DETAILS)]
     return Subject(
         cloud=exchange.dialect.cloud,
         operation=exchange.own_name,
         action=exchange.operation,
         bucket=exchange.bucket,
         key=exchange.key or query.get("prefix", ""),
-        detail="|".join(details),
+        detail="|".join(query.get(name, "") for name in DETAILS),
     )

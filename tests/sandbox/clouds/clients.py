@@ -57,6 +57,7 @@ class Client(ABC):
     port: int
     bucket: str
     keys: Keys = field(default_factory=Keys)
+    sdk: Any = field(init=False)
 
     def __post_init__(self) -> None:
         self.open()

@@ -1,6 +1,7 @@
 """Each kind of fault does what it says, when it says, and the same again from the same seed."""
 
 import http.client
+import socket
 import time
 import urllib.request
 from collections.abc import Callable
@@ -56,6 +57,26 @@ def test_cut_ends_the_connection_in_the_body(clouds: Clouds, read: Read, reset: 
     assert body == DATA[: len(body)]
     assert len(body) <= 5000
     assert read()[2] == DATA
+
+
+def test_cut_is_a_reset_unless_it_is_told_not_to_be(clouds: Clouds, read: Read) -> None:
+    assert read()[0] == 200
+    ends = []
+    for reset in (True, False):
+        clouds.faults = FaultPlan([Fault("cut", after_bytes=100, reset=reset)])
+        with socket.create_connection(("127.0.0.1", clouds.port), timeout=5) as connection:
+            connection.sendall(b"GET /open/k HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            ends.append(_end_of(connection))
+    assert ends == ["reset", "closed"]
+
+
+def _end_of(connection: socket.socket) -> str:
+    try:
+        while connection.recv(65536):
+            pass
+    except ConnectionResetError:
+        return "reset"
+    return "closed"
 
 
 def test_short_lacks_the_end(clouds: Clouds, read: Read) -> None:
@@ -177,6 +198,15 @@ def test_random_faults_come_at_their_rate_and_never_more_than_two_in_a_row() -> 
     assert 0.6 < total / 300 < 0.8
     eager = FaultPlan(seed=1, rate={"": {"status": 1.0}}, most_in_a_row=3)
     assert [bool(one) for one in _drawn(eager, "k", 8)] == [True, True, True, False, True, True, True, False]
+
+
+def test_who_resumes_with_other_ranges_gets_on(clouds: Clouds, connect: Connect) -> None:
+    client = connect("cos")
+    client.put("k", DATA)
+    clouds.faults = FaultPlan(seed=3, rate={"GetObject": {"status": 1.0}}, most_in_a_row=2)
+    refused = [failure(lambda: client.get("k", Range=text)).status for text in ("bytes=0-", "bytes=1-")]  # noqa: B023
+    assert set(refused) <= {429, 500, 503}
+    assert client.get("k", Range="bytes=2-").body == DATA[2:]
 
 
 def test_a_stop_does_not_wait_for_slow_answers(clouds: Clouds) -> None:

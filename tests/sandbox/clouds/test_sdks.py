@@ -1,11 +1,15 @@
 """The vendors' own SDKs, unmodified, get along with the sandbox."""
 
+import io
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import boto3
 import oss2
 import pytest
+import requests
+from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 
 from deployments.sandbox.clouds import Clouds
@@ -89,6 +93,58 @@ def test_a_link_of_cos_in_ip_mode_works_with_a_domain_bound_to_the_bucket(clouds
     link = client.sdk.get_presigned_url(Bucket=client.bucket, Key="a b", Method="GET")
     with urllib.request.urlopen(link) as answer:
         assert answer.read() == b"film"
+
+
+def test_a_presigned_put_takes_the_signed_type_alone(connect: Connect, clouds: Clouds) -> None:
+    client = connect("s3")
+    arguments = {"Bucket": client.bucket, "Key": "a b", "ContentType": "text/plain"}
+    link = client.sdk.generate_presigned_url("put_object", Params=arguments)
+    for sent, status in (("text/html", 403), ("text/plain", 200)):
+        answer = requests.put(link, data=b"x", headers={"Content-Type": sent}, timeout=5)
+        answer.close()
+        assert answer.status_code == status
+    assert clouds.get("s3", client.bucket, "a b") == b"x"
+
+
+MIB = bytes(range(256)) * (1 << 12)
+
+
+def test_the_managed_transfers_of_boto3_work(connect: Connect) -> None:
+    client = connect("s3")
+    config = TransferConfig(multipart_threshold=5 << 20, multipart_chunksize=5 << 20, max_concurrency=2)
+    client.sdk.upload_fileobj(io.BytesIO(MIB * 9), client.bucket, "k", Config=config)
+    received = io.BytesIO()
+    client.sdk.download_fileobj(client.bucket, "k", received, Config=config)
+    assert received.getvalue() == MIB * 9
+    assert client.head("k")["etag"].endswith('-2"')
+
+
+def test_the_managed_transfers_of_oss2_work(connect: Connect, tmp_path: Path) -> None:
+    client = connect("oss")
+    up, down = tmp_path / "up", tmp_path / "down"
+    up.write_bytes(MIB)
+    store = {"store": oss2.ResumableStore(root=str(tmp_path))}
+    oss2.resumable_upload(client.sdk, "k", str(up), multipart_threshold=1, part_size=400 << 10, **store)
+    store = {"store": oss2.ResumableDownloadStore(root=str(tmp_path))}
+    oss2.resumable_download(client.sdk, "k", str(down), multiget_threshold=1, part_size=400 << 10, **store)
+    assert client.sdk.object_exists("k")
+    assert not client.sdk.object_exists("gone")
+    assert down.read_bytes() == MIB
+
+
+def test_the_managed_transfers_of_cos_work(connect: Connect, tmp_path: Path) -> None:
+    client = connect("cos")
+    up, down = tmp_path / "up", tmp_path / "down"
+    up.write_bytes(MIB + MIB)
+    client.sdk.upload_file(Bucket=client.bucket, Key="k", LocalFilePath=str(up), PartSize=1, MAXThread=2)
+    client.sdk.download_file(Bucket=client.bucket, Key="k", DestFilePath=str(down), PartSize=1, EnableCRC=True)
+    assert down.read_bytes() == MIB + MIB
+
+
+def test_a_body_of_unknown_length_is_taken_in_chunks_by_oss(connect: Connect) -> None:
+    client = connect("oss")
+    client.sdk.put_object("k", (piece for piece in (b"abc", b"def")))
+    assert client.get("k").body == b"abcdef"
 
 
 def test_of_many_who_create_one_wins(client: Client, cloud: str) -> None:

@@ -108,6 +108,38 @@ def test_oss_accepts_the_v1_example_of_its_document() -> None:
     assert oss.verify(asked, _accounts(account).find) == account
 
 
+# The expected values on which Alibaba Cloud's own SDKs of every language agree for version 4:
+# additional headers, token, time of signing, signature.
+OSS_V4_EXAMPLES = {
+    "plain": ("", None, 1702743657, "e21d18daa82167720f9b1047ae7e7f1ce7cb77a31e8203a7d5f4624fa0284afe"),
+    "token": ("", "token", 1702784856, "b94a3f999cf85bcdc00d332fbd3734ba03e48382c36fa4d5af5df817395bd9ea"),
+    "more": ("abc;zabc", None, 1702747512, "4a4183c187c07c8947db7620deb0a6b38d9fbdd34187b6dbaccb316fa251212f"),
+}
+
+
+@pytest.mark.parametrize("name", OSS_V4_EXAMPLES)
+def test_oss_accepts_the_v4_values_on_which_its_sdks_agree(name: str) -> None:
+    additional, token, stamp, signature = OSS_V4_EXAMPLES[name]
+    now = datetime.fromtimestamp(stamp, UTC)
+    account = Account(key_id="ak", secret="sk", token=token)
+    listed = f",AdditionalHeaders={additional}" if additional else ""
+    headers = {
+        "x-oss-head1": "value",
+        "abc": "value",
+        "zabc": "value",
+        "xyz": "value",
+        "content-type": "text/plain",
+        "x-oss-content-sha256": "UNSIGNED-PAYLOAD",
+        "x-oss-date": f"{now:%Y%m%dT%H%M%SZ}",
+        "authorization": f"OSS4-HMAC-SHA256 Credential=ak/{now:%Y%m%d}/cn-hangzhou/oss/aliyun_v4_request{listed},"
+        f"Signature={signature}",
+    } | ({"x-oss-security-token": token} if token else {})
+    query = "param1=value1&%2Bparam1=value3&%7Cparam1=value4&%2Bparam2=&%7Cparam2=&param2="
+    request = Request(method="PUT", path="/1234%2B-/123/1.txt", query_text=query, headers=headers)
+    asked = Asked(request=request, bucket="bucket", key="1234+-/123/1.txt", now=now, region="cn-hangzhou")
+    assert oss.verify(asked, _accounts(account).find) == account
+
+
 COS_ACCOUNT = Account(key_id="AKIDQjz3ltompVjBni5LitkWHFlFpwkn9U5q", secret="BQYIM75p8x0iWVFSIgqEKwFprpRSVHlz")
 COS_TIME = "1557989151;1557996351"
 

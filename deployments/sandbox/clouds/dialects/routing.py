@@ -12,7 +12,7 @@ FACTS = {
 }
 ELSEWHERE = frozenset(
     {"acl", "policy", "tagging", "website", "logging", "versions", "notification", "replication", "torrent", "restore"}
-    | {"referer", "objectMeta", "append", "symlink", "select", "attributes", "retention", "legal-hold", "inventory"}
+    | {"referer", "append", "symlink", "select", "attributes", "retention", "legal-hold", "inventory"}
 )
 """Sub-resources of the real stores that are not imitated: refused, so that nobody takes silence for success."""
 
