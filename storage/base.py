@@ -87,10 +87,7 @@ class OpenedObject(Protocol):
         """The whole object's size, etag and checksums."""
 
     def read(self, size_bytes: int, /) -> bytes:
-        """The next bytes, at most `size_bytes`; b'' at the end."""
-
-    def readinto(self, buffer: bytearray | memoryview, /) -> int:
-        """Fill the beginning of `buffer` with the next bytes and say how many; 0 at the end."""
+        """The next bytes, at most `size_bytes` and as many as there are at once; b'' at the end."""
 
     def close(self) -> None:
         """Give the connection back; again is harmless."""

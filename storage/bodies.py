@@ -22,9 +22,6 @@ class RawBody(Protocol):
     def read(self, size_bytes: int, /) -> bytes:
         """The next bytes; b'' at the end."""
 
-    def readinto(self, buffer: memoryview, /) -> int:
-        """Fill the beginning of `buffer`; 0 at the end."""
-
     def close(self) -> None:
         """Close the connection, or give it back if the body was read to its end."""
 
@@ -44,13 +41,6 @@ class CloudBody:
         """See OpenedObject."""
         try:
             return self._raw.read(size_bytes)
-        except self._errors as error:
-            raise broken("read", self.meta.key, error) from error
-
-    def readinto(self, buffer: bytearray | memoryview, /) -> int:
-        """See OpenedObject."""
-        try:
-            return self._raw.readinto(memoryview(buffer))
         except self._errors as error:
             raise broken("read", self.meta.key, error) from error
 

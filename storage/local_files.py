@@ -127,24 +127,18 @@ class LocalBody:
         self._stop = stop
 
     def read(self, size_bytes: int, /) -> bytes:
-        """See OpenedObject."""
-        buffer = bytearray(min(size_bytes, self._stop - self._position))
-        count = self.readinto(buffer)
-        return bytes(memoryview(buffer)[:count])
-
-    def readinto(self, buffer: bytearray | memoryview, /) -> int:
         """See OpenedObject. Raises Changed at the end if another program wrote into the file meanwhile."""
         if self._descriptor is None:
             raise StorageError("read", self.meta.key, "the object was closed")
-        wanted = memoryview(buffer)[: self._stop - self._position]
+        wanted = min(size_bytes, self._stop - self._position)
         try:
-            count = os.preadv(self._descriptor, [wanted], self._position)
+            data = os.pread(self._descriptor, wanted, self._position)
         except OSError as error:
             raise refused("read", self.meta.key, error) from error
-        self._position += count
-        if self._position == self._stop or count < len(wanted):
+        self._position += len(data)
+        if self._position == self._stop or len(data) < wanted:
             self._check_version(self._descriptor)
-        return count
+        return data
 
     def _check_version(self, descriptor: int) -> None:
         if etag_of(os.fstat(descriptor)) != self.meta.etag:

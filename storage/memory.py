@@ -166,12 +166,6 @@ class _MemoryBody:
         taken, self._rest = self._rest[:size_bytes], self._rest[size_bytes:]
         return bytes(taken)
 
-    def readinto(self, buffer: bytearray | memoryview, /) -> int:
-        count = min(len(buffer), len(self._rest))
-        buffer[:count] = self._rest[:count]
-        self._rest = self._rest[count:]
-        return count
-
     def close(self) -> None:
         self._rest = self._rest[:0]
 

@@ -18,7 +18,7 @@ from storage.retry import Retry, Tries
 _log = logging.getLogger(__name__)
 
 READ_BYTES = 1024 * 1024
-"""How much is read at a time: hashing finds it in the cache, and Python's share per byte is small."""
+"""How much is read at a time once a connection has broken: what came before a break is kept."""
 
 PROGRESS_BYTES = 64 * 1024
 """What a connection must have given before its failure counts as the first in a row."""
@@ -46,37 +46,31 @@ class VerifiedReader:
         self._store = store
         self._retry = retry or Retry()
 
-    def read(self, meta: ObjectMeta) -> tuple[bytearray, ReadProof]:
-        """A whole object in one buffer of exactly its size.
+    def read(self, meta: ObjectMeta) -> tuple[bytes, ReadProof]:
+        """A whole object, in one piece.
 
         A checksum that does not hold is given a second pass over a new connection before it is Corrupt.
         """
-        data = bytearray(meta.size_bytes)
         try:
-            return data, self._read_into(data, meta)
+            return self._read(meta)
         except Corrupt as error:
             if error.failed is Proof.LENGTH:
                 raise
             _log.warning("read again over a new connection: %s", error)
-        return data, self._read_into(data, meta)
+        return self._read(meta)
 
-    def read_range(self, meta: ObjectMeta, start: int, end: int) -> tuple[bytearray, ReadProof]:
+    def read_range(self, meta: ObjectMeta, start: int, end: int) -> tuple[bytes, ReadProof]:
         """The bytes from `start` up to but without `end`, which lies in the object; no store proves parts of one."""
-        data = bytearray(end - start)
         with _Body(self._store, meta, self._retry, start=start, end=end) as body:
-            body.fill(memoryview(data))
-            return data, body.measure()
+            return body.take(end - start), body.measure()
 
     def stream(self, meta: ObjectMeta, *, piece_bytes: int = READ_BYTES) -> "VerifiedStream":
         """An object in pieces of `piece_bytes`, for those too large for one buffer."""
         return VerifiedStream(self._store, meta, self._retry, piece_bytes)
 
-    def _read_into(self, data: bytearray, meta: ObjectMeta) -> ReadProof:
-        view = memoryview(data)
+    def _read(self, meta: ObjectMeta) -> tuple[bytes, ReadProof]:
         with _Body(self._store, meta, self._retry) as body:
-            for start in range(0, len(data), READ_BYTES):
-                body.fill(view[start : start + READ_BYTES])
-            return body.prove()
+            return body.take(meta.size_bytes), body.prove()
 
 
 class VerifiedStream:
@@ -90,13 +84,11 @@ class VerifiedStream:
         self._piece_bytes = piece_bytes
         self._proof: ReadProof | None = None
 
-    def __iter__(self) -> Iterator[bytearray]:
-        """Pieces of `piece_bytes` (the last may be shorter), each in a buffer of its own."""
+    def __iter__(self) -> Iterator[bytes]:
+        """Pieces of `piece_bytes`; the last may be shorter."""
         with _Body(self._store, self._meta, self._retry) as body:
             for start in range(0, self._meta.size_bytes, self._piece_bytes):
-                piece = bytearray(min(self._piece_bytes, self._meta.size_bytes - start))
-                body.fill(memoryview(piece))
-                yield piece
+                yield body.take(min(self._piece_bytes, self._meta.size_bytes - start))
             self._proof = body.prove()
 
     @property
@@ -121,18 +113,24 @@ class _Body:
         self._end = end
         self._position = start
         self._failed_at = start
+        self._has_failed = False
         self._crc = Crc64()
         self._offered: tuple[Proof, str] | None = None
         self._other_hash: Hasher | None = None
 
-    def fill(self, view: memoryview) -> None:
-        """Fill the whole of `view` with the next bytes."""
-        done = 0
-        while done < len(view):
-            done += self._read_some(view[done:])
-        self._crc.update(view)
+    def take(self, count: int) -> bytes:
+        """The next `count` bytes: in one read, or put together where that broke."""
+        pieces = []
+        missing = count
+        while missing:
+            piece = self._read_some(min(missing, READ_BYTES) if self._has_failed else missing)
+            pieces.append(piece)
+            missing -= len(piece)
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self._crc.update(data)
         if self._other_hash is not None:
-            self._other_hash.update(view)
+            self._other_hash.update(data)
+        return data
 
     def prove(self) -> ReadProof:
         """Hold the bytes against what the store offered, after the last of them. Raises Corrupt."""
@@ -160,22 +158,23 @@ class _Body:
         if connection is not None:
             connection.close()
 
-    def _read_some(self, view: memoryview) -> int:
-        """Some bytes, or 0 after a failure that may be tried again."""
+    def _read_some(self, count: int) -> bytes:
+        """Some bytes, or none after a failure that may be tried again."""
         try:
-            count = self._opened().readinto(view)
+            data = self._opened().read(count)
         except Transient as error:
             self._failed(error)
-            return 0
-        self._position += count
-        if count == 0:
+            return b""
+        self._position += len(data)
+        if not data:
             detail = f"the body ended after {self._position} of {self._meta.size_bytes} bytes"
             self._failed(self._corrupt(detail, Proof.LENGTH))
-        return count
+        return data
 
     def _failed(self, error: StorageError) -> None:
         """Wait before the next connection, or raise; a failure after some progress counts as the first."""
         self.close()
+        self._has_failed = True
         if self._position - self._failed_at >= PROGRESS_BYTES:
             self._tries.progressed()
         self._failed_at = self._position

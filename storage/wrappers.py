@@ -230,9 +230,6 @@ class _Renamed:
     def read(self, size_bytes: int, /) -> bytes:
         return self._opened.read(size_bytes)
 
-    def readinto(self, buffer: bytearray | memoryview, /) -> int:
-        return self._opened.readinto(buffer)
-
     def close(self) -> None:
         self._opened.close()
 

@@ -86,7 +86,7 @@ class SegmentSource:
             return "segment_empty", "its byte range has no bytes"
         return None if segment.size_bytes else ("segment_empty", "the object has no bytes")
 
-    def _proving(self, segment: PlannedSegment, meta: ObjectMeta) -> Iterator[bytearray]:
+    def _proving(self, segment: PlannedSegment, meta: ObjectMeta) -> Iterator[bytes]:
         stream = VerifiedReader(self.store).stream(meta, piece_bytes=_PIECE_BYTES)
         try:
             yield from stream

@@ -141,24 +141,19 @@ class FaultyBody:
         self._position = 0
 
     def read(self, size_bytes: int, /) -> bytes:
-        buffer = bytearray(size_bytes)
-        return bytes(buffer[: self.readinto(buffer)])
-
-    def readinto(self, buffer: bytearray | memoryview, /) -> int:
-        view = memoryview(buffer)
         if self._fault is None or self._fault.how == "flip":
-            return self._read(view)
+            return self._read(size_bytes)
         left = self._fault.at - self._position
         if left == 0 and self._fault.how == "cut":
             raise Transient("read", self.meta.key, "the connection was cut")
-        return self._read(view[:left])
+        return self._read(min(size_bytes, left))
 
-    def _read(self, view: memoryview) -> int:
-        count = self._body.readinto(view)
-        if self._fault is not None and self._position <= self._fault.at < self._position + count:
-            view[self._fault.at - self._position] ^= 1
-        self._position += count
-        return count
+    def _read(self, size_bytes: int) -> bytes:
+        data = bytearray(self._body.read(size_bytes))
+        if self._fault is not None and self._position <= self._fault.at < self._position + len(data):
+            data[self._fault.at - self._position] ^= 1
+        self._position += len(data)
+        return bytes(data)
 
     def close(self) -> None:
         self._store.closed += 1

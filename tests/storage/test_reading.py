@@ -244,7 +244,7 @@ def test_pieces_have_the_size_asked_for(store: FaultyStore, reader: VerifiedRead
 
 
 def test_a_stream_that_is_left_gives_its_connection_back(store: FaultyStore, reader: VerifiedReader) -> None:
-    pieces: Iterator[bytearray] = iter(reader.stream(store.head(KEY)))
+    pieces: Iterator[bytes] = iter(reader.stream(store.head(KEY)))
     next(pieces)
     del pieces
     assert store.closed == 1
