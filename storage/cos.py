@@ -8,6 +8,7 @@ import threading
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -61,7 +62,7 @@ def open_cos(url: StoreUrl, credentials: Provider | None, connection: Connection
     signed_by = None if credentials is None else _Current(credentials)
 
     def client(read_s: float) -> CosS3Client:
-        config = CosConfig(
+        config = _Config(
             Region=region,
             CredentialInstance=signed_by,
             Anonymous=signed_by is None,
@@ -98,12 +99,12 @@ class _Current:
     """
 
     def __init__(self, provider: Provider) -> None:
-        self._provider = provider
+        self.provider = provider
         self._of_request = threading.local()
 
     @property
     def secret_id(self) -> str:
-        self._of_request.credentials = self._provider()
+        self._of_request.credentials = self.provider()
         return self._now().key_id
 
     @property
@@ -116,7 +117,23 @@ class _Current:
 
     def _now(self) -> Credentials:
         taken: Credentials | None = getattr(self._of_request, "credentials", None)
-        return taken or self._provider()
+        return taken or self.provider()
+
+
+class _Config(CosConfig):  # type: ignore[misc]
+    """The SDK asks its credential instance for the id and secret of each request, but not for the token.
+
+    It reads `_token` after both, when it sends the request.
+    """
+
+    @property
+    def _token(self) -> str | None:
+        signed_by: _Current | None = self._credential_inst
+        return signed_by.token if signed_by and not self._fixed_token else self._fixed_token
+
+    @_token.setter
+    def _token(self, value: str | None) -> None:
+        self._fixed_token = value
 
 
 class CosStore:
@@ -228,15 +245,18 @@ class CosStore:
         """See ObjectStore; seven days at most, as with the others."""
         check_lifetime(key, seconds)
         addressable_key("presign_get", key)
-        settings = self.client.get_conf()
-        signed_by = settings._credential_inst  # noqa: SLF001  a presigned URL has to carry its token
-        token = signed_by.token if signed_by else None
+        settings = copy(self.client.get_conf())
         params = {"response-content-disposition": disposition(filename)}
-        if token:
-            params["x-cos-security-token"] = token
+        signed_by: _Current | None = settings._credential_inst  # noqa: SLF001  the SDK has no way to ask for it
+        if signed_by is not None:
+            # of one moment, also where they are renewed between the signature and the token beside it
+            now = signed_by.provider()
+            settings.set_credential(now.key_id, now.secret, now.token or "")
+            params |= {"x-cos-security-token": now.token} if now.token else {}
         # whoever opens the URL cannot tell an address the bucket in a Host header
         path = f"{self.bucket}/{key}" if settings._ip else key  # noqa: SLF001
-        return str(self.client.get_presigned_download_url(self.bucket, path, Expired=seconds, Params=params))
+        signer = CosS3Client(settings, retry=0, session=self.client._session)  # noqa: SLF001
+        return str(signer.get_presigned_download_url(self.bucket, path, Expired=seconds, Params=params))
 
     def origin(self, key: str) -> dict[str, str]:
         """An object of this bucket as the source of a copy."""
