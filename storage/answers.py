@@ -5,7 +5,8 @@ none of these rules knows are told apart by their status alone.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 
 from storage.errors import (
@@ -93,12 +94,35 @@ def broken(operation: str, key: str, error: BaseException) -> Transient:
     return Transient(operation, key, f"the connection failed: {_one_line(str(error)) or type(error).__name__}")
 
 
+UNREADABLE = (LookupError, ValueError, TypeError, AttributeError, RuntimeError)
+"""What the SDKs, and we, raise at an answer that is not as the store's documents say."""
+
+
+def unreadable(operation: str, key: str, error: BaseException) -> Transient:
+    """The answer came, but it was damaged on its way, or something else than the store gave it."""
+    said = f"{type(error).__name__}: {_one_line(str(error))}"
+    return Transient(operation, key, f"the answer is not one that this store gives ({said})")
+
+
+@contextmanager
+def understood(operation: str, key: str) -> Iterator[None]:
+    """Where an answer is read: what it lacks, or says in no way that can be read, is Transient."""
+    try:
+        yield
+    except UNREADABLE as error:
+        failure = unreadable(operation, key, error)
+    else:
+        return
+    raise failure
+
+
 def _kind(operation: str, status: int, code: str) -> type[StorageError]:
     if status == 412:
-        return Changed if operation == "open" else AlreadyExists
+        return AlreadyExists if operation in {"put", "complete"} else Changed
     if code in _KINDS:
         return _KINDS[code]
-    return Transient if status >= 500 else _STATUSES.get(status, StorageError)
+    # an error with the status of a success: the work began well and failed then, as long copies and completes do
+    return Transient if status >= 500 or status < 300 else _STATUSES.get(status, StorageError)
 
 
 def _detail(status: int, code: str, message: str) -> str:
