@@ -182,7 +182,7 @@ class S3Store:
             return getattr(self.client, method)(Bucket=self.bucket, **params)
         except ClientError as error:
             failure: StorageError = _refused(operation, key, error)
-        except HTTPClientError as error:
+        except (HTTPClientError, urllib3.exceptions.HTTPError, OSError) as error:
             failure = broken(operation, key, error)
         except (NoCredentialsError, CredentialRetrievalError, PartialCredentialsError, NoAuthTokenError) as error:
             failure = Denied(operation, key, f"there are no credentials: {type(error).__name__}")
