@@ -84,8 +84,10 @@ _STATUSES: Mapping[int, type[StorageError]] = MappingProxyType(
 def refusal(operation: str, key: str, *, status: int, code: str, message: str) -> StorageError:
     """The error that an answer means; `code` may be empty, as it is where the answer has no body."""
     detail = _detail(status, code, message)
-    if code in _DENIED:
-        return Denied(operation, key, f"{_DENIED[code]} ({detail})")
+    # COS has no code of its own for a clock that is off (product/436/40105)
+    cause = _CLOCK if code == "AccessDenied" and message.startswith("Request has expired") else _DENIED.get(code)
+    if cause is not None:
+        return Denied(operation, key, f"{cause} ({detail})")
     return _kind(operation, status, code)(operation, key, detail)
 
 
