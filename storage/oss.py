@@ -212,7 +212,9 @@ class OssStore:
         The SDK's error is not kept as the cause: it holds what was signed, the security token included.
         """
         try:
-            return request()
+            answer = request()
+            if operation != "open":
+                answer.resp.read()  # what oss2 does not need it leaves unread, and with it the connection
         except oss2.exceptions.ServerError as error:
             failure: StorageError = refusal(
                 operation, key, status=error.status, code=error.code or "", message=error.message or ""
@@ -223,6 +225,8 @@ class OssStore:
             failure = InvalidKey(operation, key, f"oss2 refuses it: {error.body}")
         except UNREADABLE as error:
             failure = unreadable(operation, key, error)
+        else:
+            return answer
         raise failure
 
     def _page(self, prefix: str, after: str, token: str) -> Any:
