@@ -67,6 +67,7 @@ _KINDS: Mapping[str, type[StorageError]] = MappingProxyType(
         # the bytes were damaged on their way: the same ones again may arrive whole
         "BadDigest": Transient,
         "XAmzContentChecksumMismatch": Transient,
+        "XAmzContentSHA256Mismatch": Transient,
         "InvalidDigest": Transient,
         "RequestTimeout": Transient,
         "IncompleteBody": Transient,
