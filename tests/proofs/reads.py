@@ -24,6 +24,7 @@ SIZES = ((0, 3), (1, 5), (4_321, 25), (100_000, 47), (1 << 20, 17), (8 << 20, 3)
 """Bytes, and how many of a hundred objects have that many."""
 VARIANTS = 8
 THREADS = 6
+LISTINGS = 20
 RESTARTS = 3
 """How often an object that changed is read anew before it is called unstable."""
 WAITS = 100
@@ -160,12 +161,13 @@ def prove_reads(remote: RemoteClouds, cloud: CloudName, *, seed: int, count: int
 
 
 def _listed(store: ObjectStore, wanted: dict[str, bytes], reads: Reads) -> dict[str, ObjectMeta]:
-    """A listing may hide what is new: what is missed is asked for by its name."""
-    metas = {meta.key: meta for meta in listed(store, retry=quick())}
-    reads.invented = len(metas.keys() - wanted.keys())
-    for key in wanted.keys() - metas.keys():
-        reads.hidden += 1
-        metas[key] = quick().call(partial(store.head, key))
+    """A listing may hide what is new: what is missed is asked for by its name, which raises where it is not there."""
+    for _ in range(LISTINGS):
+        metas = {meta.key: meta for meta in listed(store, retry=quick())}
+        reads.invented += len(metas.keys() - wanted.keys())
+        for key in wanted.keys() - metas.keys():
+            reads.hidden += 1
+            metas[key] = quick().call(partial(store.head, key))
     return metas
 
 
