@@ -5,7 +5,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench lock clean
+PROOFS := stores
+.PHONY: help demo test lint bench $(PROOFS:%=proof-%) lock clean
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
@@ -19,6 +20,7 @@ help:
 	@echo 'make test    run every test'
 	@echo 'make lint    ruff, mypy and the import contracts'
 	@echo 'make bench   compare speed and memory with ffmpeg'
+	@echo 'make proof-stores  10,000 reads and 300 uploads while three of ten requests fail'
 	@echo 'make lock    resolve requirements.in into requirements.lock'
 	@echo 'make clean   remove the virtual environment and everything that was built'
 
@@ -36,6 +38,9 @@ lint: $(READY)
 
 bench: $(READY)
 	$(RUN) -m tests.benchmarks
+
+$(PROOFS:%=proof-%): proof-%: $(READY)
+	$(RUN) -m tests.proofs.$*
 
 lock:
 	$(UV) pip compile requirements.in --quiet --universal --python-version 3.11 --generate-hashes \

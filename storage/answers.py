@@ -5,7 +5,8 @@ none of these rules knows are told apart by their status alone.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 
 from storage.errors import (
@@ -66,6 +67,7 @@ _KINDS: Mapping[str, type[StorageError]] = MappingProxyType(
         # the bytes were damaged on their way: the same ones again may arrive whole
         "BadDigest": Transient,
         "XAmzContentChecksumMismatch": Transient,
+        "XAmzContentSHA256Mismatch": Transient,
         "InvalidDigest": Transient,
         "RequestTimeout": Transient,
         "IncompleteBody": Transient,
@@ -83,8 +85,10 @@ _STATUSES: Mapping[int, type[StorageError]] = MappingProxyType(
 def refusal(operation: str, key: str, *, status: int, code: str, message: str) -> StorageError:
     """The error that an answer means; `code` may be empty, as it is where the answer has no body."""
     detail = _detail(status, code, message)
-    if code in _DENIED:
-        return Denied(operation, key, f"{_DENIED[code]} ({detail})")
+    # COS has no code of its own for a clock that is off (product/436/40105)
+    cause = _CLOCK if code == "AccessDenied" and message.startswith("Request has expired") else _DENIED.get(code)
+    if cause is not None:
+        return Denied(operation, key, f"{cause} ({detail})")
     return _kind(operation, status, code)(operation, key, detail)
 
 
@@ -93,12 +97,35 @@ def broken(operation: str, key: str, error: BaseException) -> Transient:
     return Transient(operation, key, f"the connection failed: {_one_line(str(error)) or type(error).__name__}")
 
 
+UNREADABLE = (LookupError, ValueError, TypeError, AttributeError, RuntimeError)
+"""What the SDKs, and we, raise at an answer that is not as the store's documents say."""
+
+
+def unreadable(operation: str, key: str, error: BaseException) -> Transient:
+    """The answer came, but it was damaged on its way, or something else than the store gave it."""
+    said = f"{type(error).__name__}: {_one_line(str(error))}"
+    return Transient(operation, key, f"the answer is not one that this store gives ({said})")
+
+
+@contextmanager
+def understood(operation: str, key: str) -> Iterator[None]:
+    """Where an answer is read: what it lacks, or says in no way that can be read, is Transient."""
+    try:
+        yield
+    except UNREADABLE as error:
+        failure = unreadable(operation, key, error)
+    else:
+        return
+    raise failure
+
+
 def _kind(operation: str, status: int, code: str) -> type[StorageError]:
     if status == 412:
-        return Changed if operation == "open" else AlreadyExists
+        return AlreadyExists if operation in {"put", "complete"} else Changed
     if code in _KINDS:
         return _KINDS[code]
-    return Transient if status >= 500 else _STATUSES.get(status, StorageError)
+    # an error with the status of a success: the work began well and failed then, as long copies and completes do
+    return Transient if status >= 500 or status < 300 else _STATUSES.get(status, StorageError)
 
 
 def _detail(status: int, code: str, message: str) -> str:

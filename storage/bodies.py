@@ -1,7 +1,8 @@
 """The body of an answer that a cloud's SDK left open, as an OpenedObject."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
@@ -59,6 +60,16 @@ class CloudBody:
         self.close()
 
 
+@contextmanager
+def closed_on_error(raw: RawBody) -> Iterator[None]:
+    """Close the connection of an answer that turns out to be none that can be used."""
+    try:
+        yield
+    except BaseException:
+        raw.close()
+        raise
+
+
 def whole_size(operation: str, key: str, content_range: str | None) -> int:
     """The size of the whole object, from the Content-Range of a part of it (RFC 9110 §14.4).
 
@@ -71,8 +82,11 @@ def whole_size(operation: str, key: str, content_range: str | None) -> int:
 
 
 def bare_etag(header: str) -> str:
-    """An ETag without its quotes."""
-    return header.strip('"')
+    """An ETag without its quotes. Raises ValueError for none, without which no version can be told from another."""
+    etag = header.strip('"')
+    if not etag:
+        raise ValueError("there is no ETag")
+    return etag
 
 
 def is_md5(etag: str) -> bool:

@@ -48,6 +48,17 @@ class Connection:
 
 
 def silence_sdks() -> None:
-    """Keep the SDKs' own logs out: at DEBUG they print signing keys, and as errors what our own errors say."""
+    """Keep the SDKs' own logs out: at DEBUG they print signing keys, and as errors what our own errors say.
+
+    By a filter at each of their loggers, as a level is soon set again, for example by a service that logs everything
+    at DEBUG. Call it before and after an SDK is imported; a logger that is made later has the level of its parent.
+    """
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] in _TALKATIVE:
+            logging.getLogger(name).addFilter(_silent)
+
+
+def _silent(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.CRITICAL

@@ -3,21 +3,20 @@
 Source of what is said here: the COS API documents (cloud.tencent.com/document/product/436).
 """
 
-import ipaddress
-import threading
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import requests
 import urllib3
-from qcloud_cos import CosClientError, CosConfig, CosS3Client, CosServiceError
+from qcloud_cos import CosClientError, CosS3Client, CosServiceError
 from requests.structures import CaseInsensitiveDict
 
-from storage.answers import broken, refusal
+from storage.answers import UNREADABLE, broken, refusal, understood, unreadable
 from storage.base import (
     AS_BYTES,
     Capabilities,
@@ -29,21 +28,12 @@ from storage.base import (
     check_part_number,
     clip_range,
 )
-from storage.bodies import CloudBody, bare_etag, crc64ecma, http_time, is_md5, whole_size
+from storage.bodies import CloudBody, bare_etag, closed_on_error, crc64ecma, http_time, is_md5, whole_size
 from storage.checksums import Buffer
-from storage.connection import Connection
-from storage.credentials import Credentials, Provider
 from storage.errors import BadRange, InvalidKey, NotFound, StorageError
 from storage.keys import ObjectKey, addressable_key, output_key
 from storage.presigning import check_lifetime, disposition
-from storage.urls import StoreUrl
 
-OPTIONS = {
-    "region": "the bucket's region, such as ap-guangzhou",
-    "endpoint": "https://host of the region, an internal or an accelerated one",
-    "domain": "https://host of the bucket's own domain",
-    "credentials": "where the keys come from",
-}
 MIN_PART_BYTES = 1024 * 1024
 LARGEST_COPY_BYTES = 5 * 1024**3
 COPY_PART_BYTES = 1024**3
@@ -51,72 +41,6 @@ COPY_PART_BYTES = 1024**3
 _BROKEN = (urllib3.exceptions.HTTPError, requests.RequestException, OSError)
 _FORBID = {"Metadata": {"x-cos-forbid-overwrite": "true"}}
 """The SDK has no parameter for it; entries of Metadata go out as headers of their own, and are signed."""
-
-
-def open_cos(url: StoreUrl, credentials: Provider | None, connection: Connection) -> "CosStore":
-    """The bucket that a URL names; without `credentials` requests are not signed."""
-    url.require_known(OPTIONS)
-    region = url.required("region", "ap-guangzhou")
-    session = connection.session()
-    signed_by = None if credentials is None else _Current(credentials)
-
-    def client(read_s: float) -> CosS3Client:
-        config = CosConfig(
-            Region=region,
-            CredentialInstance=signed_by,
-            Anonymous=signed_by is None,
-            Timeout=(connection.connect_s, read_s),
-            Proxies=connection.proxies,
-            VerifySSL=connection.ca_bundle or True,
-            **_addresses(url),
-        )
-        return CosS3Client(config, retry=0, session=session)
-
-    patient = client(connection.complete_s)
-    return CosStore(client(connection.read_s), url.bucket, patient=patient, region=region, url=str(url))
-
-
-def _addresses(url: StoreUrl) -> dict[str, object]:
-    """How requests find the bucket. An endpoint that is an IP address is told the bucket in the Host header."""
-    own, endpoint = url.address("domain"), url.address("endpoint")
-    if own is not None:
-        return {"Scheme": own[0], "Domain": own[1]}
-    if endpoint is None:
-        return {"Scheme": "https"}
-    scheme, address = endpoint
-    host, _, port = address.rpartition(":")
-    with suppress(ValueError):
-        ip = ipaddress.ip_address((host or address).strip("[]"))
-        return {"Scheme": scheme, "IP": str(ip), "Port": int(port) if host else None}
-    return {"Scheme": scheme, "Endpoint": address}
-
-
-class _Current:
-    """What the SDK signs with: the credentials of the moment, whoever renews them.
-
-    The SDK reads the id, then the secret, then the token of one request, in one thread: all are of one moment.
-    """
-
-    def __init__(self, provider: Provider) -> None:
-        self._provider = provider
-        self._of_request = threading.local()
-
-    @property
-    def secret_id(self) -> str:
-        self._of_request.credentials = self._provider()
-        return self._now().key_id
-
-    @property
-    def secret_key(self) -> str:
-        return self._now().secret
-
-    @property
-    def token(self) -> str | None:
-        return self._now().token
-
-    def _now(self) -> Credentials:
-        taken: Credentials | None = getattr(self._of_request, "credentials", None)
-        return taken or self._provider()
 
 
 class CosStore:
@@ -142,24 +66,19 @@ class CosStore:
 
     def list(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectMeta]:
         """See ObjectStore; one request for 1,000 keys."""
-        marker = after
-        while True:
+        marker: str | None = after
+        while marker is not None:
             page = self.call("list", prefix, "list_objects", Prefix=prefix, Marker=marker, MaxKeys=1000)
-            for listed in page.get("Contents") or ():
-                yield ObjectMeta(
-                    key=listed["Key"],
-                    size_bytes=int(listed["Size"]),
-                    etag=bare_etag(listed["ETag"]),
-                    last_modified=datetime.fromisoformat(listed["LastModified"]),
-                )
-            if page.get("IsTruncated") != "true":
-                return
-            marker = page["NextMarker"]
+            with understood("list", prefix):
+                metas = [_listed(listed) for listed in page.get("Contents") or ()]
+                marker = page["NextMarker"] if _goes_on(page) else None
+            yield from metas
 
     def head(self, key: str) -> ObjectMeta:
         """See ObjectStore."""
         headers = CaseInsensitiveDict(self.call("head", key, "head_object", Key=addressable_key("head", key)))
-        return _meta(key, headers, int(headers["Content-Length"]))
+        with understood("head", key):
+            return _meta(key, headers, int(headers["Content-Length"]))
 
     def open(self, key: str, *, start: int = 0, end: int | None = None, etag: str | None = None) -> CloudBody:
         """See ObjectStore."""
@@ -175,17 +94,18 @@ class CosStore:
         except BadRange:
             clip_range(self.head(key), start, end)
             raise
-        headers = CaseInsensitiveDict(answer)
-        ranged = "Range" in options
-        size = whole_size("open", key, headers.get("Content-Range")) if ranged else int(headers["Content-Length"])
-        return CloudBody(_meta(key, headers, size), answer["Body"].get_raw_stream(), _BROKEN)
+        headers, raw = CaseInsensitiveDict(answer), answer["Body"].get_raw_stream()
+        with closed_on_error(raw), understood("open", key):
+            ranged = "Range" in options
+            size = whole_size("open", key, headers.get("Content-Range")) if ranged else int(headers["Content-Length"])
+            return CloudBody(_meta(key, headers, size), raw, _BROKEN)
 
     def put(self, key: ObjectKey, data: Buffer, *, create_only: bool = False, served: Served = AS_BYTES) -> Written:
         """See ObjectStore."""
         output_key(key)
         headers = _headers(served) | (_FORBID if create_only else {})
         body = bytes(data) if isinstance(data, memoryview) else data
-        return _written(key, len(data), self.call("put", key, "put_object", Key=key, Body=body, **headers))
+        return _written("put", key, len(data), self.call("put", key, "put_object", Key=key, Body=body, **headers))
 
     def start_multipart(self, key: ObjectKey, *, served: Served = AS_BYTES) -> Multipart:
         """See ObjectStore."""
@@ -193,18 +113,14 @@ class CosStore:
 
     def list_uploads(self, prefix: str = "") -> Iterator[PendingUpload]:
         """See ObjectStore."""
-        markers = {"KeyMarker": "", "UploadIdMarker": ""}
-        while True:
+        markers: dict[str, str] | None = {"KeyMarker": "", "UploadIdMarker": ""}
+        while markers is not None:
             page = self.call("list_uploads", prefix, "list_multipart_uploads", Prefix=prefix, **markers)
-            for upload in page.get("Upload") or ():
-                yield PendingUpload(
-                    key=upload["Key"],
-                    upload_id=upload["UploadId"],
-                    started_at=datetime.fromisoformat(upload["Initiated"]),
-                )
-            if page.get("IsTruncated") != "true":
-                return
-            markers = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+            with understood("list_uploads", prefix):
+                uploads = [_pending(upload) for upload in page.get("Upload") or ()]
+                next_ones = {"KeyMarker": page.get("NextKeyMarker"), "UploadIdMarker": page.get("NextUploadIdMarker")}
+                markers = next_ones if _goes_on(page) else None
+            yield from uploads
 
     def abort_upload(self, key: str, upload_id: str) -> None:
         """See ObjectStore."""
@@ -218,7 +134,7 @@ class CosStore:
         if meta.size_bytes > LARGEST_COPY_BYTES:
             return self._copy_in_parts(meta, target)
         same = {"CopySource": self.origin(source), "CopySourceIfMatch": meta.etag}
-        return _written(target, meta.size_bytes, self.call("copy", target, "copy_object", Key=target, **same))
+        return _written("copy", target, meta.size_bytes, self.call("copy", target, "copy_object", Key=target, **same))
 
     def delete(self, key: str) -> None:
         """See ObjectStore."""
@@ -228,15 +144,18 @@ class CosStore:
         """See ObjectStore; seven days at most, as with the others."""
         check_lifetime(key, seconds)
         addressable_key("presign_get", key)
-        settings = self.client.get_conf()
-        signed_by = settings._credential_inst  # noqa: SLF001  a presigned URL has to carry its token
-        token = signed_by.token if signed_by else None
+        settings = copy(self.client.get_conf())
         params = {"response-content-disposition": disposition(filename)}
-        if token:
-            params["x-cos-security-token"] = token
+        signed_by = settings._credential_inst  # noqa: SLF001  the SDK has no way to ask for it
+        if signed_by is not None:
+            # of one moment, also where they are renewed between the signature and the token beside it
+            now = signed_by.provider()
+            settings.set_credential(now.key_id, now.secret, now.token or "")
+            params |= {"x-cos-security-token": now.token} if now.token else {}
         # whoever opens the URL cannot tell an address the bucket in a Host header
         path = f"{self.bucket}/{key}" if settings._ip else key  # noqa: SLF001
-        return str(self.client.get_presigned_download_url(self.bucket, path, Expired=seconds, Params=params))
+        signer = CosS3Client(settings, retry=0, session=self.client._session)  # noqa: SLF001
+        return str(signer.get_presigned_download_url(self.bucket, path, Expired=seconds, Params=params))
 
     def origin(self, key: str) -> dict[str, str]:
         """An object of this bucket as the source of a copy."""
@@ -264,6 +183,8 @@ class CosStore:
             failure = broken(operation, key, error) if network else InvalidKey(operation, key, f"the SDK says {error}")
         except (ET.ParseError, *_BROKEN) as error:
             failure = broken(operation, key, error)
+        except UNREADABLE as error:
+            failure = unreadable(operation, key, error)
         raise failure
 
     def _copy_in_parts(self, meta: ObjectMeta, target: ObjectKey) -> Written:
@@ -291,7 +212,8 @@ class CosMultipart:
     def start(cls, store: CosStore, key: ObjectKey, served: Served) -> "CosMultipart":
         """Begin."""
         answer = store.call("start_multipart", key, "create_multipart_upload", Key=key, **_headers(served))
-        return cls(store=store, key=key, upload_id=answer["UploadId"])
+        with understood("start_multipart", key):
+            return cls(store=store, key=key, upload_id=answer["UploadId"])
 
     def put_part(self, number: int, data: Buffer, /) -> None:
         """See Multipart."""
@@ -299,7 +221,8 @@ class CosMultipart:
         self._require_running("put_part")
         body = bytes(data) if isinstance(data, memoryview) else data
         answer = self._call("put_part", "upload_part", PartNumber=number, Body=body)
-        self.sent[number] = CaseInsensitiveDict(answer)["ETag"], len(data)
+        with understood("put_part", self.key):
+            self.sent[number] = CaseInsensitiveDict(answer)["ETag"], len(data)
 
     def copy_part(self, number: int, source: ObjectMeta, start: int, end: int, /) -> None:
         """Have the store copy bytes of an object of the bucket as part `number`."""
@@ -311,7 +234,8 @@ class CosMultipart:
             CopySourceRange=f"bytes={start}-{end - 1}",
             CopySourceIfMatch=source.etag,
         )
-        self.sent[number] = CaseInsensitiveDict(answer)["ETag"], end - start
+        with understood("copy_part", self.key):
+            self.sent[number] = CaseInsensitiveDict(answer)["ETag"], end - start
 
     def complete(self, *, create_only: bool = False) -> Written:
         """See Multipart."""
@@ -321,8 +245,9 @@ class CosMultipart:
         parts = [{"PartNumber": number, "ETag": self.sent[number][0]} for number in sorted(self.sent)]
         forbid = _FORBID if create_only else {}
         answer = self.store.join(self.key, UploadId=self.upload_id, MultipartUpload={"Part": parts}, **forbid)
+        written = _written("complete", self.key, sum(size for _, size in self.sent.values()), answer)
         self.is_over = True
-        return _written(self.key, sum(size for _, size in self.sent.values()), answer)
+        return written
 
     def abort(self) -> None:
         """See Multipart."""
@@ -338,6 +263,25 @@ class CosMultipart:
         return self.store.call(operation, self.key, method, Key=self.key, UploadId=self.upload_id, **params)
 
 
+def _goes_on(page: Mapping[str, Any]) -> bool:
+    """Whether more pages follow. A page that does not say is no listing, however few things it shows."""
+    return {"true": True, "false": False}[page["IsTruncated"]]
+
+
+def _listed(listed: Mapping[str, Any]) -> ObjectMeta:
+    return ObjectMeta(
+        key=listed["Key"],
+        size_bytes=int(listed["Size"]),
+        etag=bare_etag(listed["ETag"]),
+        last_modified=datetime.fromisoformat(listed["LastModified"]),
+    )
+
+
+def _pending(upload: Mapping[str, Any]) -> PendingUpload:
+    started_at = datetime.fromisoformat(upload["Initiated"])
+    return PendingUpload(key=upload["Key"], upload_id=upload["UploadId"], started_at=started_at)
+
+
 def _meta(key: str, headers: Mapping[str, str], size_bytes: int) -> ObjectMeta:
     etag = bare_etag(headers["ETag"])
     encrypted = headers.get("x-cos-server-side-encryption", "AES256") != "AES256"
@@ -350,9 +294,11 @@ def _meta(key: str, headers: Mapping[str, str], size_bytes: int) -> ObjectMeta:
     )
 
 
-def _written(key: str, size_bytes: int, answer: Mapping[str, str]) -> Written:
-    headers = CaseInsensitiveDict(answer)
-    return Written(key=key, size_bytes=size_bytes, etag=bare_etag(headers["ETag"]), checksums=crc64ecma(headers, "cos"))
+def _written(operation: str, key: str, size_bytes: int, answer: Mapping[str, str]) -> Written:
+    with understood(operation, key):
+        headers = CaseInsensitiveDict(answer)
+        etag = bare_etag(headers["ETag"])
+        return Written(key=key, size_bytes=size_bytes, etag=etag, checksums=crc64ecma(headers, "cos"))
 
 
 def _headers(served: Served) -> dict[str, str]:

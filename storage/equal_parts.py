@@ -13,7 +13,7 @@ from typing import Protocol
 
 from storage.base import Multipart, ObjectMeta, ObjectStore, Written, check_part_number
 from storage.checksums import Buffer
-from storage.errors import NotFound, StorageError, Transient
+from storage.errors import Changed, NotFound, StorageError, Transient
 from storage.keys import ObjectKey, output_key
 
 BESIDE = ".parts"
@@ -44,6 +44,7 @@ class EqualParts:
     first: bytes | None = None
     sizes: dict[int, int] = field(default_factory=dict)
     passing: ObjectMeta | None = None
+    is_joined: bool = False
     is_over: bool = False
 
     @classmethod
@@ -74,8 +75,7 @@ class EqualParts:
         if self.first is None and not self.sizes:
             raise StorageError("complete", self.key, "no part was uploaded")
         if self.sizes and self.passing is None:
-            self.beside.complete()
-            self.passing = self.store.head(self.beside.key)
+            self.passing = self._passing()
         written = self._join(create_only=create_only)
         self.abort()
         return written
@@ -86,9 +86,23 @@ class EqualParts:
             return
         if self.passing is None:
             self.beside.abort()
-        else:
-            self.store.delete(self.passing.key)
+        if self.is_joined:
+            self.store.delete(self.beside.key)
         self.is_over = True
+
+    def _passing(self) -> ObjectMeta:
+        """Join the other parts, if that is not done yet: the answer of an earlier try may have been lost."""
+        tried, self.is_joined = self.is_joined, True
+        try:
+            self.beside.complete()
+        except NotFound:
+            if not tried:
+                raise
+        meta = self.store.head(self.beside.key)
+        if meta.size_bytes != sum(self.sizes.values()):
+            self.is_joined = False
+            raise Changed("complete", self.beside.key, "somebody else uploads to the same key")
+        return meta
 
     def _join(self, *, create_only: bool) -> Written:
         final = self.start(self.key)

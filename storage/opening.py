@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, unquote
 
 from storage.base import ObjectStore
 from storage.connection import Connection, silence_sdks
@@ -22,7 +22,7 @@ from storage.credentials import Provider, provider
 from storage.errors import InvalidUrl
 from storage.local import LocalStore
 from storage.memory import MemoryStore
-from storage.urls import StoreUrl
+from storage.urls import StoreUrl, split_url
 from storage.wrappers import Below, Within
 
 
@@ -49,7 +49,7 @@ def _open(url: str, environment: Mapping[str, str], view: _View) -> ObjectStore:
         raise InvalidUrl("open_store", url, "this is no path and no URL")
     if "://" not in url:
         return LocalStore(Path(url).absolute())
-    parts = urlsplit(url)
+    parts = split_url(url)
     if parts.scheme in _CLOUDS:
         return _open_cloud(StoreUrl.parse(url), environment, view)
     opener = _SCHEMES.get(parts.scheme)
@@ -66,6 +66,7 @@ def _open_cloud(url: StoreUrl, environment: Mapping[str, str], view: _View) -> O
     # boto3 has the chain of S3 itself
     keys = None if (url.scheme, named) == ("s3", "chain") else provider(url.scheme, named, environment=environment)
     bucket = _CLOUDS[url.scheme](replace(url, prefix=""), keys, Connection.from_environment(environment))
+    silence_sdks()
     return view(bucket, url.prefix, str(url)) if url.prefix else bucket
 
 
@@ -82,7 +83,7 @@ def _open_oss(url: StoreUrl, credentials: Provider | None, connection: Connectio
 
 
 def _open_cos(url: StoreUrl, credentials: Provider | None, connection: Connection) -> ObjectStore:
-    from storage.cos import open_cos  # noqa: PLC0415
+    from storage.cos_client import open_cos  # noqa: PLC0415
 
     return open_cos(url, credentials, connection)
 

@@ -16,7 +16,7 @@ import urllib3
 from oss2.credentials import Credentials as OssCredentials
 from oss2.credentials import CredentialsProvider
 
-from storage.answers import broken, refusal
+from storage.answers import UNREADABLE, broken, refusal, understood, unreadable
 from storage.base import (
     AS_BYTES,
     Capabilities,
@@ -28,7 +28,7 @@ from storage.base import (
     check_part_number,
     clip_range,
 )
-from storage.bodies import CloudBody, crc64ecma, http_time, is_md5, whole_size
+from storage.bodies import CloudBody, bare_etag, closed_on_error, crc64ecma, http_time, is_md5, whole_size
 from storage.checksums import Buffer
 from storage.connection import Connection
 from storage.credentials import Provider
@@ -113,13 +113,9 @@ class OssStore:
         token = ""
         while True:
             page = self.call("list", prefix, lambda token=token: self._page(prefix, after, token))  # type: ignore[misc]
-            for listed in page.object_list:
-                yield ObjectMeta(
-                    key=listed.key,
-                    size_bytes=listed.size,
-                    etag=listed.etag,
-                    last_modified=datetime.fromtimestamp(listed.last_modified, UTC),
-                )
+            with understood("list", prefix):
+                metas = [_listed(listed) for listed in page.object_list]
+            yield from metas
             if not page.is_truncated:
                 return
             token = page.next_continuation_token
@@ -128,7 +124,8 @@ class OssStore:
         """See ObjectStore."""
         addressable_key("head", key)
         headers = self.call("head", key, lambda: self.bucket.head_object(key)).headers
-        return _meta(key, headers, int(headers["Content-Length"]))
+        with understood("head", key):
+            return _meta(key, headers, int(headers["Content-Length"]))
 
     def open(self, key: str, *, start: int = 0, end: int | None = None, etag: str | None = None) -> CloudBody:
         """See ObjectStore. Without `x-oss-range-behavior` OSS answers a range past the end with the whole object."""
@@ -148,8 +145,9 @@ class OssStore:
             clip_range(self.head(key), start, end)
             raise
         raw, headers = answer.resp.response.raw, answer.headers
-        size = whole_size("open", key, headers.get("Content-Range")) if ranged else int(headers["Content-Length"])
-        return CloudBody(_meta(key, headers, size), raw, _BROKEN)
+        with closed_on_error(raw), understood("open", key):
+            size = whole_size("open", key, headers.get("Content-Range")) if ranged else int(headers["Content-Length"])
+            return CloudBody(_meta(key, headers, size), raw, _BROKEN)
 
     def put(self, key: ObjectKey, data: Buffer, *, create_only: bool = False, served: Served = AS_BYTES) -> Written:
         """See ObjectStore."""
@@ -157,7 +155,7 @@ class OssStore:
         headers = _headers(served) | (_FORBID if create_only else {})
         body = bytes(data) if isinstance(data, memoryview) else data
         answer = self.call("put", key, lambda: self.bucket.put_object(key, body, headers=headers))
-        return _written(key, len(data), answer.headers)
+        return _written("put", key, len(data), answer.headers)
 
     def start_multipart(self, key: ObjectKey, *, served: Served = AS_BYTES) -> Multipart:
         """See ObjectStore."""
@@ -172,9 +170,9 @@ class OssStore:
                 prefix,
                 lambda m=markers: self.bucket.list_multipart_uploads(prefix, max_uploads=1000, **m),  # type: ignore[misc]
             )
-            for upload in page.upload_list:
-                started_at = datetime.fromtimestamp(upload.initiation_date, UTC)
-                yield PendingUpload(key=upload.key, upload_id=upload.upload_id, started_at=started_at)
+            with understood("list_uploads", prefix):
+                uploads = [_pending(upload) for upload in page.upload_list]
+            yield from uploads
             if not page.is_truncated:
                 return
             markers = {"key_marker": page.next_key_marker, "upload_id_marker": page.next_upload_id_marker}
@@ -192,9 +190,9 @@ class OssStore:
             return self._copy_in_parts(meta, target)
         name, same = self.bucket.bucket_name, {"x-oss-copy-source-if-match": meta.etag}
         answer = self.call("copy", target, lambda: self.bucket.copy_object(name, source, target, headers=same))
-        return Written(
-            key=target, size_bytes=meta.size_bytes, etag=answer.etag, checksums=crc64ecma(answer.headers, "oss")
-        )
+        with understood("copy", target):
+            offered = crc64ecma(answer.headers, "oss")
+            return Written(key=target, size_bytes=meta.size_bytes, etag=bare_etag(answer.etag), checksums=offered)
 
     def delete(self, key: str) -> None:
         """See ObjectStore."""
@@ -214,7 +212,9 @@ class OssStore:
         The SDK's error is not kept as the cause: it holds what was signed, the security token included.
         """
         try:
-            return request()
+            answer = request()
+            if operation != "open":
+                answer.resp.read()  # what oss2 does not need it leaves unread, and with it the connection
         except oss2.exceptions.ServerError as error:
             failure: StorageError = refusal(
                 operation, key, status=error.status, code=error.code or "", message=error.message or ""
@@ -223,6 +223,10 @@ class OssStore:
             failure = broken(operation, key, getattr(error, "exception", error))
         except oss2.exceptions.OssError as error:
             failure = InvalidKey(operation, key, f"oss2 refuses it: {error.body}")
+        except UNREADABLE as error:
+            failure = unreadable(operation, key, error)
+        else:
+            return answer
         raise failure
 
     def _page(self, prefix: str, after: str, token: str) -> Any:
@@ -264,7 +268,8 @@ class OssMultipart:
         body = bytes(data) if isinstance(data, memoryview) else data
         send = self.store.bucket.upload_part
         answer = self.store.call("put_part", self.key, lambda: send(self.key, self.upload_id, number, body))
-        self.sent[number] = answer.etag, len(data)
+        with understood("put_part", self.key):
+            self.sent[number] = bare_etag(answer.etag), len(data)
 
     def copy_part(self, number: int, source: ObjectMeta, start: int, end: int, /) -> None:
         """Have the store copy bytes of an object of the bucket as part `number`."""
@@ -276,7 +281,8 @@ class OssMultipart:
                 bucket.bucket_name, source.key, (start, end - 1), self.key, self.upload_id, number, headers=same
             ),
         )
-        self.sent[number] = answer.etag, end - start
+        with understood("copy_part", self.key):
+            self.sent[number] = bare_etag(answer.etag), end - start
 
     def complete(self, *, create_only: bool = False) -> Written:
         """See Multipart."""
@@ -286,8 +292,9 @@ class OssMultipart:
         parts = [oss2.models.PartInfo(number, self.sent[number][0]) for number in sorted(self.sent)]
         join, headers = self.store.patient.complete_multipart_upload, _FORBID if create_only else {}
         answer = self.store.call("complete", self.key, lambda: join(self.key, self.upload_id, parts, headers=headers))
+        written = _written("complete", self.key, sum(size for _, size in self.sent.values()), answer.headers)
         self.is_over = True
-        return _written(self.key, sum(size for _, size in self.sent.values()), answer.headers)
+        return written
 
     def abort(self) -> None:
         """See Multipart."""
@@ -300,8 +307,22 @@ class OssMultipart:
             raise NotFound(operation, self.key, "the upload is over")
 
 
+def _listed(listed: Any) -> ObjectMeta:
+    return ObjectMeta(
+        key=listed.key,
+        size_bytes=listed.size,
+        etag=bare_etag(listed.etag),
+        last_modified=datetime.fromtimestamp(listed.last_modified, UTC),
+    )
+
+
+def _pending(upload: Any) -> PendingUpload:
+    started_at = datetime.fromtimestamp(upload.initiation_date, UTC)
+    return PendingUpload(key=upload.key, upload_id=upload.upload_id, started_at=started_at)
+
+
 def _meta(key: str, headers: Mapping[str, str], size_bytes: int) -> ObjectMeta:
-    etag = headers["ETag"].strip('"')
+    etag = bare_etag(headers["ETag"])
     plain = headers.get("x-oss-object-type") == "Normal" and "x-oss-server-side-encryption" not in headers
     md5 = etag.lower() if plain and is_md5(etag) else None
     return ObjectMeta(
@@ -313,9 +334,10 @@ def _meta(key: str, headers: Mapping[str, str], size_bytes: int) -> ObjectMeta:
     )
 
 
-def _written(key: str, size_bytes: int, headers: Mapping[str, str]) -> Written:
-    etag = headers.get("ETag", "").strip('"')
-    return Written(key=key, size_bytes=size_bytes, etag=etag, checksums=crc64ecma(headers, "oss"))
+def _written(operation: str, key: str, size_bytes: int, headers: Mapping[str, str]) -> Written:
+    with understood(operation, key):
+        etag = bare_etag(headers["ETag"])
+        return Written(key=key, size_bytes=size_bytes, etag=etag, checksums=crc64ecma(headers, "oss"))
 
 
 def _headers(served: Served) -> dict[str, str]:

@@ -195,9 +195,10 @@ class _Body:
 
     def _accept(self, meta: ObjectMeta) -> None:
         if meta.size_bytes != self._meta.size_bytes:
+            # under one etag both cannot be true: an answer that was clipped on its way says so only once
             detail = f"it was listed with {self._meta.size_bytes} bytes and opened with {meta.size_bytes}"
-            raise self._corrupt(detail, Proof.LENGTH)
-        if self._position == 0:
+            self._failed(self._corrupt(detail, Proof.LENGTH))
+        elif self._position == 0:
             self._offered = meta.checksums.best() or self._meta.checksums.best()
             if self._offered is not None and self._offered[0] is not Proof.CRC64XZ:
                 self._other_hash = HASHERS[self._offered[0]]()

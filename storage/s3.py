@@ -20,7 +20,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 
-from storage.answers import broken, refusal
+from storage.answers import UNREADABLE, broken, refusal, understood, unreadable
 from storage.base import (
     AS_BYTES,
     Capabilities,
@@ -32,7 +32,7 @@ from storage.base import (
     check_part_number,
     clip_range,
 )
-from storage.bodies import CloudBody, bare_etag, is_md5, whole_size
+from storage.bodies import CloudBody, bare_etag, closed_on_error, is_md5, whole_size
 from storage.checksums import CRC64NVME, Buffer, Checksums, Proof, crc64nvme
 from storage.equal_parts import BESIDE, EqualParts
 from storage.errors import AlreadyExists, BadRange, Denied, NotFound, StorageError
@@ -91,24 +91,19 @@ class S3Store:
 
     def list(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectMeta]:
         """See ObjectStore; one request for 1,000 keys."""
-        options = {"StartAfter": after} if after else {}
-        while True:
+        options: dict[str, str] | None = {"StartAfter": after} if after else {}
+        while options is not None:
             page = self.call("list", prefix, "list_objects_v2", Prefix=prefix, **options)
-            for listed in page.get("Contents", ()):
-                yield ObjectMeta(
-                    key=listed["Key"],
-                    size_bytes=listed["Size"],
-                    etag=bare_etag(listed["ETag"]),
-                    last_modified=listed["LastModified"],
-                )
-            if not page.get("IsTruncated"):
-                return
-            options = {"ContinuationToken": page["NextContinuationToken"]}
+            with understood("list", prefix):
+                metas = [_listed(listed) for listed in page.get("Contents", ())]
+                options = {"ContinuationToken": page["NextContinuationToken"]} if page["IsTruncated"] else None
+            yield from metas
 
     def head(self, key: str) -> ObjectMeta:
         """See ObjectStore."""
         answer = self.call("head", key, "head_object", Key=addressable_key("head", key))
-        return self._meta(key, answer, answer["ContentLength"])
+        with understood("head", key):
+            return self._meta(key, answer, answer["ContentLength"])
 
     def open(self, key: str, *, start: int = 0, end: int | None = None, etag: str | None = None) -> CloudBody:
         """See ObjectStore."""
@@ -123,17 +118,18 @@ class S3Store:
         except BadRange:
             clip_range(self.head(key), start, end)
             raise
-        size_bytes = answer["ContentLength"]
-        if "Range" in options:
-            size_bytes = whole_size("open", key, answer.get("ContentRange"))
-        return CloudBody(self._meta(key, answer, size_bytes), answer["Body"], _BROKEN)
+        with closed_on_error(answer["Body"]), understood("open", key):
+            size_bytes = answer["ContentLength"]
+            if "Range" in options:
+                size_bytes = whole_size("open", key, answer.get("ContentRange"))
+            return CloudBody(self._meta(key, answer, size_bytes), answer["Body"], _BROKEN)
 
     def put(self, key: ObjectKey, data: Buffer, *, create_only: bool = False, served: Served = AS_BYTES) -> Written:
         """See ObjectStore."""
         checked = {"ChecksumCRC64NVME": _base64(crc64nvme(data))} if self.rules.checksums else {}
         body = bytes(data) if isinstance(data, memoryview) else data
         headers = _headers(served) | self.only_if_free("put", output_key(key), create_only=create_only) | checked
-        return self.written(key, len(data), self.call("put", key, "put_object", Key=key, Body=body, **headers))
+        return self.written("put", key, len(data), self.call("put", key, "put_object", Key=key, Body=body, **headers))
 
     def start_multipart(self, key: ObjectKey, *, served: Served = AS_BYTES) -> Multipart:
         """See ObjectStore."""
@@ -141,14 +137,14 @@ class S3Store:
 
     def list_uploads(self, prefix: str = "") -> Iterator[PendingUpload]:
         """See ObjectStore."""
-        markers: dict[str, str] = {}
-        while True:
+        markers: dict[str, str] | None = {}
+        while markers is not None:
             page = self.call("list_uploads", prefix, "list_multipart_uploads", Prefix=prefix, **markers)
-            for upload in page.get("Uploads", ()):
-                yield PendingUpload(key=upload["Key"], upload_id=upload["UploadId"], started_at=upload["Initiated"])
-            if not page.get("IsTruncated"):
-                return
-            markers = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+            with understood("list_uploads", prefix):
+                uploads = [_pending(upload) for upload in page.get("Uploads", ())]
+                next_ones = {"KeyMarker": page.get("NextKeyMarker"), "UploadIdMarker": page.get("NextUploadIdMarker")}
+                markers = next_ones if page["IsTruncated"] else None
+            yield from uploads
 
     def abort_upload(self, key: str, upload_id: str) -> None:
         """See ObjectStore."""
@@ -163,7 +159,7 @@ class S3Store:
             return self._copy_in_parts(meta, target)
         origin = {"Bucket": self.bucket, "Key": source}
         answer = self.call("copy", target, "copy_object", Key=target, CopySource=origin, CopySourceIfMatch=meta.etag)
-        return self.written(target, meta.size_bytes, answer["CopyObjectResult"])
+        return self.written("copy", target, meta.size_bytes, answer.get("CopyObjectResult", {}))
 
     def delete(self, key: str) -> None:
         """See ObjectStore."""
@@ -186,12 +182,14 @@ class S3Store:
             return getattr(self.client, method)(Bucket=self.bucket, **params)
         except ClientError as error:
             failure: StorageError = _refused(operation, key, error)
-        except HTTPClientError as error:
+        except (HTTPClientError, urllib3.exceptions.HTTPError, OSError) as error:
             failure = broken(operation, key, error)
         except (NoCredentialsError, CredentialRetrievalError, PartialCredentialsError, NoAuthTokenError) as error:
             failure = Denied(operation, key, f"there are no credentials: {type(error).__name__}")
         except BotoCoreError as error:
             failure = StorageError(operation, key, f"{type(error).__name__}: {error}")
+        except UNREADABLE as error:
+            failure = unreadable(operation, key, error)
         raise failure
 
     def only_if_free(self, operation: str, key: str, *, create_only: bool) -> dict[str, str]:
@@ -205,11 +203,12 @@ class S3Store:
             raise AlreadyExists(operation, key, "the key is taken")
         return {}
 
-    def written(self, key: str, size_bytes: int, answer: Mapping[str, Any]) -> Written:
+    def written(self, operation: str, key: str, size_bytes: int, answer: Mapping[str, Any]) -> Written:
         """What the store said of an object that it took."""
-        checksum = answer.get("ChecksumCRC64NVME")
-        offered = Checksums(crc64nvme=_hex(checksum)) if checksum else Checksums()
-        return Written(key=key, size_bytes=size_bytes, etag=bare_etag(answer["ETag"]), checksums=offered)
+        with understood(operation, key):
+            checksum = answer.get("ChecksumCRC64NVME")
+            offered = Checksums(crc64nvme=_hex(checksum)) if checksum else Checksums()
+            return Written(key=key, size_bytes=size_bytes, etag=bare_etag(answer["ETag"]), checksums=offered)
 
     def _meta(self, key: str, answer: Mapping[str, Any], size_bytes: int) -> ObjectMeta:
         etag = bare_etag(answer["ETag"])
@@ -284,7 +283,8 @@ class S3Multipart:
         """Begin; the whole object's checksum is asked for, for the store to compare when it joins the parts."""
         whole = {"ChecksumAlgorithm": "CRC64NVME", "ChecksumType": "FULL_OBJECT"} if store.rules.checksums else {}
         answer = store.call("start_multipart", key, "create_multipart_upload", Key=key, **_headers(served), **whole)
-        return cls(store=store, key=key, upload_id=answer["UploadId"])
+        with understood("start_multipart", key):
+            return cls(store=store, key=key, upload_id=answer["UploadId"])
 
     def put_part(self, number: int, data: Buffer, /) -> None:
         """See Multipart."""
@@ -294,7 +294,8 @@ class S3Multipart:
         checked = {"ChecksumCRC64NVME": _base64(crc)} if self.store.rules.checksums else {}
         body = bytes(data) if isinstance(data, memoryview) else data
         answer = self._call("put_part", "upload_part", PartNumber=number, Body=body, **checked)
-        self.sent[number] = _Sent(answer["ETag"], len(data), crc)
+        with understood("put_part", self.key):
+            self.sent[number] = _Sent(answer["ETag"], len(data), crc)
 
     def copy_part(self, number: int, source: ObjectMeta, start: int, end: int) -> None:
         """Have the store copy bytes of an object of the bucket as part `number`."""
@@ -305,10 +306,11 @@ class S3Multipart:
             CopySource={"Bucket": self.store.bucket, "Key": source.key},
             CopySourceIfMatch=source.etag,
             CopySourceRange=f"bytes={start}-{end - 1}",
-        )["CopyPartResult"]
-        checksum = answer.get("ChecksumCRC64NVME")
-        crc = int(_hex(checksum), 16) if checksum else None
-        self.sent[number] = _Sent(answer["ETag"], end - start, crc)
+        )
+        with understood("copy_part", self.key):
+            copied = answer["CopyPartResult"]
+            checksum = copied.get("ChecksumCRC64NVME")
+            self.sent[number] = _Sent(copied["ETag"], end - start, int(_hex(checksum), 16) if checksum else None)
 
     def complete(self, *, create_only: bool = False) -> Written:
         """See Multipart; the store refuses to join parts that are not what was sent."""
@@ -324,8 +326,10 @@ class S3Multipart:
             **self._whole(),
             **self.store.only_if_free("complete", self.key, create_only=create_only),
         )
+        size_bytes = sum(part.size_bytes for part in self.sent.values())
+        written = self.store.written("complete", self.key, size_bytes, answer)
         self.is_over = True
-        return self.store.written(self.key, sum(part.size_bytes for part in self.sent.values()), answer)
+        return written
 
     def abort(self) -> None:
         """See Multipart."""
@@ -349,6 +353,15 @@ class S3Multipart:
 
     def _call(self, operation: str, method: str, **params: object) -> Any:
         return self.store.call(operation, self.key, method, Key=self.key, UploadId=self.upload_id, **params)
+
+
+def _listed(listed: Mapping[str, Any]) -> ObjectMeta:
+    key, size_bytes, last_modified = listed["Key"], listed["Size"], listed["LastModified"]
+    return ObjectMeta(key=key, size_bytes=size_bytes, etag=bare_etag(listed["ETag"]), last_modified=last_modified)
+
+
+def _pending(upload: Mapping[str, Any]) -> PendingUpload:
+    return PendingUpload(key=upload["Key"], upload_id=upload["UploadId"], started_at=upload["Initiated"])
 
 
 def _part_of(number: int, part: _Sent, *, checked: bool) -> dict[str, object]:
@@ -382,4 +395,4 @@ def _base64(crc: int) -> str:
 
 
 def _hex(text: str) -> str:
-    return base64.b64decode(text).hex()
+    return base64.b64decode(text, validate=True).hex()

@@ -1,8 +1,9 @@
 """Store URLs: `s3://bucket/prefix/?region=eu-west-1`. They name a place and how to reach it, and hold no secret."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from storage.errors import InvalidUrl
 
@@ -19,7 +20,7 @@ class StoreUrl:
     @classmethod
     def parse(cls, text: str) -> "StoreUrl":
         """Read a URL. Raises InvalidUrl for one that names no bucket or says something twice."""
-        parts = urlsplit(text)
+        parts = split_url(text)
         place = f"{parts.scheme}://{parts.hostname or ''}"
         if "@" in parts.netloc:
             raise _wrong(place, "a store URL holds no credentials; write ?credentials= to say where they are")
@@ -72,7 +73,7 @@ class StoreUrl:
         value = self.options.get(name)
         if value is None:
             return None
-        parts = urlsplit(value)
+        parts = split_url(value)
         plain = parts.scheme in {"http", "https"} and parts.netloc and "@" not in parts.netloc
         if not plain or parts.path.strip("/") or parts.query or parts.fragment:
             raise _wrong(self.place, f"it is written {name}=https://host or {name}=http://host:port")
@@ -87,6 +88,13 @@ def place_of(url: str) -> str:
 def endpoint_of(url: str) -> str:
     """The endpoint that a store's URL names: buckets of one name at two endpoints are two buckets."""
     return dict(parse_qsl(urlsplit(url).query)).get("endpoint", "")
+
+
+def split_url(text: str) -> SplitResult:
+    """The pieces of a URL. Raises InvalidUrl for what is none, such as `//[`; it is not repeated: it may hold keys."""
+    with suppress(ValueError):
+        return urlsplit(text)
+    raise _wrong(f"{text.partition('://')[0]}://", "this is no URL")
 
 
 def _wrong(url: str, detail: str) -> InvalidUrl:

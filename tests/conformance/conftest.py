@@ -10,6 +10,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from deployments.sandbox.clouds import BucketRules, Clouds
+from deployments.sandbox.clouds.buckets import CloudName
 from storage.base import ObjectStore
 from storage.keys import output_key
 from storage.local import LocalStore
@@ -72,7 +73,7 @@ def clouds() -> Iterator[Clouds]:
         yield running
 
 
-def _sandbox(cloud: str, rules: BucketRules | None = None, *, prefix: str = "", options: str = "") -> Make:
+def _sandbox(cloud: CloudName, rules: BucketRules | None = None, *, prefix: str = "", options: str = "") -> Make:
     def make(request: pytest.FixtureRequest) -> ObjectStore:
         return new_store(request.getfixturevalue("clouds"), cloud, rules, prefix=prefix, options=options)
 

@@ -1,0 +1,101 @@
+"""The client of cos-python-sdk-v5 as we use it: no retries, nothing read from the surroundings, credentials of now."""
+
+import ipaddress
+import threading
+from contextlib import suppress
+
+from qcloud_cos import CosConfig, CosS3Client
+
+from storage.connection import Connection
+from storage.cos import CosStore
+from storage.credentials import Credentials, Provider
+from storage.urls import StoreUrl
+
+OPTIONS = {
+    "region": "the bucket's region, such as ap-guangzhou",
+    "endpoint": "https://host of the region, an internal or an accelerated one",
+    "domain": "https://host of the bucket's own domain",
+    "credentials": "where the keys come from",
+}
+
+
+def open_cos(url: StoreUrl, credentials: Provider | None, connection: Connection) -> CosStore:
+    """The bucket that a URL names; without `credentials` requests are not signed."""
+    url.require_known(OPTIONS)
+    region = url.required("region", "ap-guangzhou")
+    session = connection.session()
+    signed_by = None if credentials is None else _Current(credentials)
+
+    def client(read_s: float) -> CosS3Client:
+        config = _Config(
+            Region=region,
+            CredentialInstance=signed_by,
+            Anonymous=signed_by is None,
+            Timeout=(connection.connect_s, read_s),
+            Proxies=connection.proxies,
+            VerifySSL=connection.ca_bundle or True,
+            **_addresses(url),
+        )
+        return CosS3Client(config, retry=0, session=session)
+
+    patient = client(connection.complete_s)
+    return CosStore(client(connection.read_s), url.bucket, patient=patient, region=region, url=str(url))
+
+
+def _addresses(url: StoreUrl) -> dict[str, object]:
+    """How requests find the bucket. An endpoint that is an IP address is told the bucket in the Host header."""
+    own, endpoint = url.address("domain"), url.address("endpoint")
+    if own is not None:
+        return {"Scheme": own[0], "Domain": own[1]}
+    if endpoint is None:
+        return {"Scheme": "https"}
+    scheme, address = endpoint
+    host, _, port = address.rpartition(":")
+    with suppress(ValueError):
+        ip = ipaddress.ip_address((host or address).strip("[]"))
+        return {"Scheme": scheme, "IP": str(ip), "Port": int(port) if host else None}
+    return {"Scheme": scheme, "Endpoint": address}
+
+
+class _Current:
+    """What the SDK signs with: the credentials of the moment, whoever renews them.
+
+    The SDK reads the id, then the secret, then the token of one request, in one thread: all are of one moment.
+    """
+
+    def __init__(self, provider: Provider) -> None:
+        self.provider = provider
+        self._of_request = threading.local()
+
+    @property
+    def secret_id(self) -> str:
+        self._of_request.credentials = self.provider()
+        return self._now().key_id
+
+    @property
+    def secret_key(self) -> str:
+        return self._now().secret
+
+    @property
+    def token(self) -> str | None:
+        return self._now().token
+
+    def _now(self) -> Credentials:
+        taken: Credentials | None = getattr(self._of_request, "credentials", None)
+        return taken or self.provider()
+
+
+class _Config(CosConfig):  # type: ignore[misc]
+    """The SDK asks its credential instance for the id and secret of each request, but not for the token.
+
+    It reads `_token` after both, when it sends the request.
+    """
+
+    @property
+    def _token(self) -> str | None:
+        signed_by: _Current | None = self._credential_inst
+        return signed_by.token if signed_by and not self._fixed_token else self._fixed_token
+
+    @_token.setter
+    def _token(self, value: str | None) -> None:
+        self._fixed_token = value
