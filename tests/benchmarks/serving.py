@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from deployments.sandbox.clouds import BucketRules, Clouds
+from deployments.sandbox.clouds.buckets import CloudName
 from tests.clouds import CLOUDS, ENVIRONMENT, new_bucket, running_clouds
 
 
@@ -27,7 +28,7 @@ def main() -> None:
     folder, keys = sys.argv[1:]
     with running_clouds() as clouds:
         data = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
-        files = {cloud: _filled(clouds, cloud, data) for cloud in CLOUDS}
+        files: dict[str, str] = {cloud: _filled(clouds, cloud, data) for cloud in CLOUDS}
         many = {f"calls/{number:05d}_slice.ts": b"" for number in range(int(keys))}
         served = Served(
             files=files,
@@ -40,11 +41,11 @@ def main() -> None:
         sys.stdin.read()
 
 
-def _filled(clouds: Clouds, cloud: str, objects: dict[str, bytes]) -> str:
+def _filled(clouds: Clouds, cloud: CloudName, objects: dict[str, bytes]) -> str:
     url = new_bucket(clouds, cloud, BucketRules(public=True))
     bucket = url.removeprefix(f"{cloud}://").partition("/")[0]
     for key, data in objects.items():
-        clouds.put(cloud, bucket, key, data)  # type: ignore[arg-type]
+        clouds.put(cloud, bucket, key, data)
     return url
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from cli.exits import Exit
 from deployments.sandbox.clouds import Clouds
+from deployments.sandbox.clouds.buckets import CloudName
 from deployments.sandbox.layouts import AGORA_SID, ZEGO_TASK
 from storage.urls import StoreUrl
 from tests.cli.running import aftertake
@@ -22,10 +23,10 @@ def clouds(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clouds]:
         yield running
 
 
-def lay(clouds: Clouds, cloud: str, objects: dict[str, bytes]) -> str:
+def lay(clouds: Clouds, cloud: CloudName, objects: dict[str, bytes]) -> str:
     url = new_bucket(clouds, cloud)
     for key, data in objects.items():
-        clouds.put(cloud, StoreUrl.parse(url).bucket, key, data)  # type: ignore[arg-type]
+        clouds.put(cloud, StoreUrl.parse(url).bucket, key, data)
     return url
 
 

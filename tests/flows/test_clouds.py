@@ -10,6 +10,7 @@ import pytest
 from catalog.manifest import content_digest
 from catalog.model import Manifest
 from deployments.sandbox.clouds import Account, BucketRules, Clouds
+from deployments.sandbox.clouds.buckets import CloudName
 from deployments.sandbox.layouts import Laid
 from flows.process import Inline, Task, check, process, run_inline
 from flows.steps.planning import find_recordings
@@ -33,11 +34,11 @@ def clouds() -> Iterator[Clouds]:
         yield running
 
 
-def lay(clouds: Clouds, cloud: str, laid: Laid, rules: BucketRules | None = None) -> ObjectStore:
+def lay(clouds: Clouds, cloud: CloudName, laid: Laid, rules: BucketRules | None = None) -> ObjectStore:
     """A recording in a new bucket, as the vendor leaves it there; the store sees its folder only."""
     url = new_bucket(clouds, cloud, rules, prefix="classes/")
     for key, data in laid.objects.items():
-        clouds.put(cloud, StoreUrl.parse(url).bucket, key, data)  # type: ignore[arg-type]
+        clouds.put(cloud, StoreUrl.parse(url).bucket, key, data)
     return open_source(url, environment=ENVIRONMENT)
 
 
@@ -97,7 +98,9 @@ def test_every_cloud_gives_the_same_bytes_and_content(clouds: Clouds) -> None:
 
 @pytest.mark.parametrize("source_cloud", CLOUDS)
 @pytest.mark.parametrize("target_cloud", CLOUDS)
-def test_source_and_output_in_different_clouds(clouds: Clouds, source_cloud: str, target_cloud: str) -> None:
+def test_source_and_output_in_different_clouds(
+    clouds: Clouds, source_cloud: CloudName, target_cloud: CloudName
+) -> None:
     source = lay(clouds, source_cloud, agora_mixed(slices()))
     target = new_store(clouds, target_cloud)
     clouds.journal.clear()
@@ -108,7 +111,7 @@ def test_source_and_output_in_different_clouds(clouds: Clouds, source_cloud: str
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)
-def test_requests_of_a_recording(clouds: Clouds, cloud: str) -> None:
+def test_requests_of_a_recording(clouds: Clouds, cloud: CloudName) -> None:
     """One LIST, one GET for each object, one HEAD for the playlist; nothing else is asked of the source."""
     source = lay(clouds, cloud, agora_mixed(slices(count=4)))
     target = new_store(clouds, cloud)
@@ -132,10 +135,10 @@ def test_requests_grow_with_objects_alone(clouds: Clouds) -> None:
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)
-def test_an_archived_slice_stops_the_work_and_publishes_nothing(clouds: Clouds, cloud: str) -> None:
+def test_an_archived_slice_stops_the_work_and_publishes_nothing(clouds: Clouds, cloud: CloudName) -> None:
     laid = agora_mixed(slices())
     source, target = lay(clouds, cloud, laid), new_store(clouds, cloud)
-    clouds.archive(cloud, StoreUrl.parse(source.url).bucket, laid.segments[2])  # type: ignore[arg-type]
+    clouds.archive(cloud, StoreUrl.parse(source.url).bucket, laid.segments[2])
     with pytest.raises(Archived, match="Restore it"):
         published(source, target)
     assert list(target.list()) == []
@@ -143,7 +146,7 @@ def test_an_archived_slice_stops_the_work_and_publishes_nothing(clouds: Clouds, 
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)
-def test_a_key_that_may_only_read_the_source_is_enough(clouds: Clouds, cloud: str) -> None:
+def test_a_key_that_may_only_read_the_source_is_enough(clouds: Clouds, cloud: CloudName) -> None:
     source = lay(clouds, cloud, agora_mixed(slices()))
     clouds.add_account(Account(key_id="READER", secret=SECRET, may=lambda action, _resource, _prefix: _reads(action)))
     environment = ENVIRONMENT | {"AFTERTAKE_READER_KEY_ID": "READER", "AFTERTAKE_READER_SECRET": SECRET}
