@@ -8,9 +8,12 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 _TALKATIVE = ("boto3", "botocore", "oss2", "qcloud_cos", "urllib3")
 
@@ -35,6 +38,15 @@ class Connection:
     def proxies(self) -> dict[str, str]:
         """For both schemes."""
         return {"http": self.proxy, "https": self.proxy} if self.proxy else {}
+
+    def pool_manager(self) -> urllib3.PoolManager:
+        """Connections of urllib3."""
+        options: dict[str, Any] = {
+            "maxsize": self.pool,
+            "timeout": urllib3.Timeout(connect=self.connect_s, read=self.read_s),
+            "ca_certs": self.ca_bundle or DEFAULT_CA_BUNDLE_PATH,
+        }
+        return urllib3.ProxyManager(self.proxy, **options) if self.proxy else urllib3.PoolManager(**options)
 
     def session(self) -> requests.Session:
         """A session of requests that reads nothing from its surroundings."""

@@ -26,11 +26,11 @@ from storage.base import (
     Served,
     Written,
     check_part_number,
-    clip_range,
 )
-from storage.bodies import CloudBody, bare_etag, closed_on_error, crc64ecma, http_time, is_md5, whole_size
+from storage.bodies import CloudBody, bare_etag, crc64ecma, http_time, is_md5
 from storage.checksums import Buffer
-from storage.errors import BadRange, InvalidKey, NotFound, StorageError
+from storage.errors import InvalidKey, NotFound, StorageError
+from storage.fetching import Fetcher, Fetching
 from storage.keys import ObjectKey, addressable_key, output_key
 from storage.presigning import check_lifetime, disposition
 
@@ -46,13 +46,16 @@ _FORBID = {"Metadata": {"x-cos-forbid-overwrite": "true"}}
 class CosStore:
     """One bucket. `client` is the SDK's; `patient` is the same with time for joining many parts."""
 
-    def __init__(self, client: CosS3Client, bucket: str, *, patient: CosS3Client, region: str, url: str) -> None:
+    def __init__(
+        self, client: CosS3Client, bucket: str, *, patient: CosS3Client, region: str, url: str, fetching: Fetching
+    ) -> None:
         """`url` opens the same bucket again."""
         self.client = client
         self.patient = patient
         self.bucket = bucket
         self.region = region
         self._url = url
+        self._fetcher = Fetcher(fetching, read_meta=_meta, head=self.head)
 
     @property
     def url(self) -> str:
@@ -82,23 +85,7 @@ class CosStore:
 
     def open(self, key: str, *, start: int = 0, end: int | None = None, etag: str | None = None) -> CloudBody:
         """See ObjectStore."""
-        addressable_key("open", key)
-        options: dict[str, str] = {} if etag is None else {"IfMatch": f'"{etag}"'}
-        if start < 0 or (end is not None and end <= start):
-            clip_range(self.head(key), start, end)
-        if start or end is not None:
-            options["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
-        try:
-            # compressed on the way, neither the length nor the checksum would be that of the bytes
-            answer = self.call("open", key, "get_object", Key=key, AcceptEncoding="identity", **options)
-        except BadRange:
-            clip_range(self.head(key), start, end)
-            raise
-        headers, raw = CaseInsensitiveDict(answer), answer["Body"].get_raw_stream()
-        with closed_on_error(raw), understood("open", key):
-            ranged = "Range" in options
-            size = whole_size("open", key, headers.get("Content-Range")) if ranged else int(headers["Content-Length"])
-            return CloudBody(_meta(key, headers, size), raw, _BROKEN)
+        return self._fetcher.open(key, start=start, end=end, etag=etag)
 
     def put(self, key: ObjectKey, data: Buffer, *, create_only: bool = False, served: Served = AS_BYTES) -> Written:
         """See ObjectStore."""

@@ -26,13 +26,13 @@ from storage.base import (
     Served,
     Written,
     check_part_number,
-    clip_range,
 )
-from storage.bodies import CloudBody, bare_etag, closed_on_error, crc64ecma, http_time, is_md5, whole_size
+from storage.bodies import CloudBody, bare_etag, crc64ecma, http_time, is_md5
 from storage.checksums import Buffer
 from storage.connection import Connection
 from storage.credentials import Provider
-from storage.errors import BadRange, InvalidKey, NotFound, StorageError
+from storage.errors import InvalidKey, NotFound, StorageError
+from storage.fetching import Fetcher, Fetching, SignedGet
 from storage.keys import ObjectKey, addressable_key, output_key
 from storage.presigning import check_lifetime, disposition
 from storage.urls import StoreUrl
@@ -48,7 +48,6 @@ LARGEST_COPY_BYTES = 1024**3
 COPY_PART_BYTES = 512 * 1024**2
 
 _BROKEN = (urllib3.exceptions.HTTPError, requests.RequestException, OSError)
-_STANDARD_RANGES = {"x-oss-range-behavior": "standard"}
 _FORBID = {"x-oss-forbid-overwrite": "true"}
 
 
@@ -75,7 +74,8 @@ def open_oss(url: StoreUrl, credentials: Provider | None, connection: Connection
             region=region,
         )
 
-    return OssStore(bucket(connection.read_s), patient=bucket(connection.complete_s), url=str(url))
+    patient = bucket(connection.complete_s)
+    return OssStore(bucket(connection.read_s), patient=patient, url=str(url), connection=connection)
 
 
 class _Current(CredentialsProvider):  # type: ignore[misc]
@@ -92,11 +92,12 @@ class _Current(CredentialsProvider):  # type: ignore[misc]
 class OssStore:
     """One bucket. `bucket` is oss2's; `patient` is the same with time for joining many parts."""
 
-    def __init__(self, bucket: oss2.Bucket, *, patient: oss2.Bucket, url: str) -> None:
+    def __init__(self, bucket: oss2.Bucket, *, patient: oss2.Bucket, url: str, connection: Connection) -> None:
         """`url` opens the same bucket again."""
         self.bucket = bucket
         self.patient = patient
         self._url = url
+        self._fetcher = Fetcher(Fetching(self._sign, connection), read_meta=_meta, head=self.head)
 
     @property
     def url(self) -> str:
@@ -128,26 +129,8 @@ class OssStore:
             return _meta(key, headers, int(headers["Content-Length"]))
 
     def open(self, key: str, *, start: int = 0, end: int | None = None, etag: str | None = None) -> CloudBody:
-        """See ObjectStore. Without `x-oss-range-behavior` OSS answers a range past the end with the whole object."""
-        addressable_key("open", key)
-        condition = {} if etag is None else {"If-Match": f'"{etag}"'}
-        if start < 0 or (end is not None and end <= start):
-            clip_range(self.head(key), start, end)
-        ranged = bool(start or end is not None)
-        wanted = (start, None if end is None else end - 1) if ranged else None
-        try:
-            answer = self.call(
-                "open",
-                key,
-                lambda: self.bucket.get_object(key, byte_range=wanted, headers=condition | _STANDARD_RANGES),
-            )
-        except BadRange:
-            clip_range(self.head(key), start, end)
-            raise
-        raw, headers = answer.resp.response.raw, answer.headers
-        with closed_on_error(raw), understood("open", key):
-            size = whole_size("open", key, headers.get("Content-Range")) if ranged else int(headers["Content-Length"])
-            return CloudBody(_meta(key, headers, size), raw, _BROKEN)
+        """See ObjectStore."""
+        return self._fetcher.open(key, start=start, end=end, etag=etag)
 
     def put(self, key: ObjectKey, data: Buffer, *, create_only: bool = False, served: Served = AS_BYTES) -> Written:
         """See ObjectStore."""
@@ -213,8 +196,7 @@ class OssStore:
         """
         try:
             answer = request()
-            if operation != "open":
-                answer.resp.read()  # what oss2 does not need it leaves unread, and with it the connection
+            answer.resp.read()  # what oss2 does not need it leaves unread, and with it the connection
         except oss2.exceptions.ServerError as error:
             failure: StorageError = refusal(
                 operation, key, status=error.status, code=error.code or "", message=error.message or ""
@@ -228,6 +210,15 @@ class OssStore:
         else:
             return answer
         raise failure
+
+    def _sign(self, key: str, headers: Mapping[str, str]) -> SignedGet:
+        """Version 4. Without `x-oss-range-behavior` OSS answers a range past the end with the whole object."""
+        bucket = self.bucket
+        url = bucket._make_url(bucket.bucket_name, key)  # noqa: SLF001  oss2 signs for others in URLs only
+        wanted = {**headers, "x-oss-range-behavior": "standard"}
+        request = oss2.http.Request("GET", url, headers=wanted, region=bucket.region, product=bucket.product)
+        bucket.auth._sign_request(request, bucket.bucket_name, key)  # noqa: SLF001
+        return SignedGet(url, {name: value for name, value in request.headers.items() if value is not None})
 
     def _page(self, prefix: str, after: str, token: str) -> Any:
         start = {} if token else {"start_after": after}

@@ -30,12 +30,12 @@ from storage.base import (
     Served,
     Written,
     check_part_number,
-    clip_range,
 )
-from storage.bodies import CloudBody, bare_etag, closed_on_error, is_md5, whole_size
+from storage.bodies import CloudBody, bare_etag, http_time, is_md5
 from storage.checksums import CRC64NVME, Buffer, Checksums, Proof, crc64nvme
 from storage.equal_parts import BESIDE, EqualParts
-from storage.errors import AlreadyExists, BadRange, Denied, NotFound, StorageError
+from storage.errors import AlreadyExists, Denied, NotFound, StorageError
+from storage.fetching import Fetcher, Fetching
 from storage.keys import ObjectKey, addressable_key, output_key
 from storage.presigning import check_lifetime, disposition
 
@@ -48,6 +48,7 @@ _OFFERED = {
     "x-amz-checksum-crc32c": Proof.CRC32C,
     "x-amz-checksum-crc32": Proof.CRC32,
 }
+_OWN_KEY = "x-amz-server-side-encryption-customer-algorithm"
 _BROKEN = (urllib3.exceptions.HTTPError, BotoCoreError, OSError)
 
 
@@ -67,12 +68,13 @@ class S3Rules:
 class S3Store:
     """One bucket. `client` is boto3's, made by `storage.s3_client`: no retries, no checks of its own."""
 
-    def __init__(self, client: Any, bucket: str, *, url: str, rules: S3Rules | None = None) -> None:
+    def __init__(self, client: Any, bucket: str, *, url: str, rules: S3Rules, fetching: Fetching) -> None:
         """`url` opens the same bucket again."""
         self.client = client
         self.bucket = bucket
-        self.rules = rules or S3Rules()
+        self.rules = rules
         self._url = url
+        self._fetcher = Fetcher(fetching, read_meta=self._meta, head=self.head)
 
     @property
     def url(self) -> str:
@@ -103,26 +105,11 @@ class S3Store:
         """See ObjectStore."""
         answer = self.call("head", key, "head_object", Key=addressable_key("head", key))
         with understood("head", key):
-            return self._meta(key, answer, answer["ContentLength"])
+            return self._meta(key, answer["ResponseMetadata"]["HTTPHeaders"], answer["ContentLength"])
 
     def open(self, key: str, *, start: int = 0, end: int | None = None, etag: str | None = None) -> CloudBody:
         """See ObjectStore."""
-        options: dict[str, str] = {} if etag is None else {"IfMatch": f'"{etag}"'}
-        if start < 0 or (end is not None and end <= start):
-            clip_range(self.head(key), start, end)
-        if start or end is not None:
-            options["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
-        addressable_key("open", key)
-        try:
-            answer = self.call("open", key, "get_object", Key=key, **options)
-        except BadRange:
-            clip_range(self.head(key), start, end)
-            raise
-        with closed_on_error(answer["Body"]), understood("open", key):
-            size_bytes = answer["ContentLength"]
-            if "Range" in options:
-                size_bytes = whole_size("open", key, answer.get("ContentRange"))
-            return CloudBody(self._meta(key, answer, size_bytes), answer["Body"], _BROKEN)
+        return self._fetcher.open(key, start=start, end=end, etag=etag)
 
     def put(self, key: ObjectKey, data: Buffer, *, create_only: bool = False, served: Served = AS_BYTES) -> Written:
         """See ObjectStore."""
@@ -210,18 +197,18 @@ class S3Store:
             offered = Checksums(crc64nvme=_hex(checksum)) if checksum else Checksums()
             return Written(key=key, size_bytes=size_bytes, etag=bare_etag(answer["ETag"]), checksums=offered)
 
-    def _meta(self, key: str, answer: Mapping[str, Any], size_bytes: int) -> ObjectMeta:
-        etag = bare_etag(answer["ETag"])
-        headers = answer["ResponseMetadata"]["HTTPHeaders"]
+    def _meta(self, key: str, headers: Mapping[str, str], size_bytes: int) -> ObjectMeta:
+        """`headers` answer to names in lower case."""
+        etag = bare_etag(headers["etag"])
         offered = {proof.value: _hex(headers[name]) for name, proof in _OFFERED.items() if _is_whole(headers.get(name))}
-        encrypted = answer.get("ServerSideEncryption", "AES256") != "AES256" or "SSECustomerAlgorithm" in answer
+        encrypted = headers.get("x-amz-server-side-encryption", "AES256") != "AES256" or _OWN_KEY in headers
         if self.rules.md5_etags and not encrypted and is_md5(etag):
             offered["md5"] = etag
         return ObjectMeta(
             key=key,
             size_bytes=size_bytes,
             etag=etag,
-            last_modified=answer["LastModified"],
+            last_modified=http_time(headers["last-modified"]),
             checksums=Checksums(**offered),
         )
 

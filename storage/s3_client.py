@@ -5,14 +5,17 @@ them are answered with botocore's own defaults, so that a store URL means the sa
 default chain of credentials says `?credentials=chain`, and then gets all of it.
 """
 
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any
+from urllib.parse import quote
 
 import boto3
 from botocore import UNSIGNED
+from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES, ConfigValueStore, ConstantProvider
@@ -23,6 +26,7 @@ from botocore.utils import parse_timestamp
 
 from storage.connection import Connection
 from storage.credentials import Provider
+from storage.fetching import Fetching, Sign, SignedGet
 from storage.s3 import EqualPartsS3Store, S3Rules, S3Store
 from storage.urls import StoreUrl
 
@@ -36,6 +40,9 @@ OPTIONS = {
     "creates": "atomic or asked: whether If-None-Match is kept on writes",
     "credentials": "where the keys come from",
 }
+
+
+_CHECKSUM_MODE = "x-amz-checksum-mode"
 
 
 def open_s3(url: StoreUrl, credentials: Provider | None, connection: Connection) -> S3Store:
@@ -70,10 +77,10 @@ def open_s3(url: StoreUrl, credentials: Provider | None, connection: Connection)
         verify=connection.ca_bundle or True,
     )
     if rules.checksums:
-        client.meta.events.register("before-sign.s3.GetObject", _ask_for_checksums)
         client.meta.events.register("before-sign.s3.HeadObject", _ask_for_checksums)
+    fetching = Fetching(_signing(session, client, url.bucket, rules), connection)
     kind = EqualPartsS3Store if url.choice("parts", ("any", "equal")) == "equal" else S3Store
-    return kind(client, url.bucket, url=str(url), rules=rules)
+    return kind(client, url.bucket, url=str(url), rules=rules, fetching=fetching)
 
 
 def _session(credentials: Provider | None, *, chain: bool) -> Session:
@@ -109,13 +116,26 @@ class _Current(Credentials):  # type: ignore[misc]
         return ReadOnlyCredentials(now.key_id, now.secret, now.token)
 
 
-def _ask_for_checksums(request: AWSRequest, signature_version: str, **_: object) -> None:
-    """Ask S3 for its checksum without botocore knowing: it would compute it too, in pieces of Python's choice.
+def _ask_for_checksums(request: AWSRequest, **_: object) -> None:
+    """Ask S3 for its checksum where botocore is told to leave checksums alone."""
+    request.headers[_CHECKSUM_MODE] = "ENABLED"
 
-    Not in presigned URLs: whoever opens one would have to send the header.
-    """
-    if not signature_version.endswith("query"):
-        request.headers["x-amz-checksum-mode"] = "ENABLED"
+
+def _signing(session: Session, client: Any, bucket: str, rules: S3Rules) -> Sign:
+    """Signature version 4 in the header (Amazon S3 API reference, "Authenticating Requests"), by botocore's signer."""
+    example = client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "x"}).partition("?")[0]
+    address, region = example.removesuffix("x"), client.meta.region_name
+    unsigned = client.meta.config.signature_version is UNSIGNED
+    asked = {_CHECKSUM_MODE: "ENABLED"} if rules.checksums else {}
+
+    def sign(key: str, headers: Mapping[str, str]) -> SignedGet:
+        request = AWSRequest("GET", address + quote(key, safe="/~"), headers={**headers, **asked})
+        if not unsigned:
+            now = session.get_credentials().get_frozen_credentials()
+            S3SigV4Auth(now, "s3", region).add_auth(request)
+        return SignedGet(request.url, dict(request.headers.items()))
+
+    return sign
 
 
 @cache
