@@ -4,11 +4,12 @@ import ipaddress
 import threading
 from contextlib import suppress
 
-from qcloud_cos import CosConfig, CosS3Client
+from qcloud_cos import CosClientError, CosConfig, CosS3Client
 
 from storage.connection import Connection
 from storage.cos import CosStore
 from storage.credentials import Credentials, Provider
+from storage.errors import InvalidUrl
 from storage.urls import StoreUrl
 
 OPTIONS = {
@@ -38,7 +39,11 @@ def open_cos(url: StoreUrl, credentials: Provider | None, connection: Connection
         )
         return CosS3Client(config, retry=0, session=session)
 
-    patient = client(connection.complete_s)
+    try:
+        patient = client(connection.complete_s)
+        patient.get_conf().uri(bucket=url.bucket)
+    except CosClientError as error:
+        raise InvalidUrl("open_store", url.place, f"the SDK refuses it: {error}") from error
     return CosStore(client(connection.read_s), url.bucket, patient=patient, region=region, url=str(url))
 
 

@@ -32,8 +32,9 @@ from storage.bodies import CloudBody, bare_etag, closed_on_error, crc64ecma, htt
 from storage.checksums import Buffer
 from storage.connection import Connection
 from storage.credentials import Provider
-from storage.errors import BadRange, InvalidKey, NotFound, StorageError
+from storage.errors import BadRange, InvalidKey, InvalidUrl, NotFound, StorageError
 from storage.keys import ObjectKey, addressable_key, output_key
+from storage.oss_facts import OssExaminer
 from storage.presigning import check_lifetime, disposition
 from storage.urls import StoreUrl
 
@@ -75,7 +76,11 @@ def open_oss(url: StoreUrl, credentials: Provider | None, connection: Connection
             region=region,
         )
 
-    return OssStore(bucket(connection.read_s), patient=bucket(connection.complete_s), url=str(url))
+    try:
+        return OssStore(bucket(connection.read_s), patient=bucket(connection.complete_s), url=str(url))
+    except oss2.exceptions.ClientError as error:
+        fault = error.body.removeprefix("ClientError: ").rstrip(".")
+    raise InvalidUrl("open_store", url.place, f"oss2 refuses it: {fault}")
 
 
 class _Current(CredentialsProvider):  # type: ignore[misc]
@@ -205,6 +210,10 @@ class OssStore:
         addressable_key("presign_get", key)
         params = {"response-content-disposition": disposition(filename)}
         return str(self.bucket.sign_url("GET", key, seconds, params=params, slash_safe=True))
+
+    def examine(self) -> OssExaminer:
+        """See Examinable."""
+        return OssExaminer(self.bucket, self.call)
 
     def call(self, operation: str, key: str, request: Callable[[], Any]) -> Any:
         """One request, its failure in our words.
