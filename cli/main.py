@@ -11,6 +11,8 @@ from typing import Any
 from catalog.model import State
 from cli import find
 from cli.demo import demo
+from cli.doctor import add_arguments as add_doctor_arguments
+from cli.doctor import doctor
 from cli.exits import Exit, exit_of_error, exit_of_verdict
 from cli.progress import Progress
 from cli.report import Result, Unsettled, document, lines, overall, printable
@@ -68,6 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     imitating = _command(commands, "sandbox", _sandbox, "serve S3, OSS and COS on this machine, for trying things out")
     imitating.add_argument("--port", type=int, default=0, help="where to listen; a free port unless said")
     imitating.add_argument("--empty", action="store_true", help="lay no recordings into the buckets")
+    text = "whether the configured stores are right, and what to do where they are not"
+    add_doctor_arguments(_command(commands, "doctor", doctor, text))
     demonstrating = _command(commands, "demo", _demo, "record three real calls into three clouds and process them")
     demonstrating.add_argument("--folder", default="demo-output", help="where to keep what is published")
     return parser

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from storage.base import ObjectStore
 from storage.urls import endpoint_of, place_of
 
-PUBLISHED = ("media", "segments", "manifests", "index")
+PUBLISHED = ("media", "segments", "manifests", "index", "doctor")
 """The first parts of all keys of an output."""
 
 

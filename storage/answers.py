@@ -18,6 +18,7 @@ from storage.errors import (
     InvalidKey,
     NoSpace,
     NotFound,
+    Refusal,
     StorageError,
     Transient,
     Unsupported,
@@ -25,29 +26,43 @@ from storage.errors import (
 
 _MOST_DETAIL = 300
 
-_CLOCK = "the clock of this machine is wrong: the store refuses the time of the request. Set the clock (NTP)"
-_FORGED = "the secret does not belong to the key id: the store computes another signature"
-_KEY_ID = "the store does not know the key id"
-_OVER = "the temporary credentials are over, or their token is wrong"
-_MISPLACED = "the bucket lies in another region than the store URL says"
-
-_DENIED: Mapping[str, str] = MappingProxyType(
+_SAID: Mapping[Refusal, str] = MappingProxyType(
     {
-        "RequestTimeTooSkewed": _CLOCK,
-        "RequestIsExpired": _CLOCK,
-        "SignatureDoesNotMatch": _FORGED,
-        "InvalidAccessKeyId": _KEY_ID,
-        "ExpiredToken": _OVER,
-        "InvalidToken": _OVER,
-        "TokenRefreshRequired": _OVER,
-        "SecurityTokenExpired": _OVER,
-        "InvalidSecurityToken": _OVER,
-        "AuthorizationHeaderMalformed": _MISPLACED,
-        "InvalidRegion": _MISPLACED,
-        "PermanentRedirect": _MISPLACED,
-        "IllegalLocationConstraintException": _MISPLACED,
+        Refusal.CLOCK: "the clock of this machine is wrong: the store refuses the time of the request. "
+        "Set the clock (NTP)",
+        Refusal.SECRET: "the secret does not belong to the key id: the store computes another signature",
+        Refusal.KEY_ID: "the store does not know the key id",
+        Refusal.TOKEN: "the temporary credentials are over, or their token is wrong",
+        Refusal.REGION: "the bucket lies in another region than the store URL says",
+        Refusal.KMS: "the key that encrypts the object may not be used",
     }
 )
+
+_DENIED: Mapping[str, Refusal] = MappingProxyType(
+    {
+        "RequestTimeTooSkewed": Refusal.CLOCK,
+        "RequestIsExpired": Refusal.CLOCK,
+        "SignatureDoesNotMatch": Refusal.SECRET,
+        "InvalidAccessKeyId": Refusal.KEY_ID,
+        "ExpiredToken": Refusal.TOKEN,
+        "InvalidToken": Refusal.TOKEN,
+        "TokenRefreshRequired": Refusal.TOKEN,
+        "SecurityTokenExpired": Refusal.TOKEN,
+        "InvalidSecurityToken": Refusal.TOKEN,
+        "AuthorizationHeaderMalformed": Refusal.REGION,
+        "InvalidRegion": Refusal.REGION,
+        "PermanentRedirect": Refusal.REGION,
+        "IllegalLocationConstraintException": Refusal.REGION,
+    }
+)
+
+_TOLD = (
+    # neither OSS nor COS has a code of its own for these
+    (re.compile(r"(?i)\brequest has expired\b|\brequest is not yet valid\b"), Refusal.CLOCK),
+    (re.compile(r"(?i)\bsigning region\b|addressed using the specified endpoint"), Refusal.REGION),
+    (re.compile(r"(?i)\bkms\b"), Refusal.KMS),
+)
+"""What only the message of a refusal (400, 403) tells."""
 
 _KINDS: Mapping[str, type[StorageError]] = MappingProxyType(
     {
@@ -85,16 +100,21 @@ _STATUSES: Mapping[int, type[StorageError]] = MappingProxyType(
 def refusal(operation: str, key: str, *, status: int, code: str, message: str) -> StorageError:
     """The error that an answer means; `code` may be empty, as it is where the answer has no body."""
     detail = _detail(status, code, message)
-    # COS has no code of its own for a clock that is off (product/436/40105)
-    cause = _CLOCK if code == "AccessDenied" and message.startswith("Request has expired") else _DENIED.get(code)
-    if cause is not None:
-        return Denied(operation, key, f"{cause} ({detail})")
+    reason = _DENIED.get(code) or _told(status, message)
+    if reason is not None:
+        return Denied(operation, key, f"{_SAID[reason]} ({detail})", reason)
     return _kind(operation, status, code)(operation, key, detail)
 
 
 def broken(operation: str, key: str, error: BaseException) -> Transient:
     """The connection failed, or the answer broke off."""
     return Transient(operation, key, f"the connection failed: {_one_line(str(error)) or type(error).__name__}")
+
+
+def _told(status: int, message: str) -> Refusal | None:
+    if status not in {400, 403}:
+        return None
+    return next((reason for pattern, reason in _TOLD if pattern.search(message)), None)
 
 
 UNREADABLE = (LookupError, ValueError, TypeError, AttributeError, RuntimeError)

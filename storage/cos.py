@@ -29,6 +29,7 @@ from storage.base import (
 )
 from storage.bodies import CloudBody, bare_etag, crc64ecma, http_time, is_md5
 from storage.checksums import Buffer
+from storage.cos_facts import CosExaminer
 from storage.errors import InvalidKey, NotFound, StorageError
 from storage.fetching import Fetcher, Fetching
 from storage.keys import ObjectKey, addressable_key, output_key
@@ -143,6 +144,10 @@ class CosStore:
         path = f"{self.bucket}/{key}" if settings._ip else key  # noqa: SLF001
         signer = CosS3Client(settings, retry=0, session=self.client._session)  # noqa: SLF001
         return str(signer.get_presigned_download_url(self.bucket, path, Expired=seconds, Params=params))
+
+    def examine(self) -> CosExaminer:
+        """See Examinable."""
+        return CosExaminer(self.client, self.bucket, self.call)
 
     def origin(self, key: str) -> dict[str, str]:
         """An object of this bucket as the source of a copy."""

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from types import SimpleNamespace
 
-from qcloud_cos import CosConfig, CosS3Client
+from qcloud_cos import CosClientError, CosConfig, CosS3Client
 from qcloud_cos.cos_auth import CosS3Auth
 
 from storage.connection import Connection
 from storage.cos import CosStore
 from storage.credentials import Credentials, Provider
+from storage.errors import InvalidUrl
 from storage.fetching import Fetching, Sign, SignedGet
 from storage.urls import StoreUrl
 
@@ -42,15 +43,13 @@ def open_cos(url: StoreUrl, credentials: Provider | None, connection: Connection
         )
         return CosS3Client(config, retry=0, session=session)
 
-    usual = client(connection.read_s)
-    return CosStore(
-        usual,
-        url.bucket,
-        patient=client(connection.complete_s),
-        region=region,
-        url=str(url),
-        fetching=Fetching(_signing(usual.get_conf(), url.bucket), connection),
-    )
+    try:
+        usual, patient = client(connection.read_s), client(connection.complete_s)
+        usual.get_conf().uri(bucket=url.bucket)
+    except CosClientError as error:
+        raise InvalidUrl("open_store", url.place, f"the SDK refuses it: {error}") from error
+    fetching = Fetching(_signing(usual.get_conf(), url.bucket), connection)
+    return CosStore(usual, url.bucket, patient=patient, region=region, url=str(url), fetching=fetching)
 
 
 def _signing(config: CosConfig, bucket: str) -> Sign:

@@ -19,6 +19,7 @@ StorageError
 Adapters raise these and nothing else, with the lower library's error as the cause.
 """
 
+from enum import StrEnum
 from typing import ClassVar
 
 from storage.checksums import Proof
@@ -52,10 +53,29 @@ class NotFound(StorageError):
     advice = "Check the key and the name of the bucket or folder."
 
 
+class Refusal(StrEnum):
+    """Why a store refuses, as far as its answer tells."""
+
+    RIGHTS = "rights"
+    KMS = "kms"
+    CREDENTIALS = "credentials"
+    KEY_ID = "key_id"
+    SECRET = "secret"  # noqa: S105  no password
+    TOKEN = "token"  # noqa: S105  no password
+    CLOCK = "clock"
+    REGION = "region"
+
+
 class Denied(StorageError):
     """The store refuses: permissions, credentials, or a source that is never written."""
 
     advice = "Check the credentials and what they may do here; trying again does not help."
+
+    def __init__(self, operation: str, key: str, detail: str, reason: Refusal = Refusal.RIGHTS) -> None:
+        """`reason` is what the answer says of it; RIGHTS where it says nothing else."""
+        super().__init__(operation, key, detail)
+        self.args = (operation, key, detail, reason)
+        self.reason = reason
 
 
 class Archived(StorageError):

@@ -32,6 +32,7 @@ from storage.base import (
 from storage.checksums import Buffer
 from storage.errors import InvalidKey, NotFound, Unsupported
 from storage.keys import ObjectKey, output_key, parent, sort_key
+from storage.local_facts import LocalExaminer
 from storage.local_files import LocalBody, meta_of, refused
 from storage.local_uploads import UPLOADS, LocalUpload, pending_uploads
 
@@ -136,6 +137,10 @@ class LocalStore:
         """Unsupported: a folder has no server."""
         del seconds, filename
         raise Unsupported("presign_get", key, "a folder has no URL for others")
+
+    def examine(self) -> LocalExaminer:
+        """See Examinable."""
+        return LocalExaminer(self._root)
 
     def _start(self, operation: str, key: ObjectKey) -> LocalUpload:
         path = self._path(operation, output_key(key))

@@ -26,32 +26,37 @@ from storage.urls import StoreUrl, split_url
 from storage.wrappers import Below, Within
 
 
-def open_store(url: str, *, environment: Mapping[str, str] = os.environ) -> ObjectStore:
+def open_store(
+    url: str, *, environment: Mapping[str, str] = os.environ, connection: Connection | None = None
+) -> ObjectStore:
     """The store that a URL names, keys counted from its prefix: what is published goes here.
 
     Text without `://` is a path, taken from the working folder if it is relative. Raises InvalidUrl for other
-    schemes and for what a scheme does not understand, Denied where there are no credentials.
+    schemes and for what a scheme does not understand, Denied where there are no credentials. `connection` None is
+    the one of the environment.
     """
-    return _open(url, environment, Below)
+    return _open(url, environment, connection, Below)
 
 
-def open_source(url: str, *, environment: Mapping[str, str] = os.environ) -> ObjectStore:
+def open_source(
+    url: str, *, environment: Mapping[str, str] = os.environ, connection: Connection | None = None
+) -> ObjectStore:
     """As `open_store`, but of a bucket's prefix keys keep their full names: so recordings are told apart and found."""
-    return _open(url, environment, Within)
+    return _open(url, environment, connection, Within)
 
 
 _View = Callable[[ObjectStore, str, str], ObjectStore]
 """A bucket, its prefix and the URL of both -> what is seen of it."""
 
 
-def _open(url: str, environment: Mapping[str, str], view: _View) -> ObjectStore:
+def _open(url: str, environment: Mapping[str, str], connection: Connection | None, view: _View) -> ObjectStore:
     if not url or "\0" in unquote(url):
         raise InvalidUrl("open_store", url, "this is no path and no URL")
     if "://" not in url:
         return LocalStore(Path(url).absolute())
     parts = split_url(url)
     if parts.scheme in _CLOUDS:
-        return _open_cloud(StoreUrl.parse(url), environment, view)
+        return _open_cloud(StoreUrl.parse(url), environment, connection, view)
     opener = _SCHEMES.get(parts.scheme)
     if opener is None:
         known = ", ".join(f"{scheme}://" for scheme in (*_SCHEMES, *_CLOUDS))
@@ -60,12 +65,14 @@ def _open(url: str, environment: Mapping[str, str], view: _View) -> ObjectStore:
     return opener(parts)
 
 
-def _open_cloud(url: StoreUrl, environment: Mapping[str, str], view: _View) -> ObjectStore:
+def _open_cloud(
+    url: StoreUrl, environment: Mapping[str, str], connection: Connection | None, view: _View
+) -> ObjectStore:
     silence_sdks()
     named = url.options.get("credentials")
     # boto3 has the chain of S3 itself
     keys = None if (url.scheme, named) == ("s3", "chain") else provider(url.scheme, named, environment=environment)
-    bucket = _CLOUDS[url.scheme](replace(url, prefix=""), keys, Connection.from_environment(environment))
+    bucket = _CLOUDS[url.scheme](replace(url, prefix=""), keys, connection or Connection.from_environment(environment))
     silence_sdks()
     return view(bucket, url.prefix, str(url)) if url.prefix else bucket
 

@@ -31,9 +31,10 @@ from storage.bodies import CloudBody, bare_etag, crc64ecma, http_time, is_md5
 from storage.checksums import Buffer
 from storage.connection import Connection
 from storage.credentials import Provider
-from storage.errors import InvalidKey, NotFound, StorageError
+from storage.errors import InvalidKey, InvalidUrl, NotFound, StorageError
 from storage.fetching import Fetcher, Fetching, SignedGet
 from storage.keys import ObjectKey, addressable_key, output_key
+from storage.oss_facts import OssExaminer
 from storage.presigning import check_lifetime, disposition
 from storage.urls import StoreUrl
 
@@ -74,8 +75,12 @@ def open_oss(url: StoreUrl, credentials: Provider | None, connection: Connection
             region=region,
         )
 
-    patient = bucket(connection.complete_s)
-    return OssStore(bucket(connection.read_s), patient=patient, url=str(url), connection=connection)
+    try:
+        usual, patient = bucket(connection.read_s), bucket(connection.complete_s)
+    except oss2.exceptions.ClientError as error:
+        fault = error.body.removeprefix("ClientError: ").rstrip(".")
+        raise InvalidUrl("open_store", url.place, f"oss2 refuses it: {fault}") from error
+    return OssStore(usual, patient=patient, url=str(url), connection=connection)
 
 
 class _Current(CredentialsProvider):  # type: ignore[misc]
@@ -188,6 +193,10 @@ class OssStore:
         addressable_key("presign_get", key)
         params = {"response-content-disposition": disposition(filename)}
         return str(self.bucket.sign_url("GET", key, seconds, params=params, slash_safe=True))
+
+    def examine(self) -> OssExaminer:
+        """See Examinable."""
+        return OssExaminer(self.bucket, self.call)
 
     def call(self, operation: str, key: str, request: Callable[[], Any]) -> Any:
         """One request, its failure in our words.

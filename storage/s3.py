@@ -34,10 +34,11 @@ from storage.base import (
 from storage.bodies import CloudBody, bare_etag, http_time, is_md5
 from storage.checksums import CRC64NVME, Buffer, Checksums, Proof, crc64nvme
 from storage.equal_parts import BESIDE, EqualParts
-from storage.errors import AlreadyExists, Denied, NotFound, StorageError
+from storage.errors import AlreadyExists, Denied, NotFound, Refusal, StorageError
 from storage.fetching import Fetcher, Fetching
 from storage.keys import ObjectKey, addressable_key, output_key
 from storage.presigning import check_lifetime, disposition
+from storage.s3_facts import S3Examiner
 
 MIN_PART_BYTES = 5 * 1024 * 1024
 LARGEST_COPY_BYTES = 5 * 1024**3
@@ -160,6 +161,10 @@ class S3Store:
         url: str = self.client.generate_presigned_url("get_object", Params=params, ExpiresIn=seconds)
         return url
 
+    def examine(self) -> S3Examiner:
+        """See Examinable."""
+        return S3Examiner(self.client, self.call)
+
     def call(self, operation: str, key: str, method: str, **params: object) -> Any:
         """One request to the bucket, its failure in our words.
 
@@ -172,7 +177,7 @@ class S3Store:
         except (HTTPClientError, urllib3.exceptions.HTTPError, OSError) as error:
             failure = broken(operation, key, error)
         except (NoCredentialsError, CredentialRetrievalError, PartialCredentialsError, NoAuthTokenError) as error:
-            failure = Denied(operation, key, f"there are no credentials: {type(error).__name__}")
+            failure = Denied(operation, key, f"there are no credentials: {type(error).__name__}", Refusal.CREDENTIALS)
         except BotoCoreError as error:
             failure = StorageError(operation, key, f"{type(error).__name__}: {error}")
         except UNREADABLE as error:

@@ -20,12 +20,14 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES, ConfigValueStore, ConstantProvider
 from botocore.credentials import Credentials, ReadOnlyCredentials
+from botocore.exceptions import BotoCoreError
 from botocore.loaders import Loader
 from botocore.session import Session
 from botocore.utils import parse_timestamp
 
 from storage.connection import Connection
 from storage.credentials import Provider
+from storage.errors import InvalidUrl
 from storage.fetching import Fetching, Sign, SignedGet
 from storage.s3 import EqualPartsS3Store, S3Rules, S3Store
 from storage.urls import StoreUrl
@@ -70,12 +72,15 @@ def open_s3(url: StoreUrl, credentials: Provider | None, connection: Connection)
         ignore_configured_endpoint_urls=True,
     )
     session = _session(credentials, chain=url.options.get("credentials") == "chain")
-    client = boto3.Session(botocore_session=session).client(
-        "s3",
-        config=config,
-        endpoint_url=None if endpoint is None else "://".join(endpoint),
-        verify=connection.ca_bundle or True,
-    )
+    try:
+        client = boto3.Session(botocore_session=session).client(
+            "s3",
+            config=config,
+            endpoint_url=None if endpoint is None else "://".join(endpoint),
+            verify=connection.ca_bundle or True,
+        )
+    except (BotoCoreError, ValueError) as error:
+        raise InvalidUrl("open_store", url.place, f"boto3 refuses it: {str(error).rstrip('.')}") from error
     if rules.checksums:
         client.meta.events.register("before-sign.s3.HeadObject", _ask_for_checksums)
     fetching = Fetching(_signing(session, client, url.bucket, rules), connection)

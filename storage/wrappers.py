@@ -24,12 +24,31 @@ from storage.keys import ObjectKey, output_key
 _W = TypeVar("_W", bound=Written)
 
 
+def bucket_inside(store: ObjectStore) -> tuple[ObjectStore, str]:
+    """The bucket inside the wrappers, and the prefix of it that they show ("" for all)."""
+    prefix = ""
+    while isinstance(store, ReadOnlyStore | Below):
+        prefix = store.inner_prefix + prefix
+        store = store.inner
+    return store, prefix
+
+
 class ReadOnlyStore:
     """A store that can only be read: put around source buckets, so that nothing here can harm an original."""
 
     def __init__(self, store: ObjectStore) -> None:
         """Everything that reads is passed on; everything that writes is Denied."""
         self._store = store
+
+    @property
+    def inner(self) -> ObjectStore:
+        """The store inside."""
+        return self._store
+
+    @property
+    def inner_prefix(self) -> str:
+        """The prefix of it that is seen."""
+        return ""
 
     @property
     def url(self) -> str:
@@ -99,6 +118,11 @@ class Within(ReadOnlyStore):
         self._url = url
 
     @property
+    def inner_prefix(self) -> str:
+        """The prefix, under which keys keep their full names."""
+        return self._prefix
+
+    @property
     def url(self) -> str:
         """That of the prefix."""
         return self._url
@@ -136,6 +160,16 @@ class Below:
         self._store = store
         self._prefix = prefix
         self._url = url
+
+    @property
+    def inner(self) -> ObjectStore:
+        """The store inside."""
+        return self._store
+
+    @property
+    def inner_prefix(self) -> str:
+        """The prefix that keys are counted from."""
+        return self._prefix
 
     @property
     def url(self) -> str:

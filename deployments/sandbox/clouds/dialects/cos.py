@@ -1,5 +1,6 @@
 """Tencent Cloud COS."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar
@@ -14,6 +15,7 @@ from deployments.sandbox.clouds.messages import Refusal, Request
 from deployments.sandbox.clouds.signatures import Asked, Lookup, cos
 
 CRC = "x-cos-hash-crc64ecma"
+_HOST = re.compile(r"\.cos(?:-internal)?\.([a-z0-9-]+)\.(?:myqcloud\.com|tencentcos\.cn)$")
 
 
 class COS(Dialect):
@@ -112,6 +114,12 @@ class COS(Dialect):
         forbidden = call.header("forbid-overwrite").lower() == "true" and rules.create_only and not rules.versioned
         if forbidden and current is not None:
             raise Refusal(409, "FileAlreadyExists", "The object you specified already exists.")
+
+    def check_more(self, call: Call) -> None:
+        """Under the host of another region there is no such bucket (GET Bucket, NoSuchBucket)."""
+        found = _HOST.search(call.request.hostname)
+        if found and found[1] not in {call.bucket.region, "accelerate"}:
+            raise self.missing_bucket(call.bucket.name)
 
     def copied(self, item: StoredObject) -> str:
         """The CRC64 in the body too."""

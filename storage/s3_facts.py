@@ -1,0 +1,114 @@
+"""What Amazon S3, and stores that speak its API, say of a bucket.
+
+Source of what is said here: the Amazon S3 API reference.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from storage.examining import (
+    AbortRule,
+    BucketFacts,
+    Contact,
+    CorsRule,
+    Encryption,
+    Unseen,
+    Versioning,
+    any_answer,
+    contact_of,
+    seen,
+    versioning_of,
+)
+
+_FIRST_REGION = "us-east-1"
+_OLD_NAMES = {"": _FIRST_REGION, "EU": "eu-west-1"}
+"""GetBucketLocation, LocationConstraint."""
+
+
+class S3Examiner:
+    """An Examiner. `call` is that of the store: (operation, key, method of the client, …)."""
+
+    def __init__(self, client: Any, call: Callable[..., Any]) -> None:
+        """`client` is boto3's."""
+        self._client = client
+        self._call = call
+
+    @property
+    def origin(self) -> str:
+        """That of the region; the bucket's own name in front of it leads to the same place."""
+        return str(self._client.meta.endpoint_url)
+
+    def contact(self) -> Contact:
+        """HeadBucket; a refusal names the region too."""
+        with self._overheard() as answers:
+            any_answer(lambda: self._ask("head_bucket"))
+        contact = replace(contact_of(answers, "x-amz-bucket-region"), redirected=len(answers) > 1)
+        return contact if contact.region != Unseen.NOT_OFFERED else replace(contact, region=self._location())
+
+    def facts(self) -> BucketFacts:
+        """Four requests."""
+        return BucketFacts(
+            versioning=seen(self._versioning, absent=Versioning.OFF),
+            encryption=seen(self._encryption, absent=Encryption()),
+            abort_rules=seen(self._abort_rules, absent=()),
+            cors=seen(self._cors, absent=()),
+        )
+
+    def _ask(self, method: str) -> Any:
+        return self._call(method, "", method)
+
+    def _location(self) -> str | Unseen:
+        def ask() -> str:
+            name = self._ask("get_bucket_location").get("LocationConstraint") or ""
+            return _OLD_NAMES.get(name) or str(name)
+
+        found = seen(ask, absent="")
+        return found or Unseen.NOT_OFFERED
+
+    def _versioning(self) -> Versioning:
+        return versioning_of(self._ask("get_bucket_versioning").get("Status"))
+
+    def _encryption(self) -> Encryption:
+        rules = self._ask("get_bucket_encryption").get("ServerSideEncryptionConfiguration", {}).get("Rules")
+        default = rules[0].get("ApplyServerSideEncryptionByDefault", {}) if rules else {}
+        return Encryption(algorithm=default.get("SSEAlgorithm"), kms_key=default.get("KMSMasterKeyID"))
+
+    def _abort_rules(self) -> tuple[AbortRule, ...]:
+        rules = self._ask("get_bucket_lifecycle_configuration").get("Rules", ())
+        return tuple(_abort_rule(rule) for rule in rules if _aborts(rule))
+
+    def _cors(self) -> tuple[CorsRule, ...]:
+        return tuple(_cors_rule(rule) for rule in self._ask("get_bucket_cors").get("CORSRules", ()))
+
+    @contextmanager
+    def _overheard(self) -> Iterator[list[Mapping[str, str]]]:
+        """The headers of the answers meanwhile, of those too after which botocore asks again in another region."""
+        answers: list[Mapping[str, str]] = []
+
+        def listen(response: tuple[Any, Mapping[str, Any]] | None, **_: object) -> None:
+            if response is not None:
+                answers.append(response[1].get("ResponseMetadata", {}).get("HTTPHeaders", {}))
+
+        events = self._client.meta.events
+        events.register_first("needs-retry.s3", listen)
+        try:
+            yield answers
+        finally:
+            events.unregister("needs-retry.s3", listen)
+
+
+def _aborts(rule: Mapping[str, Any]) -> bool:
+    return rule.get("Status") == "Enabled" and "AbortIncompleteMultipartUpload" in rule
+
+
+def _abort_rule(rule: Mapping[str, Any]) -> AbortRule:
+    prefix = rule.get("Filter", {}).get("Prefix") or rule.get("Prefix") or ""
+    return AbortRule(prefix=prefix, days=rule["AbortIncompleteMultipartUpload"].get("DaysAfterInitiation"))
+
+
+def _cors_rule(rule: Mapping[str, Any]) -> CorsRule:
+    names = ("AllowedOrigins", "AllowedMethods", "AllowedHeaders", "ExposeHeaders")
+    origins, methods, headers, exposed = (tuple(rule.get(name, ())) for name in names)
+    return CorsRule(origins=origins, methods=methods, headers=headers, exposed=exposed)
