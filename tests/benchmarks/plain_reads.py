@@ -1,9 +1,10 @@
 """The measured process of the transfer row, others' way: read every slice of a folder and drop the bytes.
 
-`python -m tests.benchmarks.plain_reads files FOLDER`, `… urllib3 FOLDER URL`.
+`python -m tests.benchmarks.plain_reads files FOLDER`, `… urllib3 FOLDER URL THREADS`.
 """
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import urllib3
@@ -24,20 +25,19 @@ def by_files(folder: Path) -> Facts:
     return {"read_bytes": total}
 
 
-def by_urllib3(folder: Path, url: str) -> Facts:
-    """One connection, kept alive; each slice whole, as a request gives it. The bucket at `url` is public."""
-    total = 0
+def by_urllib3(folder: Path, url: str, threads: int) -> Facts:
+    """Connections that are kept alive; each slice whole, as a request gives it. The bucket at `url` is public."""
     host, _, bucket = url.removeprefix("http://").partition("/")
-    with urllib3.HTTPConnectionPool(host, maxsize=1) as pool:
-        for path in sorted(folder.glob("*.ts")):
-            total += len(pool.request("GET", f"/{bucket}/{path.name}").data)
-    return {"read_bytes": total}
+    names = sorted(path.name for path in folder.glob("*.ts"))
+    with urllib3.HTTPConnectionPool(host, maxsize=threads) as pool, ThreadPoolExecutor(threads) as workers:
+        return {"read_bytes": sum(workers.map(lambda name: len(pool.request("GET", f"/{bucket}/{name}").data), names))}
 
 
 def main() -> None:
-    way, folder, *url = sys.argv[1:]
+    way, folder, *rest = sys.argv[1:]
     if way == "urllib3":
-        report(lambda: by_urllib3(Path(folder), *url))
+        url, threads = rest
+        report(lambda: by_urllib3(Path(folder), url, int(threads)))
     else:
         report(lambda: by_files(Path(folder)))
 
