@@ -15,7 +15,9 @@ from storage.checksums import Proof
 from storage.errors import AlreadyExists, Archived, Changed, Corrupt, Denied, NotFound, StorageError, Transient
 from storage.keys import output_key
 from storage.listing import listed
+from storage.opening import open_store
 from storage.reading import PROGRESS_BYTES, VerifiedReader
+from storage.retry import Retry
 from storage.writing import StreamingUpload, verify_upload
 from tests.clouds import CLOUDS, ENVIRONMENT, running_clouds
 from tests.faults.cloudy import NO_WAIT, Place, random_bytes
@@ -366,6 +368,15 @@ class TestWriting:
 def variables(key_id: str, secret: str, token: str = "") -> dict[str, str]:
     fields = {"KEY_ID": key_id, "SECRET": secret, "TOKEN": token}
     return {f"AFTERTAKE_{cloud}_{name}": value for cloud in ("S3", "OSS", "COS") for name, value in fields.items()}
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_a_store_at_which_nobody_answers_is_tried_again(clouds: Clouds, cloud: CloudName) -> None:
+    nobody = Place.new(clouds, cloud).url.replace(clouds.endpoint, "http://127.0.0.1:9")
+    tries: list[float] = []
+    with pytest.raises(Transient, match="the connection failed"):
+        list(listed(open_store(nobody, environment=ENVIRONMENT), retry=Retry(sleep=tries.append)))
+    assert len(tries) == 5
 
 
 class TestRefusals:
