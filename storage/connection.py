@@ -6,6 +6,7 @@ certificate authority says so in `AFTERTAKE_PROXY` and `AFTERTAKE_CA_BUNDLE`.
 
 import logging
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,9 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
+from storage.errors import Unsupported
+
+_PROXY = re.compile(r"https?://([^\s/?#@]+@)?(\[[0-9a-fA-F:.]+\]|[^\s/?#@:\[\]]+)(:[0-9]{1,5})?/?")
 _TALKATIVE = ("boto3", "botocore", "oss2", "qcloud_cos", "urllib3")
 
 
@@ -31,8 +35,14 @@ class Connection:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Connection":
-        """Read `AFTERTAKE_PROXY` (a URL) and `AFTERTAKE_CA_BUNDLE` (a file)."""
-        return cls(proxy=environment.get("AFTERTAKE_PROXY"), ca_bundle=environment.get("AFTERTAKE_CA_BUNDLE"))
+        """Read `AFTERTAKE_PROXY` (a URL) and `AFTERTAKE_CA_BUNDLE` (a file); empty is not set.
+
+        Raises Unsupported for a proxy that is none. Its URL is not repeated: the libraries below would do that.
+        """
+        proxy = environment.get("AFTERTAKE_PROXY") or None
+        if proxy is not None and not _PROXY.fullmatch(proxy):
+            raise Unsupported("open_store", "AFTERTAKE_PROXY", "it is written http://host:port or https://host:port")
+        return cls(proxy=proxy, ca_bundle=environment.get("AFTERTAKE_CA_BUNDLE") or None)
 
     @property
     def proxies(self) -> dict[str, str]:

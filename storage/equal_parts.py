@@ -122,7 +122,7 @@ class EqualParts:
         """The whole in parts of one size: bytes that are here, then ranges of the passing object."""
         first = self.first or b""
         total = self.passing.size_bytes if self.passing else 0
-        unit = max(self.sizes.values(), default=len(first)) or 1
+        unit = self._unit(len(first))
         whole = len(first) - len(first) % unit
         yield from (first[start : start + unit] for start in range(0, whole, unit))
         rest = first[whole:]
@@ -130,6 +130,12 @@ class EqualParts:
         if rest or not (first or total):
             yield rest + (self._read(0, taken) if taken else b"")
         yield from ((start, min(start + unit, total)) for start in range(taken, total, unit))
+
+    def _unit(self, first_bytes: int) -> int:
+        """The size of all parts but the last. A part alone beside the first is the last one, and may be a few bytes."""
+        if len(self.sizes) > 1:
+            return max(self.sizes.values())
+        return max(first_bytes, *self.sizes.values(), self.store.capabilities.min_part_bytes)
 
     def _read(self, start: int, end: int) -> bytes:
         if self.passing is None:

@@ -13,6 +13,7 @@ import urllib3
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectionError,  # noqa: A004  botocore's: of connections that never began
     CredentialRetrievalError,
     HTTPClientError,
     NoAuthTokenError,
@@ -174,7 +175,7 @@ class S3Store:
             return getattr(self.client, method)(Bucket=self.bucket, **params)
         except ClientError as error:
             failure: StorageError = _refused(operation, key, error)
-        except (HTTPClientError, urllib3.exceptions.HTTPError, OSError) as error:
+        except (ConnectionError, HTTPClientError, urllib3.exceptions.HTTPError, OSError) as error:
             failure = broken(operation, key, error)
         except (NoCredentialsError, CredentialRetrievalError, PartialCredentialsError, NoAuthTokenError) as error:
             failure = Denied(operation, key, f"there are no credentials: {type(error).__name__}", Refusal.CREDENTIALS)

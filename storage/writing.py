@@ -151,11 +151,7 @@ class StreamingUpload:
         if self._is_over:
             return
         self._end()
-        if self._multipart is not None:
-            try:
-                self._multipart.abort()
-            except StorageError as error:
-                _log.warning("an upload was left behind, `list_uploads` finds it: %s", error)
+        self._drop_parts()
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -196,6 +192,13 @@ class StreamingUpload:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
         self._first, self._filling = None, bytearray()
+
+    def _drop_parts(self) -> None:
+        if self._multipart is not None:
+            try:
+                self._multipart.abort()
+            except StorageError as error:
+                _log.warning("an upload was left behind, `list_uploads` finds it: %s", error)
 
     def _filling_bytes(self) -> int:
         """How large the part that is being filled gets."""
@@ -294,6 +297,7 @@ class StreamingUpload:
                 landed = self._landed(expected) if tries.failures else None
                 if landed is None:
                     raise
+                self._drop_parts()
                 return landed
 
     def _landed(self, expected: _Expected) -> Written | None:

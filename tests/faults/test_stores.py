@@ -2,7 +2,6 @@
 
 import gzip
 import random
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -12,12 +11,13 @@ from deployments.sandbox.clouds import Account, BucketRules, Clouds, Fault, Faul
 from deployments.sandbox.clouds.buckets import CloudName
 from deployments.sandbox.clouds.faults import KINDS, Kind
 from storage.checksums import Proof
-from storage.errors import AlreadyExists, Archived, Changed, Corrupt, Denied, NotFound, StorageError, Transient
+from storage.errors import Archived, Changed, Corrupt, Denied, NotFound, StorageError, Transient
 from storage.keys import output_key
 from storage.listing import listed
+from storage.opening import open_store
 from storage.reading import PROGRESS_BYTES, VerifiedReader
-from storage.writing import StreamingUpload, verify_upload
-from tests.clouds import CLOUDS, ENVIRONMENT, running_clouds
+from storage.retry import Retry
+from tests.clouds import CLOUDS, ENVIRONMENT
 from tests.faults.cloudy import NO_WAIT, Place, random_bytes
 from tests.relays import Relay
 
@@ -25,24 +25,6 @@ CASES = 20
 KEY = output_key("room/one.ts")
 DATA = random_bytes(1, 300_000)
 SIZES = (0, 1, 777, 65_536, 100_000, 300_000, 1_200_000)
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Clouds]:
-    with running_clouds() as clouds:
-        yield clouds
-
-
-@pytest.fixture
-def clouds(running: Clouds) -> Iterator[Clouds]:
-    running.journal.clear()
-    yield running
-    running.faults = FaultPlan()
-
-
-@pytest.fixture(params=CLOUDS)
-def place(request: pytest.FixtureRequest, clouds: Clouds) -> Place:
-    return Place.new(clouds, request.param)
 
 
 ENDS: dict[Kind, tuple[type[StorageError], ...]] = {
@@ -85,32 +67,6 @@ def test_a_read_ends_in_the_right_bytes_or_in_an_error_of_the_right_kind(place: 
             assert (proof.size_bytes, proof.proof) == (size, Proof.CRC64NVME if place.cloud == "s3" else Proof.CRC64XZ)
         place.clouds.faults = FaultPlan()
         assert 1 <= len(place.asked("GetObject")) - before <= 2 * 6
-
-
-@pytest.mark.parametrize("case", range(CASES))
-def test_uploads_are_there_wholly_or_not_at_all(clouds: Clouds, case: int) -> None:
-    place = Place.new(clouds, CLOUDS[case % 3])
-    piece = place.store.capabilities.min_part_bytes
-    size = piece * 2 + case if case % 2 else 50_000
-    data = random_bytes(case, size)
-    rates: dict[Kind, float] = {"status": 0.15, "cut": 0.05, "lost_answer": 0.15}
-    clouds.faults = FaultPlan(seed=case, rate={"": rates}, most_in_a_row=4)
-    try:
-        with StreamingUpload(place.store, KEY, piece_bytes=piece, retry=NO_WAIT) as upload:
-            upload.write(data[100:])
-            uploaded = upload.complete(data[:100], create_only=True)
-        verify_upload(place.store, uploaded, retry=NO_WAIT)
-    except Transient:
-        assert place.clouds.keys(place.cloud, place.bucket) in ([], [KEY])
-    else:
-        assert uploaded.size_bytes == size
-    if place.clouds.keys(place.cloud, place.bucket):
-        assert place.held(KEY) == data
-    assert len(place.asked()) < 60
-    clouds.faults = FaultPlan()
-    for pending in list(place.store.list_uploads()):
-        place.store.abort_upload(pending.key, pending.upload_id)
-    assert clouds.uploads(place.cloud, place.bucket) == []
 
 
 class TestReading:
@@ -274,93 +230,13 @@ class TestProofs:
         assert (bytes(read), found.proof) == (DATA, proof)
 
 
-class TestWriting:
-    @pytest.mark.parametrize("operation", ["PutObject", "CompleteMultipartUpload"])
-    @pytest.mark.parametrize("whose", ["ours", "theirs"])
-    def test_a_create_whose_answer_was_lost(self, place: Place, operation: str, whose: str) -> None:
-        piece = place.store.capabilities.min_part_bytes
-        media = random_bytes(3, 100 if operation == "PutObject" else piece + 1000)
-        if whose == "theirs":
-            place.lay(KEY, b"theirs")
-        place.clouds.faults = FaultPlan([Fault("lost_answer", operation=operation)])
-        with StreamingUpload(place.store, KEY, piece_bytes=piece, retry=NO_WAIT) as upload:
-            upload.write(media)
-            if whose == "ours":
-                assert upload.complete(b"head", create_only=True).size_bytes == 4 + len(media)
-            else:
-                with pytest.raises(AlreadyExists):
-                    upload.complete(b"head", create_only=True)
-        assert place.held(KEY) == (b"theirs" if whose == "theirs" else b"head" + media)
-        assert len(place.asked(operation)) == 2
-
-    @pytest.mark.parametrize("code", ["InternalError", "SlowDown"])
-    def test_an_error_in_an_answer_of_200_is_no_success(self, place: Place, code: str) -> None:
-        upload = place.store.start_multipart(KEY)
-        upload.put_part(1, DATA)
-        broken = Fault("status", status=200, code=code, operation="CompleteMultipartUpload")
-        place.clouds.faults = FaultPlan([broken])
-        with pytest.raises(Transient):
-            upload.complete()
-        assert place.clouds.keys(place.cloud, place.bucket) == []
-        assert upload.complete().size_bytes == len(DATA)
-        assert place.held(KEY) == DATA
-
-    def test_an_upload_whose_join_is_never_understood_is_aborted(self, place: Place) -> None:
-        piece = place.store.capabilities.min_part_bytes
-        broken = Fault("status", status=200, code="InternalError", operation="CompleteMultipartUpload", times=0)
-        place.clouds.faults = FaultPlan([broken])
-        with StreamingUpload(place.store, KEY, piece_bytes=piece, retry=NO_WAIT) as upload:
-            upload.write(random_bytes(4, piece + 1))
-            with pytest.raises(Transient):
-                upload.complete(b"head")
-        assert list(place.store.list_uploads()) == []
-        assert place.clouds.keys(place.cloud, place.bucket) == []
-
-    @pytest.mark.parametrize("call", ["put", "copy", "list", "head", "open", "start_multipart", "list_uploads"])
-    def test_no_call_takes_an_error_in_an_answer_of_200_for_a_success(self, place: Place, call: str) -> None:
-        place.lay(KEY, DATA)
-        broken = Fault("status", status=200, code="InternalError", times=0)
-        head = Fault("slow", operation="HeadObject") if call == "copy" else broken
-        place.clouds.faults = FaultPlan([replace(broken, operation="CopyObject"), head] if call == "copy" else [broken])
-        calls: dict[str, Callable[[], object]] = {
-            "put": lambda: place.store.put(output_key("new"), b"abc"),
-            "copy": lambda: place.store.copy(KEY, output_key("new")),
-            "list": lambda: list(place.store.list()),
-            "head": lambda: place.store.head(KEY),
-            "open": lambda: place.store.open(KEY),
-            "start_multipart": lambda: place.store.start_multipart(KEY),
-            "list_uploads": lambda: list(place.store.list_uploads()),
-        }
-        with pytest.raises(Transient):
-            calls[call]()
-
-    def test_a_bit_that_flips_on_the_way_in_is_noticed(self, place: Place) -> None:
-        """S3 refuses it and gets the same bytes again; OSS and COS answer with the CRC of what they took."""
-        once = [b"marked bytes"]
-
-        def alter(data: bytes) -> bytes:
-            if once and once[0] in data:
-                return data.replace(once.pop(), b"narked bytes")
-            return data
-
-        with Relay(place.clouds.port, alter=alter) as relay:
-            store = place.opened_with({**ENVIRONMENT, "AFTERTAKE_PROXY": relay.url})
-            with StreamingUpload(store, KEY, retry=NO_WAIT) as upload:
-                upload.write(b"some marked bytes")
-                if place.cloud == "s3":
-                    assert upload.complete(b"head").proof is Proof.CRC64NVME
-                    assert place.held(KEY) == b"headsome marked bytes"
-                else:
-                    with pytest.raises(Corrupt) as caught:
-                        upload.complete(b"head")
-                    assert caught.value.failed is Proof.CRC64XZ
-        assert not once
-
-    def test_a_copy_of_what_changed_meanwhile(self, place: Place) -> None:
-        place.lay(KEY, DATA)
-        place.clouds.faults = FaultPlan([Fault("replace", operation="HeadObject", body=b"new")])
-        with pytest.raises(Changed):
-            place.store.copy(KEY, output_key("copy"))
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_a_store_at_which_nobody_answers_is_tried_again(clouds: Clouds, cloud: CloudName) -> None:
+    nobody = Place.new(clouds, cloud).url.replace(clouds.endpoint, "http://127.0.0.1:9")
+    tries: list[float] = []
+    with pytest.raises(Transient, match="the connection failed"):
+        list(listed(open_store(nobody, environment=ENVIRONMENT), retry=Retry(sleep=tries.append)))
+    assert len(tries) == 5
 
 
 def variables(key_id: str, secret: str, token: str = "") -> dict[str, str]:

@@ -33,15 +33,18 @@ TORN, MOVED = "torn", "moved"
 """Objects that are replaced while their first answer is cut off, and between the listing and the read."""
 
 GET_FAULTS: dict[Kind, float] = {
-    "status": 0.09,
+    "status": 0.11,
     "slow": 0.03,
     "cut": 0.07,
     "short": 0.03,
     "clipped": 0.01,
     "flip": 0.03,
     "replace": 0.01,
-    "lost_answer": 0.03,
+    "lost_answer": 0.05,
 }
+"""Thirty of a hundred cost another request: all but "slow" and "replace"."""
+IN_A_ROW = 100
+"""As many faults may strike one request after another, so that chance alone decides."""
 LIST_FAULTS: dict[Kind, float] = {"status": 0.08, "cut": 0.06, "short": 0.04, "stale_list": 0.08, "lost_answer": 0.04}
 
 
@@ -125,7 +128,8 @@ def break_reads(clouds: Clouds, seed: int, count: int, cloud: str) -> None:
     kinds: tuple[Kind, ...] = ("cut", "replace")
     torn = [Fault(kind, operation="GetObject", key=key) for key in keys for kind in kinds]
     lists = "ListObjects" if cloud == "cos" else "ListObjectsV2"
-    clouds.faults = FaultPlan(torn, seed=seed, rate={"GetObject": GET_FAULTS, lists: LIST_FAULTS})
+    rates = {"GetObject": GET_FAULTS, lists: LIST_FAULTS}
+    clouds.faults = FaultPlan(torn, seed=seed, rate=rates, most_in_a_row=IN_A_ROW)
 
 
 def mend(clouds: Clouds) -> None:
