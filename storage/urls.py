@@ -1,11 +1,14 @@
 """Store URLs: `s3://bucket/prefix/?region=eu-west-1`. They name a place and how to reach it, and hold no secret."""
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from storage.errors import InvalidUrl
+
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,31 +24,30 @@ class StoreUrl:
     def parse(cls, text: str) -> "StoreUrl":
         """Read a URL. Raises InvalidUrl for one that names no bucket or says something twice."""
         parts = split_url(text)
-        place = f"{parts.scheme}://{parts.hostname or ''}"
+        place = f"{parts.scheme}://"
+        if _UNSAFE.search(text):
+            raise _wrong(place, "it has a control character")
         if "@" in parts.netloc:
             raise _wrong(place, "a store URL holds no credentials; write ?credentials= to say where they are")
-        if not parts.netloc or ":" in parts.netloc or parts.fragment:
+        bucket, prefix = _decoded(place, parts.netloc), _decoded(place, parts.path.removeprefix("/"))
+        if not bucket or "/" in bucket or ":" in parts.netloc or parts.fragment:
             raise _wrong(place, f"it is written {parts.scheme}://bucket/prefix/?option=value")
-        pairs = parse_qsl(parts.query, keep_blank_values=True)
-        if len({name for name, _ in pairs}) < len(pairs):
-            raise _wrong(place, "an option is there twice")
-        prefix = unquote(parts.path).strip("/")
         return cls(
             scheme=parts.scheme,
-            bucket=unquote(parts.netloc),
-            prefix=f"{prefix}/" if prefix else "",
-            options=dict(pairs),
+            bucket=bucket,
+            prefix=prefix if not prefix or prefix.endswith("/") else f"{prefix}/",
+            options=_options(place, parts.query),
         )
 
     def __str__(self) -> str:
         """The URL, which `parse` reads back."""
         query = urlencode(self.options, quote_via=quote, safe=":/")
-        return f"{self.scheme}://{quote(self.bucket)}/{quote(self.prefix)}{'?' if query else ''}{query}"
+        return f"{self.place}{'?' if query else ''}{query}"
 
     @property
     def place(self) -> str:
         """The URL without its options: what people need to recognise it."""
-        return f"{self.scheme}://{quote(self.bucket)}/{quote(self.prefix)}"
+        return f"{self.scheme}://{quote(self.bucket, safe='')}/{quote(self.prefix)}"
 
     def require_known(self, known: Mapping[str, str]) -> None:
         """Raise InvalidUrl for an option that this store does not have; `known` says what each is for."""
@@ -78,6 +80,28 @@ class StoreUrl:
         if not plain or parts.path.strip("/") or parts.query or parts.fragment:
             raise _wrong(self.place, f"it is written {name}=https://host or {name}=http://host:port")
         return parts.scheme, parts.netloc
+
+
+def _decoded(place: str, text: str) -> str:
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise _wrong(place, "bucket and prefix are percent-encoded UTF-8") from None
+
+
+def _options(place: str, query: str) -> dict[str, str]:
+    """The options of a URL; what they say is not repeated in errors, as it may be a key that slipped in."""
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query), errors="strict")
+    except ValueError:
+        raise _wrong(place, "behind the '?' it is written option=value&option=value") from None
+    options = dict(pairs)
+    if len(options) < len(pairs):
+        raise _wrong(place, "an option is there twice")
+    for name, value in pairs:
+        if not value:
+            raise _wrong(place, f"the option {name!r} is empty")
+    return options
 
 
 def place_of(url: str) -> str:

@@ -1,14 +1,16 @@
 """Where a vendor uploads to, as a store URL and back; the vendors' own settings are read in `vendors/*/storage.py`.
 
-A store URL is `s3://BUCKET/PREFIX/?region=…`, `oss://…` or `cos://…`; a store that only speaks S3 adds `endpoint=` and
-perhaps `addressing=`. Bucket, prefix and values are percent-encoded. No URL ever holds credentials.
+A store that only speaks S3 has `endpoint=` and perhaps `addressing=`; see `storage.urls` for the form.
 """
 
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, cast, get_args
-from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import urlsplit
+
+from storage.errors import InvalidUrl
+from storage.urls import StoreUrl
 
 Scheme = Literal["s3", "oss", "cos"]
 Addressing = Literal["path", "virtual"]
@@ -21,7 +23,7 @@ GOOGLE_REGION = "auto"
 _HUAWEI_ENDPOINT = re.compile(r"https://obs\.(?P<region>[a-z0-9-]+)\.myhuaweicloud\.com")
 _REGION = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _COS_BUCKET = re.compile(r".+-[0-9]+", re.DOTALL)
-_PARAMETERS = ("region", "endpoint", "addressing")
+_OPTIONS = ("region", "endpoint", "addressing")
 
 
 class StorageSettingsError(ValueError):
@@ -74,39 +76,30 @@ class StoreLocation:
 
 def store_url(location: StoreLocation) -> str:
     """The URL of this folder; `parse_store_url` gives the location back."""
-    values = {name: getattr(location, name) for name in _PARAMETERS}
-    query = urlencode({name: value for name, value in values.items() if value}, quote_via=quote, safe="")
-    return f"{location.scheme}://{quote(location.bucket, safe='')}/{quote(location.prefix, safe='/')}?{query}"
+    options = {name: value for name in _OPTIONS if (value := getattr(location, name))}
+    return str(StoreUrl(scheme=location.scheme, bucket=location.bucket, prefix=location.prefix, options=options))
 
 
 def parse_store_url(url: str) -> StoreLocation:
-    """The folder that a store URL names; a `/` is added to a prefix that lacks it.
+    """The folder that a store URL names. What only says how to read it (`credentials=`, …) is no part of the place.
 
-    Raises StorageSettingsError, which repeats neither user parts nor values of unknown parameters.
+    Raises StorageSettingsError.
     """
-    if re.search(r"[\x00-\x20\x7f]", url):
-        raise _fault("the URL has a space or a control character", "percent-encoding")
     try:
-        parts = urlsplit(url)
-    except ValueError as error:
-        raise _fault("this is no URL", *_SHAPES) from error
-    if parts.scheme not in get_args(Scheme):
-        raise _fault(f"{parts.scheme}:// is no store of a vendor", *_SHAPES)
-    if "@" in parts.netloc or ":" in parts.netloc:
-        raise _fault("the URL has a user part or a port", *_SHAPES)
-    if parts.fragment:
-        raise _fault("the URL has a fragment", *_SHAPES)
-    values = _parameters(parts)
-    addressing = values.get("addressing")
+        found = StoreUrl.parse(url)
+    except InvalidUrl as error:
+        raise _fault(error.detail, *_SHAPES) from None
+    if found.scheme not in get_args(Scheme):
+        raise _fault(f"{found.scheme}:// is no store of a vendor", *_SHAPES)
+    addressing = found.options.get("addressing")
     if addressing is not None and addressing not in get_args(Addressing):
         raise _fault(f"addressing={addressing!r} is not understood", *get_args(Addressing))
-    prefix = _unquote(parts.path.removeprefix("/"))
     return StoreLocation(
-        scheme=cast("Scheme", parts.scheme),
-        bucket=_unquote(parts.netloc),
-        prefix=prefix if not prefix or prefix.endswith("/") else f"{prefix}/",
-        region=values.get("region"),
-        endpoint=values.get("endpoint"),
+        scheme=cast("Scheme", found.scheme),
+        bucket=found.bucket,
+        prefix=found.prefix,
+        region=found.options.get("region"),
+        endpoint=found.options.get("endpoint"),
         addressing=cast("Addressing | None", addressing),
     )
 
@@ -173,29 +166,6 @@ _HUAWEI_GUESS = "Huawei OBS is read as an S3-compatible store with virtual addre
 
 def _fault(given: str, *known: str) -> StorageSettingsError:
     return StorageSettingsError(given, known=known, advice=_ADVICE)
-
-
-def _parameters(parts: SplitResult) -> dict[str, str]:
-    try:
-        pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query), errors="strict")
-    except ValueError as error:
-        raise _fault("the part after '?' is not name=value&…", *_PARAMETERS) from error
-    for name, value in pairs:
-        if name not in _PARAMETERS:
-            raise _fault(f"the parameter {name!r} is not understood", *_PARAMETERS)
-        if not value:
-            raise _fault(f"the parameter {name!r} is empty", *_PARAMETERS)
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        raise _fault("a parameter is given twice", *_PARAMETERS)
-    return values
-
-
-def _unquote(text: str) -> str:
-    try:
-        return unquote(text, errors="strict")
-    except UnicodeDecodeError as error:
-        raise _fault("bucket and prefix are not percent-encoded UTF-8", *_SHAPES) from error
 
 
 def _check_bucket(scheme: Scheme, bucket: str) -> None:

@@ -39,19 +39,19 @@ AGORA: dict[str, dict[str, object]] = {
         "bucket": "lessons-1250000000",
         "fileNamePrefix": [],
     },
-    "s3://lessons/a/?region=auto&endpoint=https%3A%2F%2Fstorage.googleapis.com": {
+    "s3://lessons/a/?region=auto&endpoint=https://storage.googleapis.com": {
         "vendor": 6,
         "region": 0,
         "bucket": "lessons",
         "fileNamePrefix": ["a"],
     },
-    "s3://lessons/?region=cn-north-4&endpoint=https%3A%2F%2Fobs.cn-north-4.myhuaweicloud.com&addressing=virtual": {
+    "s3://lessons/?region=cn-north-4&endpoint=https://obs.cn-north-4.myhuaweicloud.com&addressing=virtual": {
         "vendor": 7,
         "region": 1,
         "bucket": "lessons",
         "fileNamePrefix": [],
     },
-    "s3://lessons/a/?endpoint=https%3A%2F%2Fstore.example%3A9000%2Fs3": {
+    "s3://lessons/a/?endpoint=https://store.example:9000/s3": {
         "vendor": 11,
         "region": 0,
         "bucket": "lessons",
@@ -74,16 +74,15 @@ ZEGO: dict[str, dict[str, object]] = {
         "Region": "ap-guangzhou",
         "Bucket": "lessons-1250000000",
     },
-    "s3://lessons/?region=cn-north-4&endpoint=https%3A%2F%2Fobs.cn-north-4.myhuaweicloud.com&addressing=virtual": {
+    "s3://lessons/?region=cn-north-4&endpoint=https://obs.cn-north-4.myhuaweicloud.com&addressing=virtual": {
         "Vendor": 7,
         "Region": "cn-north-4",
         "Bucket": "lessons",
     },
-    "s3://lessons/?region=auto&endpoint=https%3A%2F%2Fstorage.googleapis.com": {"Vendor": 8, "Bucket": "lessons"},
-    "s3://lessons/?region=eu-1&endpoint=https%3A%2F%2Fstore.example": S3_LIKE,
-    "s3://lessons/?region=eu-1&endpoint=https%3A%2F%2Fstore.example&addressing=path": S3_LIKE
-    | {"S3ForcePathStyle": True},
-    "s3://lessons/?region=eu-1&endpoint=https%3A%2F%2Fstore.example&addressing=virtual": S3_LIKE
+    "s3://lessons/?region=auto&endpoint=https://storage.googleapis.com": {"Vendor": 8, "Bucket": "lessons"},
+    "s3://lessons/?region=eu-1&endpoint=https://store.example": S3_LIKE,
+    "s3://lessons/?region=eu-1&endpoint=https://store.example&addressing=path": S3_LIKE | {"S3ForcePathStyle": True},
+    "s3://lessons/?region=eu-1&endpoint=https://store.example&addressing=virtual": S3_LIKE
     | {"S3ForcePathStyle": False},
 }
 
@@ -254,26 +253,24 @@ def test_a_prefix_that_agora_would_not_take_is_refused(prefix: str) -> None:
 
 def test_zego_needs_a_region_for_every_store_but_googles() -> None:
     with pytest.raises(StorageSettingsError, match="needs the region"):
-        zego.storage_params(parse_store_url("s3://b/?endpoint=https%3A%2F%2Fstore.example"))
+        zego.storage_params(parse_store_url("s3://b/?endpoint=https://store.example"))
 
 
 WRONG_URLS = {
     "no store of a vendor": "ftp://b/?region=us-east-1",
-    "no name of a bucket": "s3:///a/?region=us-east-1",
     "has no region": "oss://b/",
-    "user part": f"s3://key:{HIDDEN}@b/?region=us-east-1",
-    "a user part or": f"s3://{HIDDEN}@b/?region=us-east-1",
-    "'accessKey' is not understood": f"s3://b/?region=us-east-1&accessKey={HIDDEN}",
+    "holds no credentials": f"s3://key:{HIDDEN}@b/?region=us-east-1",
+    "no credentials": f"s3://{HIDDEN}@b/?region=us-east-1",
     "'region' is empty": "s3://b/?region=",
-    "given twice": "s3://b/?region=us-east-1&region=us-east-2",
+    "there twice": "s3://b/?region=us-east-1&region=us-east-2",
     "is no region": "s3://b/?region=US_EAST_1",
-    "not name=value": "s3://b/?us-east-1",
-    "has no endpoint": "oss://b/?region=cn-hangzhou&endpoint=https%3A%2F%2Fstore.example",
-    "no plain address": f"s3://b/?endpoint=https%3A%2F%2Fkey%3A{HIDDEN}%40store.example",
-    "endpoint is no address": "s3://b/?endpoint=https%3A%2F%2Fstore.example%3Aport",
+    "option=value": "s3://b/?us-east-1",
+    "has no endpoint": "oss://b/?region=cn-hangzhou&endpoint=https://store.example",
+    "no plain address": f"s3://b/?endpoint=https://key%3A{HIDDEN}%40store.example",
+    "endpoint is no address": "s3://b/?endpoint=https://store.example%3Aport",
     "addressing='both'": "s3://b/?region=us-east-1&addressing=both",
-    "fragment": "s3://b/?region=us-east-1#a",
-    "space or a control": "s3://b/a b/?region=us-east-1",
+    "is written s3://bucket": "s3://b/?region=us-east-1#a",
+    "control character": "s3://b/a\nb/?region=us-east-1",
     "percent-encoded UTF-8": "s3://b/%FF/?region=us-east-1",
     "this is no URL": "s3://[b/?region=us-east-1",
     "account's number": "cos://b/?region=ap-guangzhou",
