@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 PROOFS := stores
-.PHONY: help demo test lint bench $(PROOFS:%=proof-%) lock clean
+.PHONY: help demo test test-live lint bench $(PROOFS:%=proof-%) lock clean
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
@@ -21,6 +21,7 @@ help:
 	@echo 'make lint    ruff, mypy and the import contracts'
 	@echo 'make bench   compare speed and memory with ffmpeg'
 	@echo 'make proof-stores  10,000 reads and 300 uploads while three of ten requests fail'
+	@echo 'make test-live  the store contract on the real buckets that AFTERTAKE_LIVE_STORES names'
 	@echo 'make lock    resolve requirements.in into requirements.lock'
 	@echo 'make clean   remove the virtual environment and everything that was built'
 
@@ -29,6 +30,9 @@ demo: $(READY)
 
 test: $(READY)
 	$(RUN) -m pytest -n 2 --dist loadgroup
+
+test-live: $(READY)
+	$(RUN) -m pytest tests/conformance -m live
 
 lint: $(READY)
 	$(RUN) -m ruff check .

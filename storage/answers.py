@@ -106,9 +106,13 @@ def refusal(operation: str, key: str, *, status: int, code: str, message: str) -
     return _kind(operation, status, code)(operation, key, detail)
 
 
-def broken(operation: str, key: str, error: BaseException) -> Transient:
-    """The connection failed, or the answer broke off."""
-    return Transient(operation, key, f"the connection failed: {_one_line(str(error)) or type(error).__name__}")
+def broken(operation: str, key: str, error: BaseException) -> StorageError:
+    """The connection failed, or the answer broke off; a certificate that is not trusted stays so at the next try."""
+    said = _one_line(str(error)) or type(error).__name__
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        detail = f"the store's certificate is not trusted; AFTERTAKE_CA_BUNDLE names authorities of your own ({said})"
+        return Denied(operation, key, detail)
+    return Transient(operation, key, f"the connection failed: {said}")
 
 
 def _told(status: int, message: str) -> Refusal | None:

@@ -11,6 +11,8 @@ from storage.errors import StorageError, Transient
 
 _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
+_WORTH_SAYING_S = 4.0
+"""Who waits longer than this wants to know for what."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +23,7 @@ class Retry:
     success or `deadline_s` after the beginning of the work. `random` gives numbers in [0, 1).
     """
 
-    attempts: int = 6
+    attempts: int = 16
     first_wait_s: float = 0.25
     longest_wait_s: float = 20.0
     patience_s: float = 120.0
@@ -63,5 +65,6 @@ class Tries:
         late = then - self._since > retry.patience_s or then - self._begun > retry.deadline_s
         if late or self.failures >= retry.attempts:
             raise error
-        _log.info("try %d of %d failed, next in %.2f s: %s", self.failures, retry.attempts, wait_s, error)
+        level = logging.WARNING if wait_s >= _WORTH_SAYING_S else logging.INFO
+        _log.log(level, "failed %d times in a row, next try in %.1f s: %s", self.failures, wait_s, error)
         retry.sleep(wait_s)

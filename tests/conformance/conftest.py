@@ -1,8 +1,10 @@
 """The stores that the suite holds to the contract; a new store joins with one line."""
 
 import itertools
+import os
+import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import boto3
@@ -16,6 +18,7 @@ from storage.keys import output_key
 from storage.local import LocalStore
 from storage.memory import MemoryStore
 from storage.opening import open_store
+from storage.urls import StoreUrl
 from storage.wrappers import Below, ReadOnlyStore
 from tests.clouds import new_store, running_clouds
 
@@ -93,17 +96,42 @@ WRITING: dict[str, Make] = {
     "cos": _sandbox("cos"),
     "moto": _moto,
 }
+LIVE = os.environ.get("AFTERTAKE_LIVE_STORES", "").split()
+"""URLs of real prefixes that may be written and emptied."""
+
+
+def _live(url: str) -> Make:
+    """A folder of its own below a real prefix, emptied at the end."""
+
+    def make(request: pytest.FixtureRequest) -> ObjectStore:
+        place = StoreUrl.parse(url)
+        store = open_store(str(replace(place, prefix=f"{place.prefix}conformance-{uuid.uuid4().hex}/")))
+
+        def empty() -> None:
+            for upload in list(store.list_uploads()):
+                store.abort_upload(upload.key, upload.upload_id)
+            for meta in list(store.list()):
+                store.delete(meta.key)
+
+        request.addfinalizer(empty)
+        return store
+
+    return make
+
+
 READ_ONLY = "read-only "
+_REAL = {f"live {number} ({url.partition('?')[0]})": _live(url) for number, url in enumerate(LIVE)}
+_REAL_ONES = [pytest.param(name, marks=[pytest.mark.live, pytest.mark.timeout(600)]) for name in _REAL]
 READING = [*WRITING, f"{READ_ONLY}memory", f"{READ_ONLY}local"]
 
 
-@pytest.fixture(params=WRITING)
+@pytest.fixture(params=[*WRITING, *_REAL_ONES])
 def store(request: pytest.FixtureRequest) -> ObjectStore:
-    return WRITING[request.param](request)
+    return (WRITING | _REAL)[request.param](request)
 
 
-@pytest.fixture(params=READING)
+@pytest.fixture(params=[*READING, *_REAL_ONES])
 def bucket(request: pytest.FixtureRequest) -> Bucket:
     name = request.param.removeprefix(READ_ONLY)
-    store = WRITING[name](request)
+    store = (WRITING | _REAL)[name](request)
     return Bucket(store=store, reader=store if name == request.param else ReadOnlyStore(store))

@@ -12,7 +12,7 @@ from storage.reading import VerifiedReader
 from storage.retry import Retry
 from tests.clouds import ENVIRONMENT, new_bucket
 
-NO_WAIT = Retry(sleep=lambda _: None)
+NO_WAIT = Retry(attempts=6, sleep=lambda _: None)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -235,7 +235,7 @@ def test_a_store_at_which_nobody_answers_is_tried_again(clouds: Clouds, cloud: C
     nobody = Place.new(clouds, cloud).url.replace(clouds.endpoint, "http://127.0.0.1:9")
     tries: list[float] = []
     with pytest.raises(Transient, match="the connection failed"):
-        list(listed(open_store(nobody, environment=ENVIRONMENT), retry=Retry(sleep=tries.append)))
+        list(listed(open_store(nobody, environment=ENVIRONMENT), retry=Retry(attempts=6, sleep=tries.append)))
     assert len(tries) == 5
 
 

@@ -85,7 +85,7 @@ class Reads:
 
 def quick() -> Retry:
     """The real back-off, each wait a hundredth as long."""
-    return Retry(sleep=lambda wait_s: time.sleep(wait_s / WAITS))
+    return Retry(attempts=6, sleep=lambda wait_s: time.sleep(wait_s / WAITS))
 
 
 def plan_keys(seed: int, count: int) -> Iterator[tuple[str, int, int]]:

@@ -26,18 +26,33 @@ def test_the_real_defaults_wait_by_the_clock_and_by_chance() -> None:
     """So that many who met one outage do not come back together; and nobody waits for ever."""
     retry = Retry()
     assert (retry.sleep, retry.random, retry.monotonic) == (time.sleep, random.random, time.monotonic)
-    assert (retry.attempts, retry.patience_s, retry.deadline_s) == (6, 120.0, 3600.0)
+    assert (retry.attempts, retry.patience_s, retry.deadline_s) == (16, 120.0, 3600.0)
 
 
 @given(st.lists(st.floats(0, 1, exclude_max=True), min_size=6, max_size=6))
 def test_waits_double_and_are_cut_by_up_to_a_half(rolls: list[float]) -> None:
     clock, dice = FakeTime(), iter(rolls)
-    retry = Retry(sleep=clock.sleep, monotonic=lambda: clock.now_s, random=lambda: next(dice))
+    retry = Retry(attempts=6, sleep=clock.sleep, monotonic=lambda: clock.now_s, random=lambda: next(dice))
     whole = (0.25, 0.5, 1.0, 2.0, 4.0)
     for wait_s, longest_s, roll in zip(waits(retry, clock), whole, rolls, strict=False):
         assert wait_s == pytest.approx(longest_s * (1 - roll / 2))
         assert longest_s / 2 <= wait_s <= longest_s
     assert len(clock.waits_s) == 5
+
+
+def test_an_outage_of_almost_two_minutes_is_sat_out() -> None:
+    clock = FakeTime()
+    for roll in (0.0, 0.5, 0.99):
+        clock.now_s = 0.0
+        waits(Retry(sleep=clock.sleep, monotonic=lambda: clock.now_s, random=lambda roll=roll: roll), clock)  # type: ignore[misc]
+        assert 95 <= clock.now_s <= 120
+
+
+def test_who_waits_long_is_told_for_what(caplog: pytest.LogCaptureFixture) -> None:
+    clock = FakeTime()
+    waits(Retry(attempts=7, sleep=clock.sleep, monotonic=lambda: clock.now_s, random=lambda: 0.0), clock)
+    said = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert said[0].startswith("failed 5 times in a row, next try in 4.0 s: open 'a': 503 SlowDown")
 
 
 def test_no_wait_is_longer_than_the_longest() -> None:
