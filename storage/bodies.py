@@ -1,17 +1,21 @@
-"""The body of an answer that a cloud's SDK left open, as an OpenedObject."""
+"""Bodies that go to a cloud and come from it."""
 
+import io
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from storage.answers import broken
 from storage.base import ObjectMeta
-from storage.checksums import Checksums, crc64_text
+from storage.checksums import Buffer, Checksums, crc64_text
 from storage.errors import StorageError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 _CONTENT_RANGE = re.compile(r"bytes \d+-\d+/(\d+)")
 _MD5 = re.compile(r"[0-9a-fA-F]{32}")
@@ -58,6 +62,45 @@ class CloudBody:
     ) -> None:
         """Close."""
         self.close()
+
+
+def plain(data: Buffer) -> bytes | bytearray:
+    """What requests takes as it is: it would send a view in pieces of one byte."""
+    return bytes(data) if isinstance(data, memoryview) else data
+
+
+class Readable(io.RawIOBase):
+    """A buffer as a file: botocore would make a copy of anything else."""
+
+    def __init__(self, data: Buffer) -> None:
+        self._view = memoryview(data).cast("B")
+        self._position = 0
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer", /) -> int:
+        """See io.RawIOBase."""
+        target = memoryview(buffer).cast("B")
+        count = min(len(target), len(self._view) - self._position)
+        target[:count] = self._view[self._position : self._position + count]
+        self._position += count
+        return count
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """See io.RawIOBase."""
+        begin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: len(self._view)}[whence]
+        self._position = begin + offset
+        return self._position
+
+    def tell(self) -> int:
+        """See io.RawIOBase."""
+        return self._position
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -25,14 +25,14 @@ from storage.base import (
     PendingUpload,
     Served,
     Written,
-    check_part_number,
 )
-from storage.bodies import CloudBody, bare_etag, crc64ecma, http_time, is_md5
+from storage.bodies import CloudBody, bare_etag, crc64ecma, http_time, is_md5, plain
 from storage.checksums import Buffer
 from storage.cos_facts import CosExaminer
 from storage.errors import InvalidKey, NotFound, StorageError
 from storage.fetching import Fetcher, Fetching
 from storage.keys import ObjectKey, addressable_key, output_key
+from storage.parts import CloudUpload, SentPart, copy_in_parts, size_of
 from storage.presigning import check_lifetime, disposition
 
 MIN_PART_BYTES = 1024 * 1024
@@ -92,12 +92,12 @@ class CosStore:
         """See ObjectStore."""
         output_key(key)
         headers = _headers(served) | (_FORBID if create_only else {})
-        body = bytes(data) if isinstance(data, memoryview) else data
+        body = plain(data)
         return _written("put", key, len(data), self.call("put", key, "put_object", Key=key, Body=body, **headers))
 
     def start_multipart(self, key: ObjectKey, *, served: Served = AS_BYTES) -> Multipart:
         """See ObjectStore."""
-        return CosMultipart.start(self, output_key(key), served)
+        return self._start(output_key(key), served)
 
     def list_uploads(self, prefix: str = "") -> Iterator[PendingUpload]:
         """See ObjectStore."""
@@ -120,7 +120,7 @@ class CosStore:
         meta = self.head(source)
         output_key(target)
         if meta.size_bytes > LARGEST_COPY_BYTES:
-            return self._copy_in_parts(meta, target)
+            return copy_in_parts(self._start(target, AS_BYTES), meta, COPY_PART_BYTES)
         same = {"CopySource": self.origin(source), "CopySourceIfMatch": meta.etag}
         return _written("copy", target, meta.size_bytes, self.call("copy", target, "copy_object", Key=target, **same))
 
@@ -179,45 +179,27 @@ class CosStore:
             failure = unreadable(operation, key, error)
         raise failure
 
-    def _copy_in_parts(self, meta: ObjectMeta, target: ObjectKey) -> Written:
-        upload = CosMultipart.start(self, target, AS_BYTES)
-        try:
-            for number, start in enumerate(range(0, meta.size_bytes, COPY_PART_BYTES), 1):
-                upload.copy_part(number, meta, start, min(start + COPY_PART_BYTES, meta.size_bytes))
-            return upload.complete()
-        except BaseException:
-            upload.abort()
-            raise
+    def _start(self, key: ObjectKey, served: Served) -> CloudUpload:
+        answer = self.call("start_multipart", key, "create_multipart_upload", Key=key, **_headers(served))
+        with understood("start_multipart", key):
+            upload_id: str = answer["UploadId"]
+        return CloudUpload(key=key, upload_id=upload_id, requests=_Parts(self, key, upload_id))
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class CosMultipart:
-    """A Multipart upload to one bucket; `sent` is the ETag and size of each part."""
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """The requests of one upload."""
 
     store: CosStore
     key: ObjectKey
     upload_id: str
-    is_over: bool = False
-    sent: dict[int, tuple[str, int]] = field(default_factory=dict)
 
-    @classmethod
-    def start(cls, store: CosStore, key: ObjectKey, served: Served) -> "CosMultipart":
-        """Begin."""
-        answer = store.call("start_multipart", key, "create_multipart_upload", Key=key, **_headers(served))
-        with understood("start_multipart", key):
-            return cls(store=store, key=key, upload_id=answer["UploadId"])
-
-    def put_part(self, number: int, data: Buffer, /) -> None:
-        """See Multipart."""
-        check_part_number("put_part", self.key, number)
-        self._require_running("put_part")
-        body = bytes(data) if isinstance(data, memoryview) else data
-        answer = self._call("put_part", "upload_part", PartNumber=number, Body=body)
+    def put(self, number: int, data: Buffer, /) -> SentPart:
+        answer = self._call("put_part", "upload_part", PartNumber=number, Body=plain(data))
         with understood("put_part", self.key):
-            self.sent[number] = CaseInsensitiveDict(answer)["ETag"], len(data)
+            return SentPart(CaseInsensitiveDict(answer)["ETag"], len(data))
 
-    def copy_part(self, number: int, source: ObjectMeta, start: int, end: int, /) -> None:
-        """Have the store copy bytes of an object of the bucket as part `number`."""
+    def copy(self, number: int, source: ObjectMeta, start: int, end: int, /) -> SentPart:
         answer = self._call(
             "copy_part",
             "upload_part_copy",
@@ -227,29 +209,16 @@ class CosMultipart:
             CopySourceIfMatch=source.etag,
         )
         with understood("copy_part", self.key):
-            self.sent[number] = CaseInsensitiveDict(answer)["ETag"], end - start
+            return SentPart(CaseInsensitiveDict(answer)["ETag"], end - start)
 
-    def complete(self, *, create_only: bool = False) -> Written:
-        """See Multipart."""
-        self._require_running("complete")
-        if not self.sent:
-            raise StorageError("complete", self.key, "no part was uploaded")
-        parts = [{"PartNumber": number, "ETag": self.sent[number][0]} for number in sorted(self.sent)]
+    def join(self, parts: Mapping[int, SentPart], /, *, create_only: bool) -> Written:
+        named = {"Part": [{"PartNumber": number, "ETag": part.etag} for number, part in parts.items()]}
         forbid = _FORBID if create_only else {}
-        answer = self.store.join(self.key, UploadId=self.upload_id, MultipartUpload={"Part": parts}, **forbid)
-        written = _written("complete", self.key, sum(size for _, size in self.sent.values()), answer)
-        self.is_over = True
-        return written
+        answer = self.store.join(self.key, UploadId=self.upload_id, MultipartUpload=named, **forbid)
+        return _written("complete", self.key, size_of(parts), answer)
 
-    def abort(self) -> None:
-        """See Multipart."""
-        if not self.is_over:
-            self.store.abort_upload(self.key, self.upload_id)
-            self.is_over = True
-
-    def _require_running(self, operation: str) -> None:
-        if self.is_over:
-            raise NotFound(operation, self.key, "the upload is over")
+    def drop(self) -> None:
+        self.store.abort_upload(self.key, self.upload_id)
 
     def _call(self, operation: str, method: str, **params: Any) -> Any:
         return self.store.call(operation, self.key, method, Key=self.key, UploadId=self.upload_id, **params)

@@ -6,7 +6,7 @@ Source of what is said here: the OSS API reference (help.aliyun.com/zh/oss/devel
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,9 +25,8 @@ from storage.base import (
     PendingUpload,
     Served,
     Written,
-    check_part_number,
 )
-from storage.bodies import CloudBody, bare_etag, crc64ecma, http_time, is_md5
+from storage.bodies import CloudBody, bare_etag, crc64ecma, http_time, is_md5, plain
 from storage.checksums import Buffer
 from storage.connection import Connection
 from storage.credentials import Provider
@@ -35,6 +34,7 @@ from storage.errors import InvalidKey, InvalidUrl, NotFound, StorageError
 from storage.fetching import Fetcher, Fetching, SignedGet
 from storage.keys import ObjectKey, addressable_key, output_key
 from storage.oss_facts import OssExaminer
+from storage.parts import CloudUpload, SentPart, copy_in_parts, size_of
 from storage.presigning import check_lifetime, disposition
 from storage.urls import StoreUrl
 
@@ -141,13 +141,13 @@ class OssStore:
         """See ObjectStore."""
         output_key(key)
         headers = _headers(served) | (_FORBID if create_only else {})
-        body = bytes(data) if isinstance(data, memoryview) else data
+        body = plain(data)
         answer = self.call("put", key, lambda: self.bucket.put_object(key, body, headers=headers))
         return _written("put", key, len(data), answer.headers)
 
     def start_multipart(self, key: ObjectKey, *, served: Served = AS_BYTES) -> Multipart:
         """See ObjectStore."""
-        return OssMultipart.start(self, output_key(key), served)
+        return self._start(output_key(key), served)
 
     def list_uploads(self, prefix: str = "") -> Iterator[PendingUpload]:
         """See ObjectStore."""
@@ -175,7 +175,7 @@ class OssStore:
         meta = self.head(source)
         output_key(target)
         if meta.size_bytes > LARGEST_COPY_BYTES:
-            return self._copy_in_parts(meta, target)
+            return copy_in_parts(self._start(target, AS_BYTES), meta, COPY_PART_BYTES)
         name, same = self.bucket.bucket_name, {"x-oss-copy-source-if-match": meta.etag}
         answer = self.call("copy", target, lambda: self.bucket.copy_object(name, source, target, headers=same))
         with understood("copy", target):
@@ -233,46 +233,27 @@ class OssStore:
         start = {} if token else {"start_after": after}
         return self.bucket.list_objects_v2(prefix, continuation_token=token, max_keys=1000, **start)
 
-    def _copy_in_parts(self, meta: ObjectMeta, target: ObjectKey) -> Written:
-        upload = OssMultipart.start(self, target, AS_BYTES)
-        try:
-            for number, start in enumerate(range(0, meta.size_bytes, COPY_PART_BYTES), 1):
-                upload.copy_part(number, meta, start, min(start + COPY_PART_BYTES, meta.size_bytes))
-            return upload.complete()
-        except BaseException:
-            upload.abort()
-            raise
+    def _start(self, key: ObjectKey, served: Served) -> CloudUpload:
+        begin, headers = self.bucket.init_multipart_upload, _headers(served)
+        answer = self.call("start_multipart", key, lambda: begin(key, headers=headers))
+        return CloudUpload(key=key, upload_id=answer.upload_id, requests=_Parts(self, key, answer.upload_id))
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class OssMultipart:
-    """A Multipart upload to one bucket; `sent` is the ETag and size of each part."""
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """The requests of one upload."""
 
     store: OssStore
     key: ObjectKey
     upload_id: str
-    is_over: bool = False
-    sent: dict[int, tuple[str, int]] = field(default_factory=dict)
 
-    @classmethod
-    def start(cls, store: OssStore, key: ObjectKey, served: Served) -> "OssMultipart":
-        """Begin."""
-        begin = store.bucket.init_multipart_upload
-        answer = store.call("start_multipart", key, lambda: begin(key, headers=_headers(served)))
-        return cls(store=store, key=key, upload_id=answer.upload_id)
-
-    def put_part(self, number: int, data: Buffer, /) -> None:
-        """See Multipart."""
-        check_part_number("put_part", self.key, number)
-        self._require_running("put_part")
-        body = bytes(data) if isinstance(data, memoryview) else data
-        send = self.store.bucket.upload_part
+    def put(self, number: int, data: Buffer, /) -> SentPart:
+        body, send = plain(data), self.store.bucket.upload_part
         answer = self.store.call("put_part", self.key, lambda: send(self.key, self.upload_id, number, body))
         with understood("put_part", self.key):
-            self.sent[number] = bare_etag(answer.etag), len(data)
+            return SentPart(bare_etag(answer.etag), len(data))
 
-    def copy_part(self, number: int, source: ObjectMeta, start: int, end: int, /) -> None:
-        """Have the store copy bytes of an object of the bucket as part `number`."""
+    def copy(self, number: int, source: ObjectMeta, start: int, end: int, /) -> SentPart:
         bucket, same = self.store.bucket, {"x-oss-copy-source-if-match": source.etag}
         answer = self.store.call(
             "copy_part",
@@ -282,29 +263,16 @@ class OssMultipart:
             ),
         )
         with understood("copy_part", self.key):
-            self.sent[number] = bare_etag(answer.etag), end - start
+            return SentPart(bare_etag(answer.etag), end - start)
 
-    def complete(self, *, create_only: bool = False) -> Written:
-        """See Multipart."""
-        self._require_running("complete")
-        if not self.sent:
-            raise StorageError("complete", self.key, "no part was uploaded")
-        parts = [oss2.models.PartInfo(number, self.sent[number][0]) for number in sorted(self.sent)]
+    def join(self, parts: Mapping[int, SentPart], /, *, create_only: bool) -> Written:
+        named = [oss2.models.PartInfo(number, part.etag) for number, part in parts.items()]
         join, headers = self.store.patient.complete_multipart_upload, _FORBID if create_only else {}
-        answer = self.store.call("complete", self.key, lambda: join(self.key, self.upload_id, parts, headers=headers))
-        written = _written("complete", self.key, sum(size for _, size in self.sent.values()), answer.headers)
-        self.is_over = True
-        return written
+        answer = self.store.call("complete", self.key, lambda: join(self.key, self.upload_id, named, headers=headers))
+        return _written("complete", self.key, size_of(parts), answer.headers)
 
-    def abort(self) -> None:
-        """See Multipart."""
-        if not self.is_over:
-            self.store.abort_upload(self.key, self.upload_id)
-            self.is_over = True
-
-    def _require_running(self, operation: str) -> None:
-        if self.is_over:
-            raise NotFound(operation, self.key, "the upload is over")
+    def drop(self) -> None:
+        self.store.abort_upload(self.key, self.upload_id)
 
 
 def _listed(listed: Any) -> ObjectMeta:

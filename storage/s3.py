@@ -4,9 +4,9 @@ Source of what is said here: the Amazon S3 API reference; RFC 9110 for condition
 """
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import urllib3
@@ -30,14 +30,14 @@ from storage.base import (
     PendingUpload,
     Served,
     Written,
-    check_part_number,
 )
-from storage.bodies import CloudBody, bare_etag, http_time, is_md5
+from storage.bodies import CloudBody, Readable, bare_etag, http_time, is_md5
 from storage.checksums import CRC64NVME, Buffer, Checksums, Proof, crc64nvme
 from storage.equal_parts import BESIDE, EqualParts
 from storage.errors import AlreadyExists, Denied, NotFound, Refusal, StorageError
 from storage.fetching import Fetcher, Fetching
 from storage.keys import ObjectKey, addressable_key, output_key
+from storage.parts import CloudUpload, SentPart, copy_in_parts, size_of
 from storage.presigning import check_lifetime, disposition
 from storage.s3_facts import S3Examiner
 
@@ -116,13 +116,22 @@ class S3Store:
     def put(self, key: ObjectKey, data: Buffer, *, create_only: bool = False, served: Served = AS_BYTES) -> Written:
         """See ObjectStore."""
         checked = {"ChecksumCRC64NVME": _base64(crc64nvme(data))} if self.rules.checksums else {}
-        body = bytes(data) if isinstance(data, memoryview) else data
         headers = _headers(served) | self.only_if_free("put", output_key(key), create_only=create_only) | checked
-        return self.written("put", key, len(data), self.call("put", key, "put_object", Key=key, Body=body, **headers))
+        return self.written(
+            "put", key, len(data), self.call("put", key, "put_object", Key=key, Body=Readable(data), **headers)
+        )
 
     def start_multipart(self, key: ObjectKey, *, served: Served = AS_BYTES) -> Multipart:
         """See ObjectStore."""
-        return S3Multipart.start(self, output_key(key), served)
+        return self.start_plain(output_key(key), served)
+
+    def start_plain(self, key: ObjectKey, served: Served) -> CloudUpload:
+        """An upload whose parts go as they are; the store is asked to keep the whole object's checksum."""
+        whole = {"ChecksumAlgorithm": "CRC64NVME", "ChecksumType": "FULL_OBJECT"} if self.rules.checksums else {}
+        answer = self.call("start_multipart", key, "create_multipart_upload", Key=key, **_headers(served), **whole)
+        with understood("start_multipart", key):
+            upload_id: str = answer["UploadId"]
+        return CloudUpload(key=key, upload_id=upload_id, requests=_Parts(self, key, upload_id))
 
     def list_uploads(self, prefix: str = "") -> Iterator[PendingUpload]:
         """See ObjectStore."""
@@ -145,7 +154,7 @@ class S3Store:
         meta = self.head(source)
         output_key(target)
         if meta.size_bytes > LARGEST_COPY_BYTES:
-            return self._copy_in_parts(meta, target)
+            return copy_in_parts(self.start_plain(target, AS_BYTES), meta, COPY_PART_BYTES)
         origin = {"Bucket": self.bucket, "Key": source}
         answer = self.call("copy", target, "copy_object", Key=target, CopySource=origin, CopySourceIfMatch=meta.etag)
         return self.written("copy", target, meta.size_bytes, answer.get("CopyObjectResult", {}))
@@ -218,16 +227,6 @@ class S3Store:
             checksums=Checksums(**offered),
         )
 
-    def _copy_in_parts(self, meta: ObjectMeta, target: ObjectKey) -> Written:
-        upload = S3Multipart.start(self, target, AS_BYTES)
-        try:
-            for number, start in enumerate(range(0, meta.size_bytes, COPY_PART_BYTES), 1):
-                upload.copy_part(number, meta, start, min(start + COPY_PART_BYTES, meta.size_bytes))
-            return upload.complete()
-        except BaseException:
-            upload.abort()
-            raise
-
 
 class EqualPartsS3Store(S3Store):
     """A store like S3 that wants all parts but the last to have one size."""
@@ -239,7 +238,7 @@ class EqualPartsS3Store(S3Store):
 
     def start_multipart(self, key: ObjectKey, *, served: Served = AS_BYTES) -> Multipart:
         """See `storage.equal_parts`."""
-        return EqualParts.begin(self, output_key(key), lambda part: S3Multipart.start(self, part, served))
+        return EqualParts.begin(self, output_key(key), lambda part: self.start_plain(part, served))
 
     def list_uploads(self, prefix: str = "") -> Iterator[PendingUpload]:
         """See ObjectStore; under the key that the object would have had."""
@@ -253,45 +252,21 @@ class EqualPartsS3Store(S3Store):
 
 
 @dataclass(frozen=True, slots=True)
-class _Sent:
-    """A part as the store answered for it; without a CRC where the store itself copied it."""
-
-    etag: str
-    size_bytes: int
-    crc64nvme: int | None
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class S3Multipart:
-    """A Multipart upload to one bucket."""
+class _Parts:
+    """The requests of one upload. The store compares each part's checksum, and that of the whole."""
 
     store: S3Store
     key: ObjectKey
     upload_id: str
-    is_over: bool = False
-    sent: dict[int, _Sent] = field(default_factory=dict)
 
-    @classmethod
-    def start(cls, store: S3Store, key: ObjectKey, served: Served) -> "S3Multipart":
-        """Begin; the whole object's checksum is asked for, for the store to compare when it joins the parts."""
-        whole = {"ChecksumAlgorithm": "CRC64NVME", "ChecksumType": "FULL_OBJECT"} if store.rules.checksums else {}
-        answer = store.call("start_multipart", key, "create_multipart_upload", Key=key, **_headers(served), **whole)
-        with understood("start_multipart", key):
-            return cls(store=store, key=key, upload_id=answer["UploadId"])
-
-    def put_part(self, number: int, data: Buffer, /) -> None:
-        """See Multipart."""
-        check_part_number("put_part", self.key, number)
-        self._require_running("put_part")
+    def put(self, number: int, data: Buffer, /) -> SentPart:
         crc = crc64nvme(data)
         checked = {"ChecksumCRC64NVME": _base64(crc)} if self.store.rules.checksums else {}
-        body = bytes(data) if isinstance(data, memoryview) else data
-        answer = self._call("put_part", "upload_part", PartNumber=number, Body=body, **checked)
+        answer = self._call("put_part", "upload_part", PartNumber=number, Body=Readable(data), **checked)
         with understood("put_part", self.key):
-            self.sent[number] = _Sent(answer["ETag"], len(data), crc)
+            return SentPart(answer["ETag"], len(data), crc)
 
-    def copy_part(self, number: int, source: ObjectMeta, start: int, end: int) -> None:
-        """Have the store copy bytes of an object of the bucket as part `number`."""
+    def copy(self, number: int, source: ObjectMeta, start: int, end: int, /) -> SentPart:
         answer = self._call(
             "copy_part",
             "upload_part_copy",
@@ -303,49 +278,34 @@ class S3Multipart:
         with understood("copy_part", self.key):
             copied = answer["CopyPartResult"]
             checksum = copied.get("ChecksumCRC64NVME")
-            self.sent[number] = _Sent(copied["ETag"], end - start, int(_hex(checksum), 16) if checksum else None)
+            return SentPart(copied["ETag"], end - start, int(_hex(checksum), 16) if checksum else None)
 
-    def complete(self, *, create_only: bool = False) -> Written:
-        """See Multipart; the store refuses to join parts that are not what was sent."""
-        self._require_running("complete")
-        if not self.sent:
-            raise StorageError("complete", self.key, "no part was uploaded")
-        numbers = sorted(self.sent)
-        parts = [_part_of(number, self.sent[number], checked=self.store.rules.checksums) for number in numbers]
+    def join(self, parts: Mapping[int, SentPart], /, *, create_only: bool) -> Written:
+        checked = self.store.rules.checksums
         answer = self._call(
             "complete",
             "complete_multipart_upload",
-            MultipartUpload={"Parts": parts},
-            **self._whole(),
+            MultipartUpload={"Parts": [_named(number, part, checked=checked) for number, part in parts.items()]},
+            **(_whole(parts.values()) if checked else {}),
             **self.store.only_if_free("complete", self.key, create_only=create_only),
         )
-        size_bytes = sum(part.size_bytes for part in self.sent.values())
-        written = self.store.written("complete", self.key, size_bytes, answer)
-        self.is_over = True
-        return written
+        return self.store.written("complete", self.key, size_of(parts), answer)
 
-    def abort(self) -> None:
-        """See Multipart."""
-        if not self.is_over:
-            self.store.abort_upload(self.key, self.upload_id)
-            self.is_over = True
-
-    def _require_running(self, operation: str) -> None:
-        if self.is_over:
-            raise NotFound(operation, self.key, "the upload is over")
-
-    def _whole(self) -> dict[str, str]:
-        """The checksum that the joined object must have, if it is known for every part."""
-        crc = 0
-        for number in sorted(self.sent):
-            part = self.sent[number]
-            if part.crc64nvme is None or not self.store.rules.checksums:
-                return {}
-            crc = CRC64NVME.combine(crc, part.crc64nvme, part.size_bytes)
-        return {"ChecksumCRC64NVME": _base64(crc), "ChecksumType": "FULL_OBJECT"}
+    def drop(self) -> None:
+        self.store.abort_upload(self.key, self.upload_id)
 
     def _call(self, operation: str, method: str, **params: object) -> Any:
         return self.store.call(operation, self.key, method, Key=self.key, UploadId=self.upload_id, **params)
+
+
+def _whole(parts: Iterable[SentPart]) -> dict[str, str]:
+    """The checksum that the joined object must have, if it is known for every part."""
+    crc = 0
+    for part in parts:
+        if part.crc64nvme is None:
+            return {}
+        crc = CRC64NVME.combine(crc, part.crc64nvme, part.size_bytes)
+    return {"ChecksumCRC64NVME": _base64(crc), "ChecksumType": "FULL_OBJECT"}
 
 
 def _listed(listed: Mapping[str, Any]) -> ObjectMeta:
@@ -357,7 +317,7 @@ def _pending(upload: Mapping[str, Any]) -> PendingUpload:
     return PendingUpload(key=upload["Key"], upload_id=upload["UploadId"], started_at=upload["Initiated"])
 
 
-def _part_of(number: int, part: _Sent, *, checked: bool) -> dict[str, object]:
+def _named(number: int, part: SentPart, *, checked: bool) -> dict[str, object]:
     named: dict[str, object] = {"PartNumber": number, "ETag": part.etag}
     if checked and part.crc64nvme is not None:
         named["ChecksumCRC64NVME"] = _base64(part.crc64nvme)
