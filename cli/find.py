@@ -6,6 +6,7 @@ from typing import Any
 from catalog.wire import utc_text
 from cli.exits import Exit, exit_of_error
 from flows.steps.searching import Search, Sighting
+from flows.steps.store_checks import counted
 
 
 def document(task: str, searches: Sequence[Search]) -> dict[str, Any]:
@@ -26,7 +27,8 @@ def lines(task: str, searches: Sequence[Search]) -> Iterator[str]:
         for sighting in search.sightings:
             yield f"{sighting.vendor} {sighting.task_id}: {sighting.store}"
             yield (
-                f"  {sighting.segments} slices and {sighting.playlists} playlists in {sighting.folder or 'its root'}, "
+                f"  {counted(sighting.segments, 'slice')} and {counted(sighting.playlists, 'playlist')} "
+                f"in {sighting.folder or 'its root'}, "
                 f"{sighting.size_bytes} bytes, the newest of {utc_text(sighting.newest)}"
             )
         if search.failure:
