@@ -100,6 +100,8 @@ _STATUSES: Mapping[int, type[StorageError]] = MappingProxyType(
 def refusal(operation: str, key: str, *, status: int, code: str, message: str) -> StorageError:
     """The error that an answer means; `code` may be empty, as it is where the answer has no body."""
     detail = _detail(status, code, message)
+    if "Throttl" in code:
+        return Transient(operation, key, detail)
     reason = _DENIED.get(code) or _told(status, message)
     if reason is not None:
         return Denied(operation, key, f"{_SAID[reason]} ({detail})", reason)
@@ -121,8 +123,10 @@ def _told(status: int, message: str) -> Refusal | None:
     return next((reason for pattern, reason in _TOLD if pattern.search(message)), None)
 
 
-UNREADABLE = (LookupError, ValueError, TypeError, AttributeError, RuntimeError)
-"""What the SDKs, and we, raise at an answer that is not as the store's documents say."""
+UNREADABLE = (LookupError, ValueError)
+"""What we raise at an answer that is not as the store's documents say."""
+UNREADABLE_TO_SDKS = (*UNREADABLE, AttributeError, TypeError, RuntimeError)
+"""And what oss2 and COS's SDK do."""
 
 
 def unreadable(operation: str, key: str, error: BaseException) -> Transient:

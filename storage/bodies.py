@@ -10,14 +10,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 from storage.answers import broken
-from storage.base import ObjectMeta
+from storage.base import AS_BYTES, ObjectMeta, Served
 from storage.checksums import Buffer, Checksums, crc64_text
-from storage.errors import StorageError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-_CONTENT_RANGE = re.compile(r"bytes \d+-\d+/(\d+)")
 _MD5 = re.compile(r"[0-9a-fA-F]{32}")
 
 
@@ -87,7 +85,7 @@ class Readable(io.RawIOBase):
     def readinto(self, buffer: "WriteableBuffer", /) -> int:
         """See io.RawIOBase."""
         target = memoryview(buffer).cast("B")
-        count = min(len(target), len(self._view) - self._position)
+        count = max(min(len(target), len(self._view) - self._position), 0)
         target[:count] = self._view[self._position : self._position + count]
         self._position += count
         return count
@@ -113,22 +111,11 @@ def closed_on_error(raw: RawBody) -> Iterator[None]:
         raise
 
 
-def whole_size(operation: str, key: str, content_range: str | None) -> int:
-    """The size of the whole object, from the Content-Range of a part of it (RFC 9110 §14.4).
-
-    Raises StorageError where there is none: the store sent something else than the range that was asked for.
-    """
-    found = _CONTENT_RANGE.fullmatch(content_range or "")
-    if found is None:
-        raise StorageError(operation, key, "the store ignored the range that was asked for")
-    return int(found[1])
-
-
-def bare_etag(header: str) -> str:
-    """An ETag without its quotes. Raises ValueError for none, without which no version can be told from another."""
-    etag = header.strip('"')
-    if not etag:
-        raise ValueError("there is no ETag")
+def bare_etag(header: str | None) -> str:
+    """An ETag without its quotes. Raises ValueError for none or a weak one, which tell no version from another."""
+    etag = (header or "").strip('"')
+    if not etag or etag.startswith("W/"):
+        raise ValueError("there is no strong ETag")
     return etag
 
 
@@ -146,3 +133,10 @@ def crc64ecma(headers: Mapping[str, str], vendor: str, *, md5: str | None = None
 def http_time(text: str) -> datetime:
     """A time of a header (RFC 9110 §5.6.7), in UTC."""
     return parsedate_to_datetime(text).astimezone(UTC)
+
+
+def served_by(headers: Mapping[str, str]) -> Served:
+    """How an object is handed to browsers; `headers` answer to names in lower case."""
+    return Served(
+        content_type=headers.get("content-type", AS_BYTES.content_type), cache_control=headers.get("cache-control")
+    )

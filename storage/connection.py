@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 import requests
 import urllib3
@@ -56,7 +57,11 @@ class Connection:
             "timeout": urllib3.Timeout(connect=self.connect_s, read=self.read_s),
             "ca_certs": self.ca_bundle or DEFAULT_CA_BUNDLE_PATH,
         }
-        return urllib3.ProxyManager(self.proxy, **options) if self.proxy else urllib3.PoolManager(**options)
+        if not self.proxy:
+            return urllib3.PoolManager(**options)
+        keys = urllib3.util.parse_url(self.proxy).auth
+        headers = urllib3.make_headers(proxy_basic_auth=unquote(keys)) if keys else None
+        return urllib3.ProxyManager(self.proxy, proxy_headers=headers, **options)
 
     def session(self) -> requests.Session:
         """A session of requests that reads nothing from its surroundings."""

@@ -4,7 +4,7 @@ Source of what is said here: the COS API documents (cloud.tencent.com/document/p
 """
 
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ import urllib3
 from qcloud_cos import CosClientError, CosS3Client, CosServiceError
 from requests.structures import CaseInsensitiveDict
 
-from storage.answers import UNREADABLE, broken, refusal, understood, unreadable
+from storage.answers import UNREADABLE_TO_SDKS, broken, refusal, understood, unreadable
 from storage.base import (
     AS_BYTES,
     Capabilities,
@@ -26,12 +26,13 @@ from storage.base import (
     Served,
     Written,
 )
-from storage.bodies import CloudBody, bare_etag, crc64ecma, http_time, is_md5, plain
+from storage.bodies import CloudBody, bare_etag, crc64ecma, http_time, is_md5, plain, served_by
 from storage.checksums import Buffer
 from storage.cos_facts import CosExaminer
 from storage.errors import InvalidKey, NotFound, StorageError
 from storage.fetching import Fetcher, Fetching
 from storage.keys import ObjectKey, addressable_key, output_key
+from storage.paging import objects, paged
 from storage.parts import CloudUpload, SentPart, copy_in_parts, size_of
 from storage.presigning import check_lifetime, disposition
 
@@ -70,19 +71,19 @@ class CosStore:
 
     def list(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectMeta]:
         """See ObjectStore; one request for 1,000 keys."""
-        marker: str | None = after
-        while marker is not None:
-            page = self.call("list", prefix, "list_objects", Prefix=prefix, Marker=marker, MaxKeys=1000)
+
+        def page(marker: str | None) -> tuple[Iterable[ObjectMeta], str | None]:
+            options = {"Prefix": prefix, "Marker": after if marker is None else marker, "MaxKeys": 1000}
+            answer = self.call("list", prefix, "list_objects", **options)
             with understood("list", prefix):
-                metas = [_listed(listed) for listed in page.get("Contents") or ()]
-                marker = page["NextMarker"] if _goes_on(page) else None
-            yield from metas
+                metas = [_listed(listed) for listed in answer.get("Contents") or ()]
+                return metas, answer["NextMarker"] if _goes_on(answer) else None
+
+        return objects(prefix, after, page)
 
     def head(self, key: str) -> ObjectMeta:
         """See ObjectStore."""
-        headers = CaseInsensitiveDict(self.call("head", key, "head_object", Key=addressable_key("head", key)))
-        with understood("head", key):
-            return _meta(key, headers, int(headers["Content-Length"]))
+        return self._seen(key)[0]
 
     def open(self, key: str, *, start: int = 0, end: int | None = None, etag: str | None = None) -> CloudBody:
         """See ObjectStore."""
@@ -101,14 +102,17 @@ class CosStore:
 
     def list_uploads(self, prefix: str = "") -> Iterator[PendingUpload]:
         """See ObjectStore."""
-        markers: dict[str, str] | None = {"KeyMarker": "", "UploadIdMarker": ""}
-        while markers is not None:
-            page = self.call("list_uploads", prefix, "list_multipart_uploads", Prefix=prefix, **markers)
+
+        def page(markers: tuple[str, str] | None) -> tuple[Iterable[PendingUpload], tuple[str, str] | None]:
+            key, upload_id = markers or ("", "")
+            options = {"Prefix": prefix, "KeyMarker": key, "UploadIdMarker": upload_id}
+            answer = self.call("list_uploads", prefix, "list_multipart_uploads", **options)
             with understood("list_uploads", prefix):
-                uploads = [_pending(upload) for upload in page.get("Upload") or ()]
-                next_ones = {"KeyMarker": page.get("NextKeyMarker"), "UploadIdMarker": page.get("NextUploadIdMarker")}
-                markers = next_ones if _goes_on(page) else None
-            yield from uploads
+                uploads = [_pending(upload) for upload in answer.get("Upload") or ()]
+                more = _goes_on(answer)
+                return uploads, (answer["NextKeyMarker"], answer["NextUploadIdMarker"]) if more else None
+
+        return paged("list_uploads", prefix, page)
 
     def abort_upload(self, key: str, upload_id: str) -> None:
         """See ObjectStore."""
@@ -117,10 +121,10 @@ class CosStore:
 
     def copy(self, source: str, target: ObjectKey) -> Written:
         """See ObjectStore; in parts where it is larger than one request may copy."""
-        meta = self.head(source)
         output_key(target)
+        meta, headers = self._seen(source)
         if meta.size_bytes > LARGEST_COPY_BYTES:
-            return copy_in_parts(self._start(target, AS_BYTES), meta, COPY_PART_BYTES)
+            return copy_in_parts(self._start(target, served_by(headers)), meta, COPY_PART_BYTES)
         same = {"CopySource": self.origin(source), "CopySourceIfMatch": meta.etag}
         return _written("copy", target, meta.size_bytes, self.call("copy", target, "copy_object", Key=target, **same))
 
@@ -175,9 +179,15 @@ class CosStore:
             failure = broken(operation, key, error) if network else InvalidKey(operation, key, f"the SDK says {error}")
         except (ET.ParseError, *_BROKEN) as error:
             failure = broken(operation, key, error)
-        except UNREADABLE as error:
+        except UNREADABLE_TO_SDKS as error:
             failure = unreadable(operation, key, error)
         raise failure
+
+    def _seen(self, key: str) -> tuple[ObjectMeta, Mapping[str, str]]:
+        """An object, and all headers that speak of it."""
+        headers = CaseInsensitiveDict(self.call("head", key, "head_object", Key=addressable_key("head", key)))
+        with understood("head", key):
+            return _meta(key, headers, int(headers["Content-Length"])), headers
 
     def _start(self, key: ObjectKey, served: Served) -> CloudUpload:
         answer = self.call("start_multipart", key, "create_multipart_upload", Key=key, **_headers(served))

@@ -30,7 +30,7 @@ __all__ = ["Credentials", "Provider", "Services", "provider"]
 _log = logging.getLogger(__name__)
 
 CLOUDS = ("s3", "oss", "cos")
-_NAME = re.compile(r"[A-Za-z0-9_]+")
+_NAME = re.compile(r"[A-Za-z0-9_]{1,20}")
 _FORMS = "write ?credentials=NAME for AFTERTAKE_NAME_KEY_ID, or the absolute path of a file, chain or none"
 _REAL = Services()
 
@@ -56,12 +56,12 @@ def provider(
         return _from_variables(cloud, cloud.upper(), environment)
     if named.startswith("/"):
         return _CredentialsFile(Path(named), clock)
-    if named.lower() == "none":
+    if named == "none":
         return None
-    if named.lower() == "chain":
+    if named == "chain":
         return _chain(cloud, environment, services, clock, monotonic)
     if not _NAME.fullmatch(named):
-        # not repeated: it may be a key
+        # not repeated: it may be a key, as everything long may
         raise Unsupported("credentials", cloud, f"this is nothing that ?credentials= understands; {_FORMS}")
     return _from_variables(cloud, named.upper(), environment)
 

@@ -6,20 +6,22 @@ Slices are what nearly all requests are for, and the SDKs' own calls for one cos
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from html import unescape
 
 import urllib3
 
 from storage.answers import broken, refusal, understood
-from storage.base import ObjectMeta, clip_range
-from storage.bodies import CloudBody, closed_on_error, whole_size
+from storage.base import ObjectMeta, check_etag, clip_range
+from storage.bodies import CloudBody, closed_on_error
 from storage.connection import Connection
 from storage.errors import BadRange, StorageError
 from storage.keys import addressable_key
 
 _MOST_ERROR_BYTES = 64 * 1024
 _BROKEN = (urllib3.exceptions.HTTPError, OSError)
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _CODE, _MESSAGE = (re.compile(f"<{name}>([^<]*)</{name}>") for name in ("Code", "Message"))
 
 
@@ -74,8 +76,10 @@ class Fetcher:
             raise
         with closed_on_error(answer), understood("open", key):
             headers = answer.headers
-            size = whole_size("open", key, headers.get("Content-Range")) if ranged else int(headers["Content-Length"])
-            return CloudBody(self._read_meta(key, headers, size), answer, _BROKEN)
+            size = _ranged_size(headers, start, end) if ranged else int(headers["Content-Length"])
+            meta = self._read_meta(key, headers, size)
+            check_etag(meta, etag)  # a cache on the way may not have looked at If-Match
+            return CloudBody(meta, answer, _BROKEN)
 
     def _get(self, key: str, wanted: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
         """The answer, its body unread. Errors of urllib3 are not kept as the cause: they hold what was signed."""
@@ -98,10 +102,25 @@ class Fetcher:
         raise failure
 
 
+def _ranged_size(headers: Mapping[str, str], start: int, end: int | None) -> int:
+    """The size of the whole object, from the Content-Range of the answer (RFC 9110 §14.4).
+
+    Raises ValueError for another range than the one that was asked for, or none.
+    """
+    found = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
+    if found is None:
+        raise ValueError("the range that was asked for was ignored")
+    first, last, size = (int(number) for number in found.groups())
+    if (first, last) != (start, (size if end is None else min(end, size)) - 1):
+        raise ValueError(f"bytes {first} to {last} came, and others were asked for")
+    return size
+
+
 def _refused(key: str, answer: urllib3.BaseHTTPResponse) -> StorageError:
-    with closed_on_error(answer):
+    with closing(answer):
         text = answer.read(_MOST_ERROR_BYTES).decode(errors="replace")
-    answer.release_conn()
+        if not answer.length_remaining:
+            answer.release_conn()
     return refusal("open", key, status=answer.status, code=_said(_CODE, text), message=_said(_MESSAGE, text))
 
 

@@ -4,7 +4,7 @@ Source of what is said here: the OSS API reference (help.aliyun.com/zh/oss/devel
 """
 
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ import urllib3
 from oss2.credentials import Credentials as OssCredentials
 from oss2.credentials import CredentialsProvider
 
-from storage.answers import UNREADABLE, broken, refusal, understood, unreadable
+from storage.answers import UNREADABLE_TO_SDKS, broken, refusal, understood, unreadable
 from storage.base import (
     AS_BYTES,
     Capabilities,
@@ -26,7 +26,7 @@ from storage.base import (
     Served,
     Written,
 )
-from storage.bodies import CloudBody, bare_etag, crc64ecma, http_time, is_md5, plain
+from storage.bodies import CloudBody, bare_etag, crc64ecma, http_time, is_md5, plain, served_by
 from storage.checksums import Buffer
 from storage.connection import Connection
 from storage.credentials import Provider
@@ -34,6 +34,7 @@ from storage.errors import InvalidKey, InvalidUrl, NotFound, StorageError
 from storage.fetching import Fetcher, Fetching, SignedGet
 from storage.keys import ObjectKey, addressable_key, output_key
 from storage.oss_facts import OssExaminer
+from storage.paging import objects, paged
 from storage.parts import CloudUpload, SentPart, copy_in_parts, size_of
 from storage.presigning import check_lifetime, disposition
 from storage.urls import StoreUrl
@@ -116,22 +117,18 @@ class OssStore:
 
     def list(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectMeta]:
         """See ObjectStore; one request for 1,000 keys."""
-        token = ""
-        while True:
-            page = self.call("list", prefix, lambda token=token: self._page(prefix, after, token))  # type: ignore[misc]
+
+        def page(token: str | None) -> tuple[Iterable[ObjectMeta], str | None]:
+            answer = self.call("list", prefix, lambda: self._page(prefix, after, token or ""))
             with understood("list", prefix):
-                metas = [_listed(listed) for listed in page.object_list]
-            yield from metas
-            if not page.is_truncated:
-                return
-            token = page.next_continuation_token
+                metas = [_listed(listed) for listed in answer.object_list]
+                return metas, answer.next_continuation_token if answer.is_truncated else None
+
+        return objects(prefix, after, page)
 
     def head(self, key: str) -> ObjectMeta:
         """See ObjectStore."""
-        addressable_key("head", key)
-        headers = self.call("head", key, lambda: self.bucket.head_object(key)).headers
-        with understood("head", key):
-            return _meta(key, headers, int(headers["Content-Length"]))
+        return self._seen(key)[0]
 
     def open(self, key: str, *, start: int = 0, end: int | None = None, etag: str | None = None) -> CloudBody:
         """See ObjectStore."""
@@ -151,19 +148,22 @@ class OssStore:
 
     def list_uploads(self, prefix: str = "") -> Iterator[PendingUpload]:
         """See ObjectStore."""
-        markers = {"key_marker": "", "upload_id_marker": ""}
-        while True:
-            page = self.call(
+
+        def page(markers: tuple[str, str] | None) -> tuple[Iterable[PendingUpload], tuple[str, str] | None]:
+            key, upload_id = markers or ("", "")
+            answer = self.call(
                 "list_uploads",
                 prefix,
-                lambda m=markers: self.bucket.list_multipart_uploads(prefix, max_uploads=1000, **m),  # type: ignore[misc]
+                lambda: self.bucket.list_multipart_uploads(
+                    prefix, key_marker=key, upload_id_marker=upload_id, max_uploads=1000
+                ),
             )
             with understood("list_uploads", prefix):
-                uploads = [_pending(upload) for upload in page.upload_list]
-            yield from uploads
-            if not page.is_truncated:
-                return
-            markers = {"key_marker": page.next_key_marker, "upload_id_marker": page.next_upload_id_marker}
+                uploads = [_pending(upload) for upload in answer.upload_list]
+                more = answer.is_truncated
+                return uploads, (answer.next_key_marker, answer.next_upload_id_marker) if more else None
+
+        return paged("list_uploads", prefix, page)
 
     def abort_upload(self, key: str, upload_id: str) -> None:
         """See ObjectStore."""
@@ -172,10 +172,10 @@ class OssStore:
 
     def copy(self, source: str, target: ObjectKey) -> Written:
         """See ObjectStore; in parts where it is larger than one request may copy."""
-        meta = self.head(source)
         output_key(target)
+        meta, headers = self._seen(source)
         if meta.size_bytes > LARGEST_COPY_BYTES:
-            return copy_in_parts(self._start(target, AS_BYTES), meta, COPY_PART_BYTES)
+            return copy_in_parts(self._start(target, served_by(headers)), meta, COPY_PART_BYTES)
         name, same = self.bucket.bucket_name, {"x-oss-copy-source-if-match": meta.etag}
         answer = self.call("copy", target, lambda: self.bucket.copy_object(name, source, target, headers=same))
         with understood("copy", target):
@@ -214,11 +214,18 @@ class OssStore:
             failure = broken(operation, key, getattr(error, "exception", error))
         except oss2.exceptions.OssError as error:
             failure = InvalidKey(operation, key, f"oss2 refuses it: {error.body}")
-        except UNREADABLE as error:
+        except UNREADABLE_TO_SDKS as error:
             failure = unreadable(operation, key, error)
         else:
             return answer
         raise failure
+
+    def _seen(self, key: str) -> tuple[ObjectMeta, Mapping[str, str]]:
+        """An object, and all headers that speak of it."""
+        addressable_key("head", key)
+        headers = self.call("head", key, lambda: self.bucket.head_object(key)).headers
+        with understood("head", key):
+            return _meta(key, headers, int(headers["Content-Length"])), headers
 
     def _sign(self, key: str, headers: Mapping[str, str]) -> SignedGet:
         """Version 4. Without `x-oss-range-behavior` OSS answers a range past the end with the whole object."""

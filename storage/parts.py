@@ -1,6 +1,7 @@
 """Uploads in parts to the clouds: what they have in common. How each asks its store is in the adapters."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -89,5 +90,6 @@ def copy_in_parts(upload: CloudUpload, source: ObjectMeta, part_bytes: int) -> W
             upload.copy_part(number, source, start, min(start + part_bytes, source.size_bytes))
         return upload.complete()
     except BaseException:
-        upload.abort()
+        with suppress(StorageError):  # the first error says more
+            upload.abort()
         raise

@@ -4,22 +4,24 @@ Source of what is said here: the Amazon S3 API reference; RFC 9110 for condition
 """
 
 import base64
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
-import urllib3
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectionError,  # noqa: A004  botocore's: of connections that never began
     CredentialRetrievalError,
     HTTPClientError,
+    MetadataRetrievalError,
     NoAuthTokenError,
     NoCredentialsError,
     PartialCredentialsError,
 )
+from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
 
 from storage.answers import UNREADABLE, broken, refusal, understood, unreadable
 from storage.base import (
@@ -31,15 +33,18 @@ from storage.base import (
     Served,
     Written,
 )
-from storage.bodies import CloudBody, Readable, bare_etag, http_time, is_md5
+from storage.bodies import CloudBody, Readable, bare_etag, http_time, is_md5, served_by
 from storage.checksums import CRC64NVME, Buffer, Checksums, Proof, crc64nvme
 from storage.equal_parts import BESIDE, EqualParts
-from storage.errors import AlreadyExists, Denied, NotFound, Refusal, StorageError
+from storage.errors import AlreadyExists, Denied, NotFound, Refusal, StorageError, Transient
 from storage.fetching import Fetcher, Fetching
 from storage.keys import ObjectKey, addressable_key, output_key
+from storage.paging import objects, paged
 from storage.parts import CloudUpload, SentPart, copy_in_parts, size_of
 from storage.presigning import check_lifetime, disposition
 from storage.s3_facts import S3Examiner
+
+_Answer = TypeVar("_Answer")
 
 MIN_PART_BYTES = 5 * 1024 * 1024
 LARGEST_COPY_BYTES = 5 * 1024**3
@@ -51,7 +56,6 @@ _OFFERED = {
     "x-amz-checksum-crc32": Proof.CRC32,
 }
 _OWN_KEY = "x-amz-server-side-encryption-customer-algorithm"
-_BROKEN = (urllib3.exceptions.HTTPError, BotoCoreError, OSError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +69,29 @@ class S3Rules:
     checksums: bool = True
     md5_etags: bool = True
     conditional_writes: bool = True
+
+
+def answered(operation: str, key: str, request: Callable[[], _Answer]) -> _Answer:
+    """What boto3 answers; what it raises, in our words.
+
+    Its error is not kept, neither as the cause nor as the context: it holds what was signed, the token included.
+    """
+    try:
+        return request()
+    except ClientError as error:
+        failure: StorageError = _refused(operation, key, error)
+    except (HTTPClientError, ConnectionError, ResponseParserError, HTTPError, OSError) as error:
+        failure = broken(operation, key, error)
+    except (CredentialRetrievalError, MetadataRetrievalError) as error:
+        failure = Transient(operation, key, f"the credentials could not be renewed: {type(error).__name__}")
+    except (NoCredentialsError, PartialCredentialsError, NoAuthTokenError) as error:
+        detail = f"there are no credentials: {type(error).__name__}"
+        failure = Denied(operation, key, detail, Refusal.CREDENTIALS)
+    except BotoCoreError as error:
+        failure = StorageError(operation, key, f"{type(error).__name__}: {error}")
+    except UNREADABLE as error:
+        failure = unreadable(operation, key, error)
+    raise failure
 
 
 class S3Store:
@@ -95,19 +122,20 @@ class S3Store:
 
     def list(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectMeta]:
         """See ObjectStore; one request for 1,000 keys."""
-        options: dict[str, str] | None = {"StartAfter": after} if after else {}
-        while options is not None:
-            page = self.call("list", prefix, "list_objects_v2", Prefix=prefix, **options)
+
+        def page(token: str | None) -> tuple[Iterable[ObjectMeta], str | None]:
+            begin = {"StartAfter": after} if after else {}
+            options = {"ContinuationToken": token} if token else begin
+            answer = self.call("list", prefix, "list_objects_v2", Prefix=prefix, **options)
             with understood("list", prefix):
-                metas = [_listed(listed) for listed in page.get("Contents", ())]
-                options = {"ContinuationToken": page["NextContinuationToken"]} if page["IsTruncated"] else None
-            yield from metas
+                metas = [_listed(listed) for listed in answer.get("Contents", ())]
+                return metas, answer["NextContinuationToken"] if answer["IsTruncated"] else None
+
+        return objects(prefix, after, page)
 
     def head(self, key: str) -> ObjectMeta:
         """See ObjectStore."""
-        answer = self.call("head", key, "head_object", Key=addressable_key("head", key))
-        with understood("head", key):
-            return self._meta(key, answer["ResponseMetadata"]["HTTPHeaders"], answer["ContentLength"])
+        return self._seen(key)[0]
 
     def open(self, key: str, *, start: int = 0, end: int | None = None, etag: str | None = None) -> CloudBody:
         """See ObjectStore."""
@@ -135,14 +163,16 @@ class S3Store:
 
     def list_uploads(self, prefix: str = "") -> Iterator[PendingUpload]:
         """See ObjectStore."""
-        markers: dict[str, str] | None = {}
-        while markers is not None:
-            page = self.call("list_uploads", prefix, "list_multipart_uploads", Prefix=prefix, **markers)
+
+        def page(markers: tuple[str, str] | None) -> tuple[Iterable[PendingUpload], tuple[str, str] | None]:
+            options = dict(zip(("KeyMarker", "UploadIdMarker"), markers or (), strict=False))
+            answer = self.call("list_uploads", prefix, "list_multipart_uploads", Prefix=prefix, **options)
             with understood("list_uploads", prefix):
-                uploads = [_pending(upload) for upload in page.get("Uploads", ())]
-                next_ones = {"KeyMarker": page.get("NextKeyMarker"), "UploadIdMarker": page.get("NextUploadIdMarker")}
-                markers = next_ones if page["IsTruncated"] else None
-            yield from uploads
+                uploads = [_pending(upload) for upload in answer.get("Uploads", ())]
+                more = answer["IsTruncated"]
+                return uploads, (answer["NextKeyMarker"], answer["NextUploadIdMarker"]) if more else None
+
+        return paged("list_uploads", prefix, page)
 
     def abort_upload(self, key: str, upload_id: str) -> None:
         """See ObjectStore."""
@@ -151,10 +181,10 @@ class S3Store:
 
     def copy(self, source: str, target: ObjectKey) -> Written:
         """See ObjectStore; in parts where it is larger than one request may copy."""
-        meta = self.head(source)
         output_key(target)
+        meta, headers = self._seen(source)
         if meta.size_bytes > LARGEST_COPY_BYTES:
-            return copy_in_parts(self.start_plain(target, AS_BYTES), meta, COPY_PART_BYTES)
+            return copy_in_parts(self.start_plain(target, served_by(headers)), meta, COPY_PART_BYTES)
         origin = {"Bucket": self.bucket, "Key": source}
         answer = self.call("copy", target, "copy_object", Key=target, CopySource=origin, CopySourceIfMatch=meta.etag)
         return self.written("copy", target, meta.size_bytes, answer.get("CopyObjectResult", {}))
@@ -168,31 +198,16 @@ class S3Store:
         check_lifetime(key, seconds)
         address = {"Bucket": self.bucket, "Key": addressable_key("presign_get", key)}
         params = address | {"ResponseContentDisposition": disposition(filename)}
-        url: str = self.client.generate_presigned_url("get_object", Params=params, ExpiresIn=seconds)
-        return url
+        presign = self.client.generate_presigned_url
+        return str(answered("presign_get", key, lambda: presign("get_object", Params=params, ExpiresIn=seconds)))
 
     def examine(self) -> S3Examiner:
         """See Examinable."""
         return S3Examiner(self.client, self.call)
 
     def call(self, operation: str, key: str, method: str, **params: object) -> Any:
-        """One request to the bucket, its failure in our words.
-
-        The SDK's error is not kept as the cause: it holds what was signed, the session token included.
-        """
-        try:
-            return getattr(self.client, method)(Bucket=self.bucket, **params)
-        except ClientError as error:
-            failure: StorageError = _refused(operation, key, error)
-        except (ConnectionError, HTTPClientError, urllib3.exceptions.HTTPError, OSError) as error:
-            failure = broken(operation, key, error)
-        except (NoCredentialsError, CredentialRetrievalError, PartialCredentialsError, NoAuthTokenError) as error:
-            failure = Denied(operation, key, f"there are no credentials: {type(error).__name__}", Refusal.CREDENTIALS)
-        except BotoCoreError as error:
-            failure = StorageError(operation, key, f"{type(error).__name__}: {error}")
-        except UNREADABLE as error:
-            failure = unreadable(operation, key, error)
-        raise failure
+        """One request to the bucket, its failure in our words."""
+        return answered(operation, key, lambda: getattr(self.client, method)(Bucket=self.bucket, **params))
 
     def only_if_free(self, operation: str, key: str, *, create_only: bool) -> dict[str, str]:
         """The condition of a create; a store that keeps none is asked first, which leaves a race open."""
@@ -211,6 +226,13 @@ class S3Store:
             checksum = answer.get("ChecksumCRC64NVME")
             offered = Checksums(crc64nvme=_hex(checksum)) if checksum else Checksums()
             return Written(key=key, size_bytes=size_bytes, etag=bare_etag(answer["ETag"]), checksums=offered)
+
+    def _seen(self, key: str) -> tuple[ObjectMeta, Mapping[str, str]]:
+        """An object, and all headers that speak of it."""
+        answer = self.call("head", key, "head_object", Key=addressable_key("head", key))
+        with understood("head", key):
+            headers: Mapping[str, str] = answer["ResponseMetadata"]["HTTPHeaders"]
+            return self._meta(key, headers, answer["ContentLength"]), headers
 
     def _meta(self, key: str, headers: Mapping[str, str], size_bytes: int) -> ObjectMeta:
         """`headers` answer to names in lower case."""

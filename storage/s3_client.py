@@ -21,6 +21,7 @@ from botocore.config import Config
 from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES, ConfigValueStore, ConstantProvider
 from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError
+from botocore.handlers import validate_bucket_name
 from botocore.loaders import Loader
 from botocore.session import Session
 from botocore.utils import parse_timestamp
@@ -29,7 +30,7 @@ from storage.connection import Connection
 from storage.credentials import Provider
 from storage.errors import InvalidUrl
 from storage.fetching import Fetching, Sign, SignedGet
-from storage.s3 import EqualPartsS3Store, S3Rules, S3Store
+from storage.s3 import EqualPartsS3Store, S3Rules, S3Store, answered
 from storage.urls import StoreUrl
 
 OPTIONS = {
@@ -79,8 +80,10 @@ def open_s3(url: StoreUrl, credentials: Provider | None, connection: Connection)
             endpoint_url=None if endpoint is None else "://".join(endpoint),
             verify=connection.ca_bundle or True,
         )
+        validate_bucket_name({"Bucket": url.bucket})
     except (BotoCoreError, ValueError) as error:
         raise InvalidUrl("open_store", url.place, f"boto3 refuses it: {str(error).rstrip('.')}") from error
+    client.meta.events.register("before-call.s3", _never_redirect)
     if rules.checksums:
         client.meta.events.register("before-sign.s3.HeadObject", _ask_for_checksums)
     fetching = Fetching(_signing(session, client, url.bucket, rules), connection)
@@ -121,6 +124,11 @@ class _Current(Credentials):  # type: ignore[misc]
         return ReadOnlyCredentials(now.key_id, now.secret, now.token)
 
 
+def _never_redirect(context: dict[str, Any], **_: object) -> None:
+    """A bucket in another region is refused, whatever is asked: botocore would ask twice for each first answer."""
+    context.setdefault("s3_redirect", {})["redirected"] = True
+
+
 def _ask_for_checksums(request: AWSRequest, **_: object) -> None:
     """Ask S3 for its checksum where botocore is told to leave checksums alone."""
     request.headers[_CHECKSUM_MODE] = "ENABLED"
@@ -128,19 +136,24 @@ def _ask_for_checksums(request: AWSRequest, **_: object) -> None:
 
 def _signing(session: Session, client: Any, bucket: str, rules: S3Rules) -> Sign:
     """Signature version 4 in the header (Amazon S3 API reference, "Authenticating Requests"), by botocore's signer."""
-    example = client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "x"}).partition("?")[0]
-    address, region = example.removesuffix("x"), client.meta.region_name
     unsigned = client.meta.config.signature_version is UNSIGNED
     asked = {_CHECKSUM_MODE: "ENABLED"} if rules.checksums else {}
 
-    def sign(key: str, headers: Mapping[str, str]) -> SignedGet:
-        request = AWSRequest("GET", address + quote(key, safe="/~"), headers={**headers, **asked})
+    @cache
+    def address() -> str:
+        """What stands before the key, as botocore's rules for endpoints have it."""
+        example: str = client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "x"})
+        return example.partition("?")[0].removesuffix("x")
+
+    def signed(key: str, headers: Mapping[str, str]) -> SignedGet:
+        request = AWSRequest("GET", address() + quote(key, safe="/~"), headers={**headers, **asked})
         if not unsigned:
-            now = session.get_credentials().get_frozen_credentials()
-            S3SigV4Auth(now, "s3", region).add_auth(request)
+            found = session.get_credentials()
+            now = found.get_frozen_credentials() if found else None
+            S3SigV4Auth(now, "s3", client.meta.region_name).add_auth(request)
         return SignedGet(request.url, dict(request.headers.items()))
 
-    return sign
+    return lambda key, headers: answered("open", key, lambda: signed(key, headers))
 
 
 @cache

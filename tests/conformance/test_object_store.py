@@ -351,7 +351,9 @@ class TestPutting:
         upload = store.start_multipart(OTHER, served=served)
         upload.put_part(1, b"abc")
         upload.complete()
-        for key in (KEY, OTHER):
+        copied = output_key("room/copy.ts")
+        store.copy(KEY, copied)
+        for key in (KEY, OTHER, copied):
             with urlopen(store.presign_get(key, 60, "one.mp4")) as answer:  # noqa: S310
                 assert answer.headers["Content-Type"] == "video/mp4"
                 assert answer.headers["Cache-Control"] == "private, no-cache"

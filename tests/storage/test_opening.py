@@ -1,8 +1,9 @@
+import os
 from pathlib import Path
 
 import pytest
 
-from storage.errors import Unsupported
+from storage.errors import Denied, Unsupported
 from storage.keys import output_key
 from storage.local import LocalStore
 from storage.memory import MemoryStore
@@ -49,3 +50,19 @@ def test_what_no_store_understands(url: str, why: str) -> None:
     with pytest.raises(Unsupported, match=why) as caught:
         open_store(url)
     assert "secret" not in str(caught.value)
+
+
+def test_a_bucket_that_s3_cannot_have() -> None:
+    with pytest.raises(Unsupported, match="Invalid bucket name"):
+        open_store("s3://a%20b/?region=us-east-1", environment={"AFTERTAKE_S3_KEY_ID": "a", "AFTERTAKE_S3_SECRET": "b"})
+
+
+def test_a_chain_that_finds_nothing_is_denied_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", "/none")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    store = open_store("s3://bucket/?region=us-east-1&credentials=chain", environment={})
+    for call in (store.head, store.open, lambda key: store.presign_get(key, 60, "x")):
+        with pytest.raises(Denied, match="there are no credentials"):
+            call("a")

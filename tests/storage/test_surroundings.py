@@ -1,5 +1,6 @@
 """What lies around changes nothing: proxies, .netrc, the SDKs' own files and variables. What is asked for does."""
 
+import base64
 import json
 import os
 import threading
@@ -172,12 +173,18 @@ class TestWhatIsAskedFor:
         url = new_bucket(clouds, cloud)
         clouds.journal.clear()
         with Relay(clouds.port) as relay:
-            store = open_store(url, environment={**ENVIRONMENT, "AFTERTAKE_PROXY": relay.url})
+            proxy = relay.url.replace("http://", "http://me:pass%20word@")
+            store = open_store(url, environment={**ENVIRONMENT, "AFTERTAKE_PROXY": proxy})
             store.put(KEY, b"abc")
             assert len(list(store.list())) == 1
-            lines = [line for line in bytes(relay.sent).split(b"\r\n") if line.endswith(b" HTTP/1.1")]
-        assert len(lines) == 2
+            with store.open(KEY) as opened:
+                assert opened.read(9) == b"abc"
+            sent = bytes(relay.sent).split(b"\r\n")
+        lines = [line for line in sent if line.endswith(b" HTTP/1.1")]
+        assert len(lines) == 3
         assert all(line.split()[1].startswith(b"http://") for line in lines)
+        said = b"proxy-authorization: basic " + base64.b64encode(b"me:pass word").lower()
+        assert [line.lower() for line in sent if line.lower().startswith(b"proxy-authorization")] == [said] * 3
 
     @pytest.mark.parametrize("value", [None, "", "/certificates.pem"])
     def test_our_own_certificates_are_handed_on(self, value: str | None) -> None:
