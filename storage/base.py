@@ -64,7 +64,7 @@ class Capabilities:
     """What cannot be made equal among stores.
 
     `min_part_bytes` holds for every part but the last. `equal_parts`: all parts but the first and the last must have
-    one size. `tells_versions`: every write gives a new etag, also of equal bytes (where it is an MD5, it does not).
+    one size. `tells_versions`: every write gives a new etag, also of equal bytes; where it is an MD5, it does not.
     `atomic_create`: of many who write one key with create_only, exactly one succeeds. `presigns`: `presign_get` works.
     """
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from storage.answers import broken
 from storage.base import AS_BYTES, ObjectMeta, Served
-from storage.checksums import Buffer, Checksums, crc64_text
+from storage.checksums import Buffer, Checksums, crc64_text, crc64xz
+from storage.errors import Transient
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -130,9 +131,21 @@ def crc64ecma(headers: Mapping[str, str], vendor: str, *, md5: str | None = None
     return Checksums(crc64xz=crc64_text(int(value)) if value else None, md5=md5)
 
 
+def require_arrived(key: str, data: Buffer, answered: Checksums) -> None:
+    """Raise Transient if the store's checksum of a part is not that of `data`, which can be sent again."""
+    if answered.crc64xz not in {None, crc64_text(crc64xz(data))}:
+        raise Transient("put_part", key, "the part was damaged on its way")
+
+
 def http_time(text: str) -> datetime:
     """A time of a header (RFC 9110 §5.6.7), in UTC."""
     return parsedate_to_datetime(text).astimezone(UTC)
+
+
+def boto_headers(served: Served) -> dict[str, str]:
+    """The parameters of boto3 and of COS's SDK, which has taken over their names."""
+    cached = {"CacheControl": served.cache_control} if served.cache_control else {}
+    return {"ContentType": served.content_type, **cached}
 
 
 def served_by(headers: Mapping[str, str]) -> Served:

@@ -26,7 +26,17 @@ from storage.base import (
     Served,
     Written,
 )
-from storage.bodies import CloudBody, bare_etag, crc64ecma, http_time, is_md5, plain, served_by
+from storage.bodies import (
+    CloudBody,
+    bare_etag,
+    boto_headers,
+    crc64ecma,
+    http_time,
+    is_md5,
+    plain,
+    require_arrived,
+    served_by,
+)
 from storage.checksums import Buffer
 from storage.cos_facts import CosExaminer
 from storage.errors import InvalidKey, NotFound, StorageError
@@ -92,7 +102,7 @@ class CosStore:
     def put(self, key: ObjectKey, data: Buffer, *, create_only: bool = False, served: Served = AS_BYTES) -> Written:
         """See ObjectStore."""
         output_key(key)
-        headers = _headers(served) | (_FORBID if create_only else {})
+        headers = boto_headers(served) | (_FORBID if create_only else {})
         body = plain(data)
         return _written("put", key, len(data), self.call("put", key, "put_object", Key=key, Body=body, **headers))
 
@@ -190,7 +200,7 @@ class CosStore:
             return _meta(key, headers, int(headers["Content-Length"])), headers
 
     def _start(self, key: ObjectKey, served: Served) -> CloudUpload:
-        answer = self.call("start_multipart", key, "create_multipart_upload", Key=key, **_headers(served))
+        answer = self.call("start_multipart", key, "create_multipart_upload", Key=key, **boto_headers(served))
         with understood("start_multipart", key):
             upload_id: str = answer["UploadId"]
         return CloudUpload(key=key, upload_id=upload_id, requests=_Parts(self, key, upload_id))
@@ -206,8 +216,10 @@ class _Parts:
 
     def put(self, number: int, data: Buffer, /) -> SentPart:
         answer = self._call("put_part", "upload_part", PartNumber=number, Body=plain(data))
+        headers = CaseInsensitiveDict(answer)
         with understood("put_part", self.key):
-            return SentPart(CaseInsensitiveDict(answer)["ETag"], len(data))
+            require_arrived(self.key, data, crc64ecma(headers, "cos"))
+            return SentPart(headers["ETag"], len(data))
 
     def copy(self, number: int, source: ObjectMeta, start: int, end: int, /) -> SentPart:
         answer = self._call(
@@ -270,11 +282,6 @@ def _written(operation: str, key: str, size_bytes: int, answer: Mapping[str, str
         headers = CaseInsensitiveDict(answer)
         etag = bare_etag(headers["ETag"])
         return Written(key=key, size_bytes=size_bytes, etag=etag, checksums=crc64ecma(headers, "cos"))
-
-
-def _headers(served: Served) -> dict[str, str]:
-    cached = {"CacheControl": served.cache_control} if served.cache_control else {}
-    return {"ContentType": served.content_type, **cached}
 
 
 def _code(error: CosServiceError) -> str:

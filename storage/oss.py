@@ -26,7 +26,7 @@ from storage.base import (
     Served,
     Written,
 )
-from storage.bodies import CloudBody, bare_etag, crc64ecma, http_time, is_md5, plain, served_by
+from storage.bodies import CloudBody, bare_etag, crc64ecma, http_time, is_md5, plain, require_arrived, served_by
 from storage.checksums import Buffer
 from storage.connection import Connection
 from storage.credentials import Provider
@@ -258,6 +258,7 @@ class _Parts:
         body, send = plain(data), self.store.bucket.upload_part
         answer = self.store.call("put_part", self.key, lambda: send(self.key, self.upload_id, number, body))
         with understood("put_part", self.key):
+            require_arrived(self.key, data, crc64ecma(answer.headers, "oss"))
             return SentPart(bare_etag(answer.etag), len(data))
 
     def copy(self, number: int, source: ObjectMeta, start: int, end: int, /) -> SentPart:

@@ -33,7 +33,7 @@ from storage.base import (
     Served,
     Written,
 )
-from storage.bodies import CloudBody, Readable, bare_etag, http_time, is_md5, served_by
+from storage.bodies import CloudBody, Readable, bare_etag, boto_headers, http_time, is_md5, served_by
 from storage.checksums import CRC64NVME, Buffer, Checksums, Proof, crc64nvme
 from storage.equal_parts import BESIDE, EqualParts
 from storage.errors import AlreadyExists, Denied, NotFound, Refusal, StorageError, Transient
@@ -144,7 +144,7 @@ class S3Store:
     def put(self, key: ObjectKey, data: Buffer, *, create_only: bool = False, served: Served = AS_BYTES) -> Written:
         """See ObjectStore."""
         checked = {"ChecksumCRC64NVME": _base64(crc64nvme(data))} if self.rules.checksums else {}
-        headers = _headers(served) | self.only_if_free("put", output_key(key), create_only=create_only) | checked
+        headers = boto_headers(served) | self.only_if_free("put", output_key(key), create_only=create_only) | checked
         return self.written(
             "put", key, len(data), self.call("put", key, "put_object", Key=key, Body=Readable(data), **headers)
         )
@@ -156,7 +156,7 @@ class S3Store:
     def start_plain(self, key: ObjectKey, served: Served) -> CloudUpload:
         """An upload whose parts go as they are; the store is asked to keep the whole object's checksum."""
         whole = {"ChecksumAlgorithm": "CRC64NVME", "ChecksumType": "FULL_OBJECT"} if self.rules.checksums else {}
-        answer = self.call("start_multipart", key, "create_multipart_upload", Key=key, **_headers(served), **whole)
+        answer = self.call("start_multipart", key, "create_multipart_upload", Key=key, **boto_headers(served), **whole)
         with understood("start_multipart", key):
             upload_id: str = answer["UploadId"]
         return CloudUpload(key=key, upload_id=upload_id, requests=_Parts(self, key, upload_id))
@@ -353,11 +353,6 @@ def _refused(operation: str, key: str, error: ClientError) -> StorageError:
     status = answer.get("HTTPStatusCode", 0)
     message = said.get("Message", "")
     return refusal(operation, key, status=status, code="" if code.isdigit() else code, message=message)
-
-
-def _headers(served: Served) -> dict[str, str]:
-    cached = {"CacheControl": served.cache_control} if served.cache_control else {}
-    return {"ContentType": served.content_type, **cached}
 
 
 def _is_whole(checksum: str | None) -> bool:

@@ -249,6 +249,7 @@ class Below:
             yield
         except StorageError as error:
             error.key = key
+            error.args = (error.operation, key, *error.args[2:])
             raise
 
 
