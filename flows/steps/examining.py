@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from flows.settings import SettingsError, require_apart
+from flows.settings import SettingsError, require_urls_apart
 from flows.steps import store_facts
 from flows.steps.store_checks import Check, Outcome, Place, Role, StoreReport, fail, failed, ok, skipped
 from flows.steps.store_probes import Listing, Prober, listing_cost
@@ -64,17 +64,17 @@ class Examination:
         return sweep_uploads(self._open(output), older_than=older_than, now=self.now(), retry=self.retry)
 
     def _checks(self, place: Place, sources: Sequence[Place]) -> Iterator[Check]:
-        try:
-            store = self._open(place)
-        except Denied as error:
-            yield from _ended(place, [store_facts.credentials(place, error)])
-            return
-        apart = self._apart(store, sources)
+        apart = self._apart(place, sources)
         if apart.outcome is Outcome.FAIL:  # a probe would be written into a source
             yield from _ended(place, [apart])
             return
         if sources:
             yield apart
+        try:
+            store = self._open(place)
+        except Denied as error:
+            yield from _ended(place, [store_facts.credentials(place, error)])
+            return
         prober = Prober(place=place, store=store, retry=self.retry, now=self.now, monotonic=self.monotonic)
         bucket, _ = bucket_inside(store)
         examiner = examiner_of(bucket)
@@ -92,16 +92,18 @@ class Examination:
     def _connection(self) -> Connection:
         return replace(Connection.from_environment(self.environment), read_s=10.0, complete_s=60.0)
 
-    def _apart(self, store: ObjectStore, sources: Sequence[Place]) -> Check:
+    def _apart(self, place: Place, sources: Sequence[Place]) -> Check:
         for source in sources:
             try:
-                require_apart(self._open(source), store)
+                require_urls_apart(self._url(source), self._url(place))
             except SettingsError as error:
-                fix = "Choose an output that lies beside the recordings, or in another bucket."
+                fix = "Choose an output with a prefix that lies beside the recordings, or in a bucket of another name."
                 return fail("apart", str(error).partition(". ")[0], fix)
-            except Denied:
-                continue  # its own report says so
         return ok("apart", "the output lies outside of every source")
+
+    def _url(self, place: Place) -> str:
+        """Of a folder, where it really is. Buckets are not opened: a source whose keys are missing is a source too."""
+        return place.url if place.is_cloud else self._open(place).url
 
     def _bucket(self, prober: Prober, examiner: Examiner) -> Iterator[Check]:
         place = prober.place

@@ -415,5 +415,24 @@ def test_an_output_below_the_prefix_of_a_source_bucket(sick: Ward) -> None:
     source = sick.bucket("s3", SOURCE)
     output = Place.parse(OUTPUT, source.url.replace(f"{PREFIX}/?", f"{PREFIX}/published/?"))
     report = Examination(environment=sick.environment).of(output, sources=[source])
-    assert says(check_of(report, "apart"), FAIL, "lies in the source", "Choose an output that lies beside")
+    assert says(
+        check_of(report, "apart"), FAIL, "lies in the source", "Choose an output with a prefix that lies beside"
+    )
+    assert sick.clouds.journal.seen() == []
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_an_output_in_a_source_whose_keys_are_missing(sick: Ward, cloud: CloudName) -> None:
+    output = sick.bucket(cloud, OUTPUT)
+    source = Place.parse(SOURCE, output.url.replace("credentials=key0", "credentials=OTHER"))
+    report = Examination(environment=sick.environment).of(output, sources=[source])
+    assert says(check_of(report, "apart"), FAIL, "lies in the source")
+    assert sick.clouds.journal.seen() == []
+
+
+def test_an_output_in_a_source_at_another_name_of_the_same_host(sick: Ward) -> None:
+    output = sick.bucket("s3", OUTPUT)
+    source = Place.parse(SOURCE, output.url.replace("127.0.0.1", "localhost"))
+    report = Examination(environment=sick.environment).of(output, sources=[source])
+    assert says(check_of(report, "apart"), FAIL, "lies in the source")
     assert sick.clouds.journal.seen() == []
