@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from storage.answers import UNREADABLE
 from storage.base import ObjectStore
 from storage.bodies import http_time
-from storage.errors import Denied, NotFound, StorageError, Transient
+from storage.errors import Denied, NotFound, Refusal, StorageError, Transient
 
 _Fact = TypeVar("_Fact")
 
@@ -90,7 +90,7 @@ class BucketFacts:
 
 
 class Examiner(Protocol):
-    """Looks at one bucket. Raises Transient only; whoever calls decides on another try."""
+    """Looks at one bucket. Raises Transient, on which whoever calls may try again, and Denied for a certificate."""
 
     @property
     def origin(self) -> str:
@@ -117,12 +117,13 @@ def examiner_of(bucket: ObjectStore) -> Examiner | None:
 
 
 def seen(ask: Callable[[], _Fact], *, absent: _Fact) -> _Fact | Unseen:
-    """What a request for a setting answers; `absent` where the store says that there is none."""
+    """What a request for a setting answers; `absent` where the store says that there is none. Raises as Examiner."""
     try:
         return ask()
     except NotFound:
         return absent
-    except Denied:
+    except Denied as error:
+        _require_answer(error)
         return Unseen.NOT_ALLOWED
     except Transient:
         raise
@@ -146,13 +147,19 @@ def contact_of(answers: list[Mapping[str, str]], region_header: str) -> Contact:
 
 
 def any_answer(ask: Callable[[], object]) -> None:
-    """Make a request whose refusal is as good as its success. Raises Transient."""
+    """Make a request whose refusal is as good as its success. Raises Transient, and Denied for a certificate."""
     try:
         ask()
     except Transient:
         raise
-    except StorageError:
-        return
+    except StorageError as error:
+        _require_answer(error)
+
+
+def _require_answer(error: StorageError) -> None:
+    """Raise the refusal that is our own: behind a certificate that is not trusted nobody was asked."""
+    if isinstance(error, Denied) and error.reason is Refusal.CERTIFICATE:
+        raise error
 
 
 @contextmanager

@@ -11,7 +11,18 @@ from datetime import UTC, datetime, timedelta
 
 from flows.settings import SettingsError, require_urls_apart
 from flows.steps import store_facts
-from flows.steps.store_checks import Check, Outcome, Place, Role, StoreReport, fail, failed, ok, skipped
+from flows.steps.store_checks import (
+    Check,
+    Outcome,
+    Place,
+    Role,
+    StoreReport,
+    fail,
+    failed,
+    ok,
+    refusal_fix,
+    skipped,
+)
 from flows.steps.store_probes import Listing, Prober, listing_cost
 from storage.base import ObjectStore, PendingUpload
 from storage.connection import Connection
@@ -107,20 +118,20 @@ class Examination:
 
     def _bucket(self, prober: Prober, examiner: Examiner) -> Iterator[Check]:
         place = prober.place
-        reached = store_facts.reachable(reach(examiner.origin, self._connection()), examiner.origin)
+        reached = store_facts.reachable(place, reach(examiner.origin, self._connection()), examiner.origin)
         if reached.outcome is Outcome.FAIL:
             yield from _ended(place, [reached])
             return
         try:
             contact, ahead = self._contact(examiner)
         except StorageError as error:
-            fix = "Check region= and endpoint= in the store URL, and AFTERTAKE_PROXY if there is one."
-            yield from _ended(place, [fail("reachable", error.detail, fix)])
+            yield from _ended(place, [_unanswered(place, error)])
             return
         listing = _listing(prober)
         clock = store_facts.clock(place, ahead, listing if isinstance(listing, StorageError) else None)
         access = list(_access(place, contact, listing))
-        if not _is_over(listing):
+        elsewhere = any(check.name == "region" and check.outcome is Outcome.FAIL for check in access)
+        if not _is_over(listing) and not elsewhere:
             yield from (reached, clock, *access)
             yield from _work(prober, listing, examiner.origin)
             yield from self._settings(place, examiner)
@@ -161,6 +172,14 @@ def _listing(prober: Prober) -> Listing | StorageError:
         return prober.list_keys()
     except StorageError as error:
         return error
+
+
+def _unanswered(place: Place, error: StorageError) -> Check:
+    """Connections are taken, but not even a refusal comes back."""
+    if isinstance(error, Denied):
+        return fail("reachable", error.detail, refusal_fix(place, error.reason))
+    fix = "Check region= and endpoint= in the store URL, and AFTERTAKE_PROXY if there is one."
+    return fail("reachable", error.detail, fix)
 
 
 def _is_over(listing: Listing | StorageError) -> bool:
