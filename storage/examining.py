@@ -4,7 +4,7 @@ Apart from `base.py`, because nothing that moves recordings may rest on it: leas
 at any of this. So "not allowed" and "not offered" are values here, and no errors.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +17,8 @@ from storage.bodies import http_time
 from storage.errors import Denied, NotFound, Refusal, StorageError, Transient
 
 _Fact = TypeVar("_Fact")
+
+_ABORT = "AbortIncompleteMultipartUpload"
 
 
 class Unseen(StrEnum):
@@ -131,9 +133,50 @@ def seen(ask: Callable[[], _Fact], *, absent: _Fact) -> _Fact | Unseen:
         return Unseen.NOT_OFFERED
 
 
+def facts_of(
+    *,
+    versioning: Callable[[], Versioning],
+    encryption: Callable[[], Encryption],
+    abort_rules: Callable[[], tuple[AbortRule, ...]],
+    cors: Callable[[], tuple[CorsRule, ...]],
+) -> BucketFacts:
+    """Ask for each setting of a bucket; one that was never made is off, or empty."""
+    return BucketFacts(
+        versioning=seen(versioning, absent=Versioning.OFF),
+        encryption=seen(encryption, absent=Encryption()),
+        abort_rules=seen(abort_rules, absent=()),
+        cors=seen(cors, absent=()),
+    )
+
+
 def versioning_of(status: str | None) -> Versioning:
     """The Status of a GetBucketVersioning; buckets that never had any say nothing."""
     return {"Enabled": Versioning.ON, "Suspended": Versioning.SUSPENDED}.get(status or "", Versioning.OFF)
+
+
+def abort_rules_of(rules: Iterable[Mapping[str, Any]]) -> tuple[AbortRule, ...]:
+    """Those of lifecycle rules under the names that S3 gave them, and COS took over."""
+    enabled = [rule for rule in rules if rule.get("Status") == "Enabled" and _ABORT in rule]
+    return tuple(AbortRule(prefix=_prefix(rule), days=_days(rule[_ABORT])) for rule in enabled)
+
+
+def _prefix(rule: Mapping[str, Any]) -> str:
+    return (rule.get("Filter") or {}).get("Prefix") or rule.get("Prefix") or ""
+
+
+def _days(abort: Mapping[str, Any]) -> int | None:
+    days = abort.get("DaysAfterInitiation")
+    return int(days) if days else None
+
+
+def cors_rules_of(rules: Iterable[Mapping[str, Any]]) -> tuple[CorsRule, ...]:
+    """Rules whose elements have S3's names, with boto3's plural `s` or, as in the XML, without."""
+    names = ("AllowedOrigin", "AllowedMethod", "AllowedHeader", "ExposeHeader")
+    lists = ([tuple(rule.get(name) or rule.get(f"{name}s") or ()) for name in names] for rule in rules)
+    return tuple(
+        CorsRule(origins=origins, methods=methods, headers=headers, exposed=exposed)
+        for origins, methods, headers, exposed in lists
+    )
 
 
 def contact_of(answers: list[Mapping[str, str]], region_header: str) -> Contact:
