@@ -113,7 +113,7 @@ def broken(operation: str, key: str, error: BaseException) -> StorageError:
     said = _one_line(str(error)) or type(error).__name__
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         detail = f"the store's certificate is not trusted; AFTERTAKE_CA_BUNDLE names authorities of your own ({said})"
-        return Denied(operation, key, detail)
+        return Denied(operation, key, detail, Refusal.CERTIFICATE)
     return Transient(operation, key, f"the connection failed: {said}")
 
 

@@ -3,7 +3,7 @@
 Source of what is said here: the COS API documents (cloud.tencent.com/document/product/436).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,10 +14,12 @@ from storage.examining import (
     CorsRule,
     Encryption,
     Versioning,
+    abort_rules_of,
     any_answer,
     contact_of,
+    cors_rules_of,
+    facts_of,
     overheard,
-    seen,
     versioning_of,
 )
 
@@ -45,11 +47,8 @@ class CosExaminer:
 
     def facts(self) -> BucketFacts:
         """Four requests."""
-        return BucketFacts(
-            versioning=seen(self._versioning, absent=Versioning.OFF),
-            encryption=seen(self._encryption, absent=Encryption()),
-            abort_rules=seen(self._abort_rules, absent=()),
-            cors=seen(self._cors, absent=()),
+        return facts_of(
+            versioning=self._versioning, encryption=self._encryption, abort_rules=self._abort_rules, cors=self._cors
         )
 
     def _ask(self, method: str) -> Any:
@@ -64,23 +63,7 @@ class CosExaminer:
         return Encryption(algorithm=default.get("SSEAlgorithm"), kms_key=default.get("KMSMasterKeyID"))
 
     def _abort_rules(self) -> tuple[AbortRule, ...]:
-        return tuple(_abort_rule(rule) for rule in self._ask("get_bucket_lifecycle").get("Rule", ()) if _aborts(rule))
+        return abort_rules_of(self._ask("get_bucket_lifecycle").get("Rule", ()))
 
     def _cors(self) -> tuple[CorsRule, ...]:
-        return tuple(_cors_rule(rule) for rule in self._ask("get_bucket_cors").get("CORSRule", ()))
-
-
-def _aborts(rule: Mapping[str, Any]) -> bool:
-    return rule.get("Status") == "Enabled" and "AbortIncompleteMultipartUpload" in rule
-
-
-def _abort_rule(rule: Mapping[str, Any]) -> AbortRule:
-    prefix = (rule.get("Filter") or {}).get("Prefix") or rule.get("Prefix") or ""
-    days = rule["AbortIncompleteMultipartUpload"].get("DaysAfterInitiation")
-    return AbortRule(prefix=prefix, days=int(days) if days else None)
-
-
-def _cors_rule(rule: Mapping[str, Any]) -> CorsRule:
-    names = ("AllowedOrigin", "AllowedMethod", "AllowedHeader", "ExposeHeader")
-    origins, methods, headers, exposed = (tuple(rule.get(name, ())) for name in names)
-    return CorsRule(origins=origins, methods=methods, headers=headers, exposed=exposed)
+        return cors_rules_of(self._ask("get_bucket_cors").get("CORSRule", ()))

@@ -64,6 +64,7 @@ class Refusal(StrEnum):
     TOKEN = "token"  # noqa: S105  no password
     CLOCK = "clock"
     REGION = "region"
+    CERTIFICATE = "certificate"
 
 
 class Denied(StorageError):

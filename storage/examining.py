@@ -4,7 +4,7 @@ Apart from `base.py`, because nothing that moves recordings may rest on it: leas
 at any of this. So "not allowed" and "not offered" are values here, and no errors.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,9 +14,11 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from storage.answers import UNREADABLE
 from storage.base import ObjectStore
 from storage.bodies import http_time
-from storage.errors import Denied, NotFound, StorageError, Transient
+from storage.errors import Denied, NotFound, Refusal, StorageError, Transient
 
 _Fact = TypeVar("_Fact")
+
+_ABORT = "AbortIncompleteMultipartUpload"
 
 
 class Unseen(StrEnum):
@@ -90,7 +92,7 @@ class BucketFacts:
 
 
 class Examiner(Protocol):
-    """Looks at one bucket. Raises Transient only; whoever calls decides on another try."""
+    """Looks at one bucket. Raises Transient, on which whoever calls may try again, and Denied for a certificate."""
 
     @property
     def origin(self) -> str:
@@ -117,12 +119,13 @@ def examiner_of(bucket: ObjectStore) -> Examiner | None:
 
 
 def seen(ask: Callable[[], _Fact], *, absent: _Fact) -> _Fact | Unseen:
-    """What a request for a setting answers; `absent` where the store says that there is none."""
+    """What a request for a setting answers; `absent` where the store says that there is none. Raises as Examiner."""
     try:
         return ask()
     except NotFound:
         return absent
-    except Denied:
+    except Denied as error:
+        _require_answer(error)
         return Unseen.NOT_ALLOWED
     except Transient:
         raise
@@ -130,9 +133,50 @@ def seen(ask: Callable[[], _Fact], *, absent: _Fact) -> _Fact | Unseen:
         return Unseen.NOT_OFFERED
 
 
+def facts_of(
+    *,
+    versioning: Callable[[], Versioning],
+    encryption: Callable[[], Encryption],
+    abort_rules: Callable[[], tuple[AbortRule, ...]],
+    cors: Callable[[], tuple[CorsRule, ...]],
+) -> BucketFacts:
+    """Ask for each setting of a bucket; one that was never made is off, or empty."""
+    return BucketFacts(
+        versioning=seen(versioning, absent=Versioning.OFF),
+        encryption=seen(encryption, absent=Encryption()),
+        abort_rules=seen(abort_rules, absent=()),
+        cors=seen(cors, absent=()),
+    )
+
+
 def versioning_of(status: str | None) -> Versioning:
     """The Status of a GetBucketVersioning; buckets that never had any say nothing."""
     return {"Enabled": Versioning.ON, "Suspended": Versioning.SUSPENDED}.get(status or "", Versioning.OFF)
+
+
+def abort_rules_of(rules: Iterable[Mapping[str, Any]]) -> tuple[AbortRule, ...]:
+    """Those of lifecycle rules under the names that S3 gave them, and COS took over."""
+    enabled = [rule for rule in rules if rule.get("Status") == "Enabled" and _ABORT in rule]
+    return tuple(AbortRule(prefix=_prefix(rule), days=_days(rule[_ABORT])) for rule in enabled)
+
+
+def _prefix(rule: Mapping[str, Any]) -> str:
+    return (rule.get("Filter") or {}).get("Prefix") or rule.get("Prefix") or ""
+
+
+def _days(abort: Mapping[str, Any]) -> int | None:
+    days = abort.get("DaysAfterInitiation")
+    return int(days) if days else None
+
+
+def cors_rules_of(rules: Iterable[Mapping[str, Any]]) -> tuple[CorsRule, ...]:
+    """Rules whose elements have S3's names, with boto3's plural `s` or, as in the XML, without."""
+    names = ("AllowedOrigin", "AllowedMethod", "AllowedHeader", "ExposeHeader")
+    lists = ([tuple(rule.get(name) or rule.get(f"{name}s") or ()) for name in names] for rule in rules)
+    return tuple(
+        CorsRule(origins=origins, methods=methods, headers=headers, exposed=exposed)
+        for origins, methods, headers, exposed in lists
+    )
 
 
 def contact_of(answers: list[Mapping[str, str]], region_header: str) -> Contact:
@@ -146,13 +190,19 @@ def contact_of(answers: list[Mapping[str, str]], region_header: str) -> Contact:
 
 
 def any_answer(ask: Callable[[], object]) -> None:
-    """Make a request whose refusal is as good as its success. Raises Transient."""
+    """Make a request whose refusal is as good as its success. Raises Transient, and Denied for a certificate."""
     try:
         ask()
     except Transient:
         raise
-    except StorageError:
-        return
+    except StorageError as error:
+        _require_answer(error)
+
+
+def _require_answer(error: StorageError) -> None:
+    """Raise the refusal that is our own: behind a certificate that is not trusted nobody was asked."""
+    if isinstance(error, Denied) and error.reason is Refusal.CERTIFICATE:
+        raise error
 
 
 @contextmanager

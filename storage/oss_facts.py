@@ -16,6 +16,7 @@ from storage.examining import (
     Unseen,
     Versioning,
     contact_of,
+    facts_of,
     overheard,
     seen,
     versioning_of,
@@ -43,11 +44,8 @@ class OssExaminer:
 
     def facts(self) -> BucketFacts:
         """Four requests."""
-        return BucketFacts(
-            versioning=seen(self._versioning, absent=Versioning.OFF),
-            encryption=seen(self._encryption, absent=Encryption()),
-            abort_rules=seen(self._abort_rules, absent=()),
-            cors=seen(self._cors, absent=()),
+        return facts_of(
+            versioning=self._versioning, encryption=self._encryption, abort_rules=self._abort_rules, cors=self._cors
         )
 
     def _ask(self, method: str) -> Any:

@@ -22,6 +22,7 @@ class Step(StrEnum):
     NAME = "name"
     CONNECT = "connect"
     TLS = "tls"
+    CERTIFICATE = "certificate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,8 @@ def reach(origin: str, connection: Connection) -> Reach:
                 with _trusted(connection).wrap_socket(plain, server_hostname=host):
                     pass
     except (OSError, UnicodeError) as error:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            step = Step.CERTIFICATE
         detail = getattr(error, "verify_message", "") or getattr(error, "strerror", "") or str(error)
         return Reach(host=host, failed=step, detail=detail or type(error).__name__, through_proxy=bool(proxy))
     return Reach(host=host, through_proxy=bool(proxy))

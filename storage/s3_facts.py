@@ -16,8 +16,11 @@ from storage.examining import (
     Encryption,
     Unseen,
     Versioning,
+    abort_rules_of,
     any_answer,
     contact_of,
+    cors_rules_of,
+    facts_of,
     seen,
     versioning_of,
 )
@@ -49,11 +52,8 @@ class S3Examiner:
 
     def facts(self) -> BucketFacts:
         """Four requests."""
-        return BucketFacts(
-            versioning=seen(self._versioning, absent=Versioning.OFF),
-            encryption=seen(self._encryption, absent=Encryption()),
-            abort_rules=seen(self._abort_rules, absent=()),
-            cors=seen(self._cors, absent=()),
+        return facts_of(
+            versioning=self._versioning, encryption=self._encryption, abort_rules=self._abort_rules, cors=self._cors
         )
 
     def _ask(self, method: str) -> Any:
@@ -76,11 +76,10 @@ class S3Examiner:
         return Encryption(algorithm=default.get("SSEAlgorithm"), kms_key=default.get("KMSMasterKeyID"))
 
     def _abort_rules(self) -> tuple[AbortRule, ...]:
-        rules = self._ask("get_bucket_lifecycle_configuration").get("Rules", ())
-        return tuple(_abort_rule(rule) for rule in rules if _aborts(rule))
+        return abort_rules_of(self._ask("get_bucket_lifecycle_configuration").get("Rules", ()))
 
     def _cors(self) -> tuple[CorsRule, ...]:
-        return tuple(_cors_rule(rule) for rule in self._ask("get_bucket_cors").get("CORSRules", ()))
+        return cors_rules_of(self._ask("get_bucket_cors").get("CORSRules", ()))
 
     @contextmanager
     def _overheard(self) -> Iterator[list[Mapping[str, str]]]:
@@ -97,18 +96,3 @@ class S3Examiner:
             yield answers
         finally:
             events.unregister("needs-retry.s3", listen)
-
-
-def _aborts(rule: Mapping[str, Any]) -> bool:
-    return rule.get("Status") == "Enabled" and "AbortIncompleteMultipartUpload" in rule
-
-
-def _abort_rule(rule: Mapping[str, Any]) -> AbortRule:
-    prefix = rule.get("Filter", {}).get("Prefix") or rule.get("Prefix") or ""
-    return AbortRule(prefix=prefix, days=rule["AbortIncompleteMultipartUpload"].get("DaysAfterInitiation"))
-
-
-def _cors_rule(rule: Mapping[str, Any]) -> CorsRule:
-    names = ("AllowedOrigins", "AllowedMethods", "AllowedHeaders", "ExposeHeaders")
-    origins, methods, headers, exposed = (tuple(rule.get(name, ())) for name in names)
-    return CorsRule(origins=origins, methods=methods, headers=headers, exposed=exposed)

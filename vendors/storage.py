@@ -81,9 +81,10 @@ def store_url(location: StoreLocation) -> str:
 
 
 def parse_store_url(url: str) -> StoreLocation:
-    """The folder that a store URL names. What only says how to read it (`credentials=`, …) is no part of the place.
+    """The folder that a store URL names. What only says how to reach and read it is no part of the place.
 
-    Raises StorageSettingsError.
+    Such are `credentials=` and, of OSS and COS, `endpoint=`: an internal or accelerated host leads to the same bucket,
+    which its name and region say in full. Raises StorageSettingsError.
     """
     try:
         found = StoreUrl.parse(url)
@@ -99,7 +100,7 @@ def parse_store_url(url: str) -> StoreLocation:
         bucket=found.bucket,
         prefix=found.prefix,
         region=found.options.get("region"),
-        endpoint=found.options.get("endpoint"),
+        endpoint=found.options.get("endpoint") if found.scheme == "s3" else None,
         addressing=cast("Addressing | None", addressing),
     )
 

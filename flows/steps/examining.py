@@ -9,9 +9,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from flows.settings import SettingsError, require_apart
+from flows.settings import SettingsError, require_urls_apart
 from flows.steps import store_facts
-from flows.steps.store_checks import Check, Outcome, Place, Role, StoreReport, fail, failed, ok, skipped
+from flows.steps.store_checks import (
+    Check,
+    Outcome,
+    Place,
+    Role,
+    StoreReport,
+    fail,
+    failed,
+    ok,
+    refusal_fix,
+    skipped,
+)
 from flows.steps.store_probes import Listing, Prober, listing_cost
 from storage.base import ObjectStore, PendingUpload
 from storage.connection import Connection
@@ -64,17 +75,17 @@ class Examination:
         return sweep_uploads(self._open(output), older_than=older_than, now=self.now(), retry=self.retry)
 
     def _checks(self, place: Place, sources: Sequence[Place]) -> Iterator[Check]:
-        try:
-            store = self._open(place)
-        except Denied as error:
-            yield from _ended(place, [store_facts.credentials(place, error)])
-            return
-        apart = self._apart(store, sources)
+        apart = self._apart(place, sources)
         if apart.outcome is Outcome.FAIL:  # a probe would be written into a source
             yield from _ended(place, [apart])
             return
         if sources:
             yield apart
+        try:
+            store = self._open(place)
+        except Denied as error:
+            yield from _ended(place, [store_facts.credentials(place, error)])
+            return
         prober = Prober(place=place, store=store, retry=self.retry, now=self.now, monotonic=self.monotonic)
         bucket, _ = bucket_inside(store)
         examiner = examiner_of(bucket)
@@ -92,33 +103,35 @@ class Examination:
     def _connection(self) -> Connection:
         return replace(Connection.from_environment(self.environment), read_s=10.0, complete_s=60.0)
 
-    def _apart(self, store: ObjectStore, sources: Sequence[Place]) -> Check:
+    def _apart(self, place: Place, sources: Sequence[Place]) -> Check:
         for source in sources:
             try:
-                require_apart(self._open(source), store)
+                require_urls_apart(self._url(source), self._url(place))
             except SettingsError as error:
-                fix = "Choose an output that lies beside the recordings, or in another bucket."
+                fix = "Choose an output with a prefix that lies beside the recordings, or in a bucket of another name."
                 return fail("apart", str(error).partition(". ")[0], fix)
-            except Denied:
-                continue  # its own report says so
         return ok("apart", "the output lies outside of every source")
+
+    def _url(self, place: Place) -> str:
+        """Of a folder, where it really is. Buckets are not opened: a source whose keys are missing is a source too."""
+        return place.url if place.is_cloud else self._open(place).url
 
     def _bucket(self, prober: Prober, examiner: Examiner) -> Iterator[Check]:
         place = prober.place
-        reached = store_facts.reachable(reach(examiner.origin, self._connection()), examiner.origin)
+        reached = store_facts.reachable(place, reach(examiner.origin, self._connection()), examiner.origin)
         if reached.outcome is Outcome.FAIL:
             yield from _ended(place, [reached])
             return
         try:
             contact, ahead = self._contact(examiner)
         except StorageError as error:
-            fix = "Check region= and endpoint= in the store URL, and AFTERTAKE_PROXY if there is one."
-            yield from _ended(place, [fail("reachable", error.detail, fix)])
+            yield from _ended(place, [_unanswered(place, error)])
             return
         listing = _listing(prober)
         clock = store_facts.clock(place, ahead, listing if isinstance(listing, StorageError) else None)
         access = list(_access(place, contact, listing))
-        if not _is_over(listing):
+        elsewhere = any(check.name == "region" and check.outcome is Outcome.FAIL for check in access)
+        if not _is_over(listing) and not elsewhere:
             yield from (reached, clock, *access)
             yield from _work(prober, listing, examiner.origin)
             yield from self._settings(place, examiner)
@@ -159,6 +172,14 @@ def _listing(prober: Prober) -> Listing | StorageError:
         return prober.list_keys()
     except StorageError as error:
         return error
+
+
+def _unanswered(place: Place, error: StorageError) -> Check:
+    """Connections are taken, but not even a refusal comes back."""
+    if isinstance(error, Denied):
+        return fail("reachable", error.detail, refusal_fix(place, error.reason))
+    fix = "Check region= and endpoint= in the store URL, and AFTERTAKE_PROXY if there is one."
+    return fail("reachable", error.detail, fix)
 
 
 def _is_over(listing: Listing | StorageError) -> bool:

@@ -196,7 +196,7 @@ def _fix(place: Place, error: StorageError) -> str:
 
 
 def refusal_fix(place: Place, reason: Refusal) -> str:
-    """What to do about credentials, clock or region that a store refuses."""
+    """What to do about credentials, clock or region that a store refuses, or a certificate that we do."""
     return {
         Refusal.KEY_ID: f"Check the key id in {place.keys}: this cloud does not know it, or no longer.",
         Refusal.SECRET: f"Check the secret in {place.keys}: it is of another key id, or was cut when it was copied.",
@@ -204,4 +204,6 @@ def refusal_fix(place: Place, reason: Refusal) -> str:
         Refusal.CREDENTIALS: f"Set {place.keys}, or say in the store URL with credentials= where they are.",
         Refusal.CLOCK: "Set the clock of this machine (NTP).",
         Refusal.REGION: "Write the bucket's own region into the store URL: region=.",
+        Refusal.CERTIFICATE: "Name the authority that signed it, the store's or a proxy's own, in AFTERTAKE_CA_BUNDLE "
+        "(a PEM file). If it is for another name, correct endpoint=; if it has expired, have it renewed.",
     }.get(reason, "Check the credentials and what they may do here.")

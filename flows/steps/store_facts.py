@@ -35,7 +35,7 @@ _EXTENSIONS = {"s3": "json", "oss": "xml", "cos": "xml"}
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def reachable(reach: Reach, origin: str) -> Check:
+def reachable(place: Place, reach: Reach, origin: str) -> Check:
     """Name, connection, TLS."""
     through = f"the proxy {reach.host}" if reach.through_proxy else reach.host
     if reach.failed is None:
@@ -52,8 +52,9 @@ def reachable(reach: Reach, origin: str) -> Check:
         ),
         Step.TLS: (
             f"no TLS with {through}",
-            "Check https:// against http:// in the endpoint; a private certificate authority is AFTERTAKE_CA_BUNDLE.",
+            "Check https:// against http:// in the endpoint.",
         ),
+        Step.CERTIFICATE: (f"the certificate of {through} is not trusted", refusal_fix(place, Refusal.CERTIFICATE)),
     }[reach.failed]
     return fail("reachable", f"{seen} ({reach.detail})", fix)
 
@@ -94,11 +95,11 @@ def region(place: Place, contact: Contact, error: StorageError | None) -> Check:
     known = None if isinstance(contact.region, Unseen) else contact.region
     right = f"Write region={known or '…'} into the store URL{'' if known else ': the region that the bucket lies in'}."
     named = place.options.get("region", "us-east-1")
-    if isinstance(error, Denied) and error.reason is Refusal.REGION:
+    refused = isinstance(error, Denied) and error.reason is Refusal.REGION
+    if (refused or contact.redirected) and known not in {None, named}:
+        return fail("region", f"the bucket lies in {known}, not in {named}: requests and presigned URLs fail", right)
+    if refused and error is not None:
         return fail("region", error.detail, right)
-    if contact.redirected:
-        seen = f"the bucket lies in {known}, not in {named}: the first request of every process is refused"
-        return warn("region", f"{seen}, and presigned URLs do not work", right)
     if isinstance(error, NotFound):
         return skipped("region", "there is no such bucket")
     if known is None:

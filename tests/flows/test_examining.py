@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -16,6 +17,7 @@ from flows.steps.store_checks import Outcome, Place, Role
 from flows.steps.store_probes import PASSING, PROBE, UPLOAD
 from storage.keys import output_key
 from storage.opening import open_store
+from tests.certificates import TlsRelay, TunnelProxy, self_signed
 from tests.clouds import CLOUDS, SECRET
 from tests.flows.patients import PLAYERS, RECORDED, REGIONS, WELL, Ward, actions, check_of, names, says, ward
 from tests.sandbox.operations import KMS_KEY, PREFIX
@@ -29,6 +31,10 @@ SETTINGS = {SOURCE: ["versioning", "encryption"], OUTPUT: ["versioning", "encryp
 def sick() -> Iterator[Ward]:
     with ward() as running:
         yield running
+
+
+def port_of(url: str) -> int:
+    return urlsplit(url).port or 0
 
 
 def bucket_of(place: Place) -> str:
@@ -181,7 +187,8 @@ class TestClock:
 class TestRegion:
     def test_s3_sends_elsewhere(self, sick: Ward) -> None:
         report = sick.examine(sick.bucket("s3", SOURCE, region="eu-west-1"))
-        assert says(check_of(report, "region"), WARN, "lies in us-east-1, not in eu-west-1", "Write region=us-east-1")
+        assert says(check_of(report, "region"), FAIL, "lies in us-east-1, not in eu-west-1", "Write region=us-east-1")
+        assert says(check_of(report, "read"), SKIPPED, "first region")
 
     def test_oss_refuses(self, sick: Ward) -> None:
         report = sick.examine(sick.bucket("oss", SOURCE, region="cn-beijing"))
@@ -315,6 +322,22 @@ class TestNetwork:
         assert says(check_of(report, "reachable"), FAIL, "the proxy 127.0.0.1 takes no connection", "AFTERTAKE_PROXY")
         assert SECRET not in str(report)
 
+    @pytest.mark.parametrize("cloud", CLOUDS)
+    def test_a_certificate_that_is_not_trusted(self, sick: Ward, cloud: CloudName, tmp_path: Path) -> None:
+        place = sick.bucket(cloud, SOURCE)
+        pem = self_signed(tmp_path)
+        with TlsRelay(port_of(sick.clouds.endpoint), pem) as relay, TunnelProxy(port_of(relay.url)) as proxy:
+            behind = Place.parse(SOURCE, place.url.replace(sick.clouds.endpoint, relay.url))
+            direct = sick.examine(behind)
+            sick.environment["AFTERTAKE_PROXY"] = proxy.url
+            through_proxy = sick.examine(behind)
+            sick.environment["AFTERTAKE_CA_BUNDLE"] = str(pem)
+            trusted = sick.examine(behind)
+        for report in (direct, through_proxy):
+            assert names(report, FAIL) == ["reachable"]
+            assert says(check_of(report, "reachable"), FAIL, "not trusted", "in AFTERTAKE_CA_BUNDLE (a PEM file)")
+        assert trusted.outcome is OK
+
     def test_a_store_that_breaks_down_meanwhile(self, sick: Ward) -> None:
         sick.clouds.faults = FaultPlan(
             [Fault("status", operation="PutObject", times=0), Fault("status", operation="GetBucketCors", times=0)]
@@ -415,5 +438,24 @@ def test_an_output_below_the_prefix_of_a_source_bucket(sick: Ward) -> None:
     source = sick.bucket("s3", SOURCE)
     output = Place.parse(OUTPUT, source.url.replace(f"{PREFIX}/?", f"{PREFIX}/published/?"))
     report = Examination(environment=sick.environment).of(output, sources=[source])
-    assert says(check_of(report, "apart"), FAIL, "lies in the source", "Choose an output that lies beside")
+    assert says(
+        check_of(report, "apart"), FAIL, "lies in the source", "Choose an output with a prefix that lies beside"
+    )
+    assert sick.clouds.journal.seen() == []
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_an_output_in_a_source_whose_keys_are_missing(sick: Ward, cloud: CloudName) -> None:
+    output = sick.bucket(cloud, OUTPUT)
+    source = Place.parse(SOURCE, output.url.replace("credentials=key0", "credentials=OTHER"))
+    report = Examination(environment=sick.environment).of(output, sources=[source])
+    assert says(check_of(report, "apart"), FAIL, "lies in the source")
+    assert sick.clouds.journal.seen() == []
+
+
+def test_an_output_in_a_source_at_another_name_of_the_same_host(sick: Ward) -> None:
+    output = sick.bucket("s3", OUTPUT)
+    source = Place.parse(SOURCE, output.url.replace("127.0.0.1", "localhost"))
+    report = Examination(environment=sick.environment).of(output, sources=[source])
+    assert says(check_of(report, "apart"), FAIL, "lies in the source")
     assert sick.clouds.journal.seen() == []

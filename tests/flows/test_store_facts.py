@@ -4,7 +4,8 @@ import pytest
 
 from flows.steps import store_facts
 from flows.steps.store_checks import Outcome, Place, Role
-from storage.examining import AbortRule, BucketFacts, CorsRule, Unseen
+from storage.errors import Denied, Refusal
+from storage.examining import AbortRule, BucketFacts, Contact, CorsRule, Unseen
 from storage.reaching import Reach
 
 OUTPUT = Place(role=Role.OUTPUT, url="oss://b/out/", scheme="oss", prefix="out/")
@@ -42,7 +43,7 @@ def test_one_rule_for_players_is_enough() -> None:
 
 
 def test_plain_http_over_a_network() -> None:
-    found = store_facts.reachable(Reach(host="store.example"), "http://store.example:9000")
+    found = store_facts.reachable(OUTPUT, Reach(host="store.example"), "http://store.example:9000")
     assert (found.outcome, "endpoint=https" in found.fix) == (Outcome.WARN, True)
 
 
@@ -72,3 +73,27 @@ def test_a_store_that_tells_no_time() -> None:
 def test_where_the_keys_come_from(named: str, words: str) -> None:
     place = Place(role=Role.SOURCE, url="", scheme="oss", options={"credentials": named} if named else {})
     assert words in place.keys
+
+
+ELSEWHERE = Denied("list", "", "the bucket lies in another region than the store URL says", Refusal.REGION)
+
+
+@pytest.mark.parametrize(
+    ("contact", "error", "seen", "fix"),
+    [
+        (Contact(region="eu-west-1", redirected=True), None, "lies in eu-west-1, not in us-east-1", "region=eu-west-1"),
+        (Contact(region="eu-west-1"), ELSEWHERE, "lies in eu-west-1, not in us-east-1", "region=eu-west-1"),
+        (Contact(region="us-east-1"), ELSEWHERE, "another region", "region=us-east-1"),
+        (Contact(), ELSEWHERE, "another region", "region=…"),
+    ],
+)
+def test_a_wrong_region_fails_whether_the_client_is_sent_on_or_refused(
+    contact: Contact, error: Denied | None, seen: str, fix: str
+) -> None:
+    found = store_facts.region(Place(role=Role.SOURCE, url="s3://b/", scheme="s3"), contact, error)
+    assert (found.outcome, seen in found.seen, fix in found.fix) == (Outcome.FAIL, True, True)
+
+
+def test_a_store_may_call_its_region_otherwise() -> None:
+    found = store_facts.region(Place(role=Role.SOURCE, url="s3://b/", scheme="s3"), Contact(region="eu"), None)
+    assert found.outcome is Outcome.OK

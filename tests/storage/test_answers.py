@@ -10,6 +10,7 @@ from storage.errors import (
     InvalidKey,
     NoSpace,
     NotFound,
+    Refusal,
     StorageError,
     Transient,
     Unsupported,
@@ -163,6 +164,13 @@ def test_messages_are_one_short_line() -> None:
     assert refused(code="X", message="one\n two\t three. ").detail == "400 X: one two three"
     assert len(refused(code="X", message="y" * 10_000).detail) < 400
     assert broken("open", "a/b", OSError()).detail == "the connection failed: OSError"
+
+
+def test_a_certificate_that_is_not_trusted_has_a_reason_of_its_own() -> None:
+    error = broken("open", "a/b", OSError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate"))
+    assert isinstance(error, Denied)
+    assert error.reason is Refusal.CERTIFICATE
+    assert "AFTERTAKE_CA_BUNDLE" in error.detail
 
 
 @pytest.mark.parametrize("kind", UNREADABLE)

@@ -251,6 +251,20 @@ def test_a_prefix_that_agora_would_not_take_is_refused(prefix: str) -> None:
         agora.storage_config(StoreLocation(scheme="s3", bucket="b", prefix=prefix, region="us-east-1"))
 
 
+@pytest.mark.parametrize(
+    ("url", "endpoint"),
+    [
+        ("oss://lessons/a/?region=cn-hangzhou", "https://oss-cn-hangzhou-internal.aliyuncs.com"),
+        ("cos://lessons-12/a/?region=ap-guangzhou", "https://cos.accelerate.myqcloud.com"),
+    ],
+)
+def test_how_we_reach_a_bucket_is_nothing_to_a_vendor(url: str, endpoint: str) -> None:
+    place = parse_store_url(f"{url}&endpoint={endpoint}")
+    assert place == parse_store_url(url)
+    assert agora.storage_config(place) == agora.storage_config(parse_store_url(url))
+    assert zego.storage_params(place) == zego.storage_params(parse_store_url(url))
+
+
 def test_zego_needs_a_region_for_every_store_but_googles() -> None:
     with pytest.raises(StorageSettingsError, match="needs the region"):
         zego.storage_params(parse_store_url("s3://b/?endpoint=https://store.example"))
@@ -265,7 +279,8 @@ WRONG_URLS = {
     "there twice": "s3://b/?region=us-east-1&region=us-east-2",
     "is no region": "s3://b/?region=US_EAST_1",
     "option=value": "s3://b/?us-east-1",
-    "has no endpoint": "oss://b/?region=cn-hangzhou&endpoint=https://store.example",
+    "no addressing": "oss://b/?region=cn-hangzhou&addressing=path",
+    "store has no region": "cos://b-12/?endpoint=https://cos-internal.ap-guangzhou.tencentcos.cn",
     "no plain address": f"s3://b/?endpoint=https://key%3A{HIDDEN}%40store.example",
     "endpoint is no address": "s3://b/?endpoint=https://store.example%3Aport",
     "addressing='both'": "s3://b/?region=us-east-1&addressing=both",
