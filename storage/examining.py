@@ -69,14 +69,10 @@ class CorsRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """What any answer tells, a refusal too: the store's time, aware and exact to the second, and the bucket's region.
-
-    `redirected`: the first answer named another region than the request was for, and the client asked again there.
-    """
+    """What any answer tells, a refusal too: the store's time (aware, to the second) and the bucket's region."""
 
     answered_at: datetime | Unseen = Unseen.NOT_OFFERED
     region: str | Unseen = Unseen.NOT_OFFERED
-    redirected: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

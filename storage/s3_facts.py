@@ -47,7 +47,7 @@ class S3Examiner:
         """HeadBucket; a refusal names the region too."""
         with self._overheard() as answers:
             any_answer(lambda: self._ask("head_bucket"))
-        contact = replace(contact_of(answers, "x-amz-bucket-region"), redirected=len(answers) > 1)
+        contact = contact_of(answers, "x-amz-bucket-region")
         return contact if contact.region != Unseen.NOT_OFFERED else replace(contact, region=self._location())
 
     def facts(self) -> BucketFacts:

@@ -109,11 +109,6 @@ def place_of(url: str) -> str:
     return url.partition("?")[0]
 
 
-def endpoint_of(url: str) -> str:
-    """The endpoint that a store's URL names: buckets of one name at two endpoints are two buckets."""
-    return dict(parse_qsl(urlsplit(url).query)).get("endpoint", "")
-
-
 def split_url(text: str) -> SplitResult:
     """The pieces of a URL. Raises InvalidUrl for what is none, such as `//[`; it is not repeated: it may hold keys."""
     with suppress(ValueError):

@@ -96,7 +96,7 @@ def region(place: Place, contact: Contact, error: StorageError | None) -> Check:
     right = f"Write region={known or '…'} into the store URL{'' if known else ': the region that the bucket lies in'}."
     named = place.options.get("region", "us-east-1")
     refused = isinstance(error, Denied) and error.reason is Refusal.REGION
-    if (refused or contact.redirected) and known not in {None, named}:
+    if refused and known not in {None, named}:
         return fail("region", f"the bucket lies in {known}, not in {named}: requests and presigned URLs fail", right)
     if refused and error is not None:
         return fail("region", error.detail, right)
