@@ -3,11 +3,13 @@
 The first part of an MP4 is its head and the first media, and how large that is shows only at the end. So the parts
 after the first go up as an object of their own, beside the final key; at the end the store itself copies them, in
 equal ranges, behind what was held back here. No media byte goes over the network twice, but for the one range in which
-the first part ends. A process that is killed in between leaves such an object `….parts` behind; it is named by nothing.
+the first part ends. A process that is killed in between leaves such an object `….parts` behind; it is named by nothing,
+and `sweep_uploads` removes it.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+import logging
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,6 +17,8 @@ from storage.base import Multipart, ObjectMeta, ObjectStore, Written, check_part
 from storage.checksums import Buffer
 from storage.errors import Changed, NotFound, StorageError, Transient
 from storage.keys import ObjectKey, output_key
+
+_log = logging.getLogger(__name__)
 
 BESIDE = ".parts"
 """What the key of the passing object ends in."""
@@ -28,6 +32,15 @@ class CopyingUpload(Multipart, Protocol):
 
 
 StartUpload = Callable[[ObjectKey], CopyingUpload]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Piece:
+    """A part of the whole: bytes of the first part, then those of the passing object from `start` up to `end`."""
+
+    held: memoryview
+    start: int
+    end: int
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -44,8 +57,11 @@ class EqualParts:
     first: bytes | None = None
     sizes: dict[int, int] = field(default_factory=dict)
     passing: ObjectMeta | None = None
+    final: CopyingUpload | None = None
+    pieces_done: int = 0
     is_joined: bool = False
     is_over: bool = False
+    is_dropped: bool = False
 
     @classmethod
     def begin(cls, store: ObjectStore, key: ObjectKey, start: StartUpload) -> "EqualParts":
@@ -56,6 +72,11 @@ class EqualParts:
     def upload_id(self) -> str:
         """That of the passing object: what an abandoned upload leaves behind."""
         return self.beside.upload_id
+
+    @property
+    def steps_done(self) -> int:
+        """How far `complete` has come: it grows with each of its requests that stays done."""
+        return (self.passing is not None) + (self.final is not None) + self.pieces_done
 
     def put_part(self, number: int, data: Buffer, /) -> None:
         """See Multipart; the first part stays here."""
@@ -77,18 +98,30 @@ class EqualParts:
         if self.sizes and self.passing is None:
             self.passing = self._passing()
         written = self._join(create_only=create_only)
-        self.abort()
+        self.is_over = True
+        try:
+            self._drop()
+        except StorageError as error:
+            _log.warning("it is complete, but its passing object stays until `abort` or a sweep: %s", error)
         return written
 
     def abort(self) -> None:
-        """See Multipart."""
-        if self.is_over:
-            return
-        if self.passing is None:
-            self.beside.abort()
-        if self.is_joined:
-            self.store.delete(self.beside.key)
+        """See Multipart. May be called again after an error, also where `complete` succeeded: then it tidies up."""
         self.is_over = True
+        self._drop()
+
+    def _drop(self) -> None:
+        """Drop whatever is not the object itself; all of it is tried, also after an error."""
+        if self.is_dropped:
+            return
+        with ExitStack() as steps:
+            if self.is_joined:
+                steps.callback(self.store.delete, self.beside.key)
+            if self.passing is None:
+                steps.callback(self.beside.abort)
+            if self.final is not None:
+                steps.callback(self.final.abort)
+        self.is_dropped = True
 
     def _passing(self) -> ObjectMeta:
         """Join the other parts, if that is not done yet: the answer of an earlier try may have been lost."""
@@ -105,31 +138,35 @@ class EqualParts:
         return meta
 
     def _join(self, *, create_only: bool) -> Written:
-        final = self.start(self.key)
-        try:
-            for number, part in enumerate(self._ranges(), 1):
-                if isinstance(part, bytes):
-                    final.put_part(number, part)
-                elif self.passing is not None:
-                    final.copy_part(number, self.passing, *part)
-            return final.complete(create_only=create_only)
-        except BaseException:
-            with suppress(StorageError):
-                final.abort()
-            raise
+        """Go on where an earlier try stopped."""
+        if self.final is None:
+            self.final = self.start(self.key)
+        for piece in self._pieces()[self.pieces_done :]:
+            self._send(self.final, self.pieces_done + 1, piece)
+            self.pieces_done += 1
+        return self.final.complete(create_only=create_only)
 
-    def _ranges(self) -> Iterator[bytes | tuple[int, int]]:
-        """The whole in parts of one size: bytes that are here, then ranges of the passing object."""
-        first = self.first or b""
+    def _send(self, final: CopyingUpload, number: int, piece: _Piece) -> None:
+        if self.passing is not None and not piece.held:
+            final.copy_part(number, self.passing, piece.start, piece.end)
+        elif self.passing is not None and piece.start < piece.end:
+            final.put_part(number, bytes(piece.held) + self._read(self.passing, piece.start, piece.end))
+        else:
+            final.put_part(number, piece.held)
+
+    def _pieces(self) -> list[_Piece]:
+        """The whole in parts of one size."""
+        first = memoryview(self.first or b"")
         total = self.passing.size_bytes if self.passing else 0
-        unit = self._unit(len(first))
-        whole = len(first) - len(first) % unit
-        yield from (first[start : start + unit] for start in range(0, whole, unit))
-        rest = first[whole:]
-        taken = min(unit - len(rest), total) if rest else 0
-        if rest or not (first or total):
-            yield rest + (self._read(0, taken) if taken else b"")
-        yield from ((start, min(start + unit, total)) for start in range(taken, total, unit))
+        unit, size = self._unit(len(first)), len(first) + total
+        return [
+            _Piece(
+                held=first[start : start + unit],
+                start=max(start - len(first), 0),
+                end=max(min(start + unit, size) - len(first), 0),
+            )
+            for start in range(0, max(size, 1), unit)
+        ]
 
     def _unit(self, first_bytes: int) -> int:
         """The size of all parts but the last. A part alone beside the first is the last one, and may be a few bytes."""
@@ -137,10 +174,8 @@ class EqualParts:
             return max(self.sizes.values())
         return max(first_bytes, *self.sizes.values(), self.store.capabilities.min_part_bytes)
 
-    def _read(self, start: int, end: int) -> bytes:
-        if self.passing is None:
-            return b""
-        with self.store.open(self.passing.key, start=start, end=end, etag=self.passing.etag) as body:
+    def _read(self, passing: ObjectMeta, start: int, end: int) -> bytes:
+        with self.store.open(passing.key, start=start, end=end, etag=passing.etag) as body:
             data = bytearray()
             while len(data) < end - start and (piece := body.read(end - start - len(data))):
                 data += piece

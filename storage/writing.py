@@ -10,10 +10,10 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Semaphore
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self, runtime_checkable
 
 from storage.base import (
     AS_BYTES,
@@ -35,6 +35,9 @@ PIECE_BYTES = 8 * 1024 * 1024
 """The unit of `parts_sha256`, and the size of a part."""
 LATE_PART_PIECES = 4
 """Pieces in each part of the second half of the part numbers: 10,000 parts hold 195 GiB instead of 78."""
+DROP_ATTEMPTS = 6
+DROP_PATIENCE_S = 5.0
+"""What is not needed any more is dropped on the way out, where an error or a user's interrupt waits to be told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +75,15 @@ class _Expected:
     crc64xz: str
     crc64nvme: str
     parts_sha256: str = ""
+
+
+@runtime_checkable
+class Stepwise(Protocol):
+    """A Multipart whose `complete` is many requests, and goes on where it stopped when it is called again."""
+
+    @property
+    def steps_done(self) -> int:
+        """Grows with each request that stays done."""
 
 
 class StreamingUpload:
@@ -136,6 +148,7 @@ class StreamingUpload:
             expected, written = self._put(head, create_only) if self._fits_one_put() else self._join(head, create_only)
             proof = _check_answer(written, expected)
         self._end()
+        self._drop_parts()
         return self._uploaded(expected, written, proof)
 
     def equal_standing(self) -> Uploaded | None:
@@ -194,9 +207,12 @@ class StreamingUpload:
         self._first, self._filling = None, bytearray()
 
     def _drop_parts(self) -> None:
+        """Drop what the store still has of the upload, beside the object; it is tried for seconds, not minutes."""
         if self._multipart is not None:
+            attempts = min(self._retry.attempts, DROP_ATTEMPTS)
+            patience_s = min(self._retry.patience_s, DROP_PATIENCE_S)
             try:
-                self._multipart.abort()
+                replace(self._retry, attempts=attempts, patience_s=patience_s).call(self._multipart.abort)
             except StorageError as error:
                 _log.warning("an upload was left behind, `list_uploads` finds it: %s", error)
 
@@ -230,7 +246,7 @@ class StreamingUpload:
         def put() -> Written:
             return self._store.put(self._key, whole, create_only=create_only, served=self._served)
 
-        return expected, self._publish(put, expected)
+        return expected, self._publish(put, expected, create_only=create_only)
 
     def _join(self, head: Buffer, create_only: bool) -> tuple[_Expected, Written]:
         if self._filling:
@@ -239,7 +255,11 @@ class StreamingUpload:
         self._send(1, self._with_head(head), head_bytes=len(head))
         multipart = self._collect()
         expected = _expected([self._parts[number] for number in sorted(self._parts)])
-        return expected, self._publish(lambda: multipart.complete(create_only=create_only), expected)
+
+        def complete() -> Written:
+            return multipart.complete(create_only=create_only)
+
+        return expected, self._publish(complete, expected, create_only=create_only)
 
     def _with_head(self, head: Buffer) -> bytearray:
         whole = bytearray(head)
@@ -284,21 +304,35 @@ class StreamingUpload:
             self._parts[number] = part.result()
         return self._started()[0]
 
-    def _publish(self, publish: Callable[[], Written], expected: _Expected) -> Written:
+    def _publish(self, publish: Callable[[], Written], expected: _Expected, *, create_only: bool) -> Written:
         """The one step that makes the object visible; an answer may get lost although the store did it."""
         self._expected = expected
-        tries = Tries(self._retry)
+        tries, steps_done = Tries(self._retry), 0
         while True:
             try:
                 return publish()
             except Transient as error:
+                before, steps_done = steps_done, self._steps_done()
+                if steps_done > before:
+                    tries.progressed()
                 tries.failed(error)
-            except (AlreadyExists, NotFound):
+            except (AlreadyExists, NotFound) as error:
                 landed = self._landed(expected) if tries.failures else None
                 if landed is None:
+                    if create_only and tries.failures and isinstance(error, NotFound):
+                        self._require_free()
                     raise
                 self._drop_parts()
                 return landed
+
+    def _steps_done(self) -> int:
+        return self._multipart.steps_done if isinstance(self._multipart, Stepwise) else 0
+
+    def _require_free(self) -> None:
+        """Raise AlreadyExists if an object stands under the key: S3 ends an upload that lost against another one."""
+        with suppress(NotFound):
+            self._retry.call(lambda: self._store.head(self._key))
+            raise AlreadyExists("complete", self._key, "the key was taken meanwhile, and the upload is over")
 
     def _landed(self, expected: _Expected) -> Written | None:
         """The object under the key, if an earlier try of ours put it there."""

@@ -9,7 +9,7 @@ import pytest
 from deployments.sandbox.clouds import Clouds, Fault, FaultPlan
 from deployments.sandbox.clouds.faults import Kind
 from storage.checksums import Proof
-from storage.errors import AlreadyExists, Changed, Corrupt, StorageError, Transient
+from storage.errors import AlreadyExists, Changed, Corrupt, NotFound, StorageError, Transient
 from storage.keys import output_key
 from storage.writing import StreamingUpload, verify_upload
 from tests.clouds import CLOUDS, ENVIRONMENT
@@ -29,22 +29,47 @@ def test_uploads_are_there_wholly_or_not_at_all(clouds: Clouds, case: int) -> No
     data = random_bytes(case, size)
     rates: dict[Kind, float] = {"status": 0.15, "cut": 0.05, "lost_answer": 0.15}
     clouds.faults = FaultPlan(seed=case, rate={"": rates}, most_in_a_row=4)
-    try:
-        with StreamingUpload(place.store, KEY, piece_bytes=piece, retry=NO_WAIT) as upload:
-            upload.write(data[100:])
-            uploaded = upload.complete(data[:100], create_only=True)
-        verify_upload(place.store, uploaded, retry=NO_WAIT)
-    except Transient:
-        assert place.clouds.keys(place.cloud, place.bucket) in ([], [KEY])
-    else:
-        assert uploaded.size_bytes == size
-    if place.clouds.keys(place.cloud, place.bucket):
-        assert place.held(KEY) == data
-    assert len(place.asked()) < 60
-    clouds.faults = FaultPlan()
-    for pending in list(place.store.list_uploads()):
-        place.store.abort_upload(pending.key, pending.upload_id)
-    assert clouds.uploads(place.cloud, place.bucket) == []
+    with StreamingUpload(place.store, KEY, piece_bytes=piece, retry=NO_WAIT) as upload:
+        upload.write(data[100:])
+        uploaded = upload.complete(data[:100], create_only=True)
+    verify_upload(place.store, uploaded, retry=NO_WAIT)
+    assert uploaded.size_bytes == size
+    assert place.clouds.keys(place.cloud, place.bucket) == [KEY]
+    assert place.held(KEY) == data
+    asked = place.asked()
+    assert len(asked) < 60
+    begun = [seen for seen in asked if seen.action == "CreateMultipartUpload"]
+    unheard = sum("lost_answer" in seen.faults or "cut" in seen.faults for seen in begun)
+    assert len(clouds.uploads(place.cloud, place.bucket)) == unheard
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_upload_that_is_given_up_is_aborted(place: Place, seed: int) -> None:
+    piece = place.store.capabilities.min_part_bytes
+    with StreamingUpload(place.store, KEY, piece_bytes=piece, retry=NO_WAIT) as upload:
+        upload.write(random_bytes(seed, 2 * piece))
+        rates: dict[Kind, float] = {"status": 0.5, "cut": 0.1, "lost_answer": 0.3}
+        place.clouds.faults = FaultPlan(seed=seed, rate={"AbortMultipartUpload": rates}, most_in_a_row=4)
+    assert place.clouds.uploads(place.cloud, place.bucket) == []
+    assert place.asked("AbortMultipartUpload") != []
+
+
+@pytest.mark.parametrize("theirs", [True, False])
+def test_a_create_that_lost_against_another_one_is_told_so(clouds: Clouds, *, theirs: bool) -> None:
+    """S3 answers 409 to a complete that met another write, and may know the upload no longer after that."""
+    place = Place.new(clouds, "s3")
+    piece = place.store.capabilities.min_part_bytes
+    conflict = Fault("status", status=409, code="ConditionalRequestConflict", operation="CompleteMultipartUpload")
+    over = Fault("status", status=404, code="NoSuchUpload", operation="CompleteMultipartUpload", skip=1)
+    place.clouds.faults = FaultPlan([conflict, over])
+    with StreamingUpload(place.store, KEY, piece_bytes=piece, retry=NO_WAIT) as upload:
+        upload.write(random_bytes(4, piece + 1))
+        if theirs:
+            place.lay(KEY, b"theirs")
+        with pytest.raises(AlreadyExists if theirs else NotFound):
+            upload.complete(b"head", create_only=True)
+    assert place.clouds.keys("s3", place.bucket) == ([KEY] if theirs else [])
+    assert place.clouds.uploads("s3", place.bucket) == []
 
 
 @pytest.mark.parametrize("operation", ["PutObject", "CompleteMultipartUpload"])

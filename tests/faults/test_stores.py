@@ -38,7 +38,14 @@ ENDS: dict[Kind, tuple[type[StorageError], ...]] = {
     "stale_list": (),
     "skew": (Denied,),
     "lost_answer": (),
+    "ignores_condition": (),
+    "shifts_range": (),
+    "repeats_page": (),
+    "foreign_key": (),
 }
+LEAST_READ_WELL: dict[Kind, int] = {"cut": 10, "flip": 5, "replace": 5, "skew": 0}
+"""Of so many cases; those of all other kinds end well."""
+HEALED_BY_A_SECOND_TRY: tuple[Kind, ...] = ("cut", "flip")
 
 
 def test_every_kind_of_fault_is_tried() -> None:
@@ -47,8 +54,9 @@ def test_every_kind_of_fault_is_tried() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_read_ends_in_the_right_bytes_or_in_an_error_of_the_right_kind(place: Place, kind: Kind) -> None:
-    """Never more than two faults strike one request in a row, so that six tries are enough but for unlucky cuts."""
+    """Never more than two faults strike one request in a row; a single cut or flip is always made good."""
     dice = random.Random(f"{place.cloud}|{kind}")
+    read_well = 0
     for case in range(CASES):
         key, size = f"{case}.ts", dice.choice(SIZES)
         data = random_bytes(case, size)
@@ -56,17 +64,20 @@ def test_a_read_ends_in_the_right_bytes_or_in_an_error_of_the_right_kind(place: 
         meta = place.store.head(key)
         before = len(place.asked("GetObject"))
         seconds = {"skew": 4 * 3600.0}.get(kind, 0.001)
-        scripted = [Fault(kind, operation="GetObject", key=key, seconds=seconds, times=dice.randrange(1, 3))]
+        times = dice.randrange(1, 3)
+        scripted = [Fault(kind, operation="GetObject", key=key, seconds=seconds, times=times)]
         place.clouds.faults = FaultPlan(scripted, seed=case)
         try:
             read, proof = place.reader.read(meta)
         except ENDS[kind]:
-            pass
+            assert times > 1 or kind not in HEALED_BY_A_SECOND_TRY
         else:
+            read_well += 1
             assert read == data
             assert (proof.size_bytes, proof.proof) == (size, Proof.CRC64NVME if place.cloud == "s3" else Proof.CRC64XZ)
         place.clouds.faults = FaultPlan()
         assert 1 <= len(place.asked("GetObject")) - before <= 2 * 6
+    assert read_well >= LEAST_READ_WELL.get(kind, CASES)
 
 
 class TestReading:
@@ -129,7 +140,8 @@ class TestReading:
         assert len(place.asked("GetObject")) == 2
 
     @pytest.mark.parametrize(("status", "code"), [(500, "InternalError"), (503, "SlowDown"), (429, "TooManyRequests")])
-    def test_a_store_that_is_down_is_asked_six_times(self, place: Place, status: int, code: str) -> None:
+    def test_a_store_that_is_down_is_asked_six_times_by_who_has_six(self, place: Place, status: int, code: str) -> None:
+        """As NO_WAIT has; the real retry asks more often, and for two minutes."""
         place.lay(KEY, DATA)
         meta = place.store.head(KEY)
         place.clouds.faults = FaultPlan([Fault("status", status=status, code=code, times=0)])

@@ -28,7 +28,7 @@ LISTINGS = 20
 RESTARTS = 3
 """How often an object that changed is read anew before it is called unstable."""
 WAITS = 100
-"""A wait of the real back-off is this many times as long as here."""
+"""A wait of the real back-off is this many times as long as the same one here."""
 TORN, MOVED = "torn", "moved"
 """Objects that are replaced while their first answer is cut off, and between the listing and the read."""
 
@@ -84,7 +84,7 @@ class Reads:
 
 
 def quick() -> Retry:
-    """The real back-off, each wait a hundredth as long."""
+    """Waits that double as in the real back-off, each a hundredth as long, and six tries of the real sixteen."""
     return Retry(attempts=6, sleep=lambda wait_s: time.sleep(wait_s / WAITS))
 
 

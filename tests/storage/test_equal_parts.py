@@ -172,3 +172,59 @@ def test_somebody_else_s_parts_are_neither_taken_nor_removed(bucket: Bucket) -> 
         with pytest.raises(Changed):
             upload.complete(b"head")
     assert bucket.keys == [f"{KEY}.parts"]
+
+
+@pytest.mark.parametrize("parts", [20, 60])
+@pytest.mark.parametrize("seed", range(3))
+def test_many_parts_under_faults_are_joined_and_leave_nothing(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, parts: int, seed: int
+) -> None:
+    """A join is as many requests as there are parts: each failure costs one of them, not all."""
+    monkeypatch.setattr("storage.s3.MIN_PART_BYTES", 1_000)
+    media = random.Random(seed).randbytes(parts * 1_000 + 17)
+    bucket.clouds.journal.clear()
+    bucket.clouds.faults = FaultPlan(seed=seed, rate={"": {"status": 0.3}}, most_in_a_row=4)
+    with StreamingUpload(bucket.store, KEY, piece_bytes=1_000, retry=NO_WAIT) as upload:
+        upload.write(media)
+        upload.complete(b"head", create_only=True)
+    assert bucket.held == b"head" + media
+    assert (bucket.keys, bucket.uploads) == ([KEY], 0)
+    assert len(bucket.clouds.journal.seen()) < 6 * parts
+
+
+def test_a_failed_join_goes_on_where_it_stopped(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.s3.MIN_PART_BYTES", 1_000)
+    with StreamingUpload(bucket.store, KEY, piece_bytes=1_000, retry=NO_WAIT) as upload:
+        upload.write(MEDIA[:20_000])
+        bucket.clouds.journal.clear()
+        bucket.clouds.faults = FaultPlan([Fault("status", operation="UploadPartCopy", skip=skip) for skip in (3, 9)])
+        upload.complete(b"head")
+    actions = [seen.action for seen in bucket.clouds.journal.seen()]
+    assert (actions.count("CreateMultipartUpload"), actions.count("UploadPartCopy")) == (1, 19 + 2)
+
+
+@pytest.mark.parametrize("times", [2, 0])
+def test_a_passing_object_that_cannot_be_removed_is_no_failure(
+    bucket: Bucket, caplog: pytest.LogCaptureFixture, times: int
+) -> None:
+    with begun(bucket) as upload:
+        bucket.clouds.faults = FaultPlan([Fault("status", operation="DeleteObject", times=times)])
+        upload.complete(b"head")
+    assert bucket.held == b"head" + MEDIA
+    assert bucket.keys == ([KEY] if times else [KEY, f"{KEY}.parts"])
+    assert ("left behind" in caplog.text) is (times == 0)
+
+
+def test_abort_goes_on_after_an_error_and_can_be_called_again(bucket: Bucket) -> None:
+    upload = bucket.store.start_multipart(KEY)
+    for number in range(1, 5):
+        upload.put_part(number, b"x" * 20)
+    bucket.clouds.faults = FaultPlan([Fault("status", operation="UploadPartCopy", times=0)])
+    with pytest.raises(Transient):
+        upload.complete()
+    bucket.clouds.faults = FaultPlan([Fault("status", operation="AbortMultipartUpload")])
+    with pytest.raises(Transient):
+        upload.abort()
+    assert (bucket.keys, bucket.uploads) == ([], 1)
+    upload.abort()
+    assert (bucket.keys, bucket.uploads) == ([], 0)

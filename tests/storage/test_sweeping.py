@@ -2,6 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from storage.base import Capabilities
 from storage.errors import Denied, Transient
 from storage.keys import output_key
 from storage.memory import MemoryStore
@@ -50,3 +51,16 @@ def test_a_bad_moment_is_tried_again() -> None:
 def test_a_refusal_is_raised() -> None:
     with pytest.raises(Denied):
         sweep_uploads(Moody(Denied("abort_upload", "media/a", "no")), older_than=WEEK, now=NOW)
+
+
+@pytest.mark.parametrize("equal_parts", [True, False])
+def test_old_passing_objects_of_a_store_with_equal_parts_are_deleted(*, equal_parts: bool) -> None:
+    ages = {"media/a.parts": 30, "media/b.parts": 1, "media/parts": 30, "other/c.parts": 30}
+    times = iter([NOW - timedelta(days=age) for age in ages.values()])
+    store = MemoryStore(clock=lambda: next(times), capabilities=Capabilities(equal_parts=equal_parts))
+    for key in ages:
+        store.put(output_key(key), b"part")
+    swept = sweep_uploads(store, older_than=WEEK, now=NOW, prefix="media/")
+    gone = ["media/a.parts"] if equal_parts else []
+    assert [upload.key for upload in swept] == gone
+    assert [meta.key for meta in store.list()] == sorted(ages.keys() - set(gone))

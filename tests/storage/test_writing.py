@@ -210,10 +210,29 @@ class TestAborting:
         self, store: FaultyStore, caplog: pytest.LogCaptureFixture
     ) -> None:
         store.before["complete"].append(Denied("complete", KEY, "the real reason"))
-        store.before["abort"].append(HICCUP)
+        store.before["abort"].extend([HICCUP] * 10)
         with pytest.raises(Denied, match="the real reason"):
             upload(store, media(5_000))
         assert "left behind" in caplog.text
+
+    def test_abort_is_tried_again_for_seconds(self, store: FaultyStore) -> None:
+        time = FakeTime()
+        store.before["abort"].extend([HICCUP] * 4)
+        with StreamingUpload(store, KEY, piece_bytes=PIECE, retry=time.retry(attempts=16)) as target:
+            target.write(media(5_000))
+        assert list(store.list_uploads()) == []
+        store.before["abort"].extend([HICCUP] * 100)
+        begun = time.now_s
+        with StreamingUpload(store, KEY, piece_bytes=PIECE, retry=time.retry(attempts=16)) as target:
+            target.write(media(5_000))
+        assert time.now_s - begun <= 5
+
+    def test_an_interrupt_ends_the_tries(self, store: FaultyStore) -> None:
+        store.before["abort"].extend([HICCUP, KeyboardInterrupt()])  # type: ignore[list-item]
+        target = upload_to(store)
+        target.write(media(5_000))
+        with pytest.raises(KeyboardInterrupt):
+            target.abort()
 
     def test_nothing_after_complete(self, store: FaultyStore) -> None:
         target = upload_to(store)
@@ -266,6 +285,19 @@ class TestTryingAgain:
         with pytest.raises(AlreadyExists):
             target.complete(HEAD, create_only=True)
         assert content(store) == theirs
+
+    @pytest.mark.parametrize("theirs", [b"something else", None])
+    def test_a_create_that_the_store_ended_for_somebody_else_s(self, store: FaultyStore, theirs: bytes | None) -> None:
+        """S3 answers 409 to the one that lost, and knows its upload no longer."""
+        store.before["complete"].extend([HICCUP, NotFound("complete", KEY, "NoSuchUpload")])
+        target = upload_to(store)
+        target.write(media(5_000))
+        if theirs is not None:
+            store.inner.put(KEY, theirs)
+        with pytest.raises(AlreadyExists if theirs is not None else NotFound):
+            target.complete(HEAD, create_only=True)
+        assert target.equal_standing() is None
+        assert list(store.list_uploads()) == []
 
     def test_create_only_without_a_hiccup_is_not_forgiven(self, store: FaultyStore) -> None:
         store.inner.put(KEY, HEAD + media(5_000))

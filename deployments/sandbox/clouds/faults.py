@@ -7,7 +7,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal, get_args
 
-Kind = Literal["status", "slow", "cut", "short", "clipped", "flip", "replace", "stale_list", "skew", "lost_answer"]
+Kind = Literal[
+    "status",
+    "slow",
+    "cut",
+    "short",
+    "clipped",
+    "flip",
+    "replace",
+    "stale_list",
+    "skew",
+    "lost_answer",
+    "ignores_condition",
+    "shifts_range",
+    "repeats_page",
+    "foreign_key",
+]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 REFUSALS = ((500, "InternalError"), (503, "SlowDown"), (503, "ServiceUnavailable"), (429, "TooManyRequests"))
@@ -18,7 +33,7 @@ REFUSALS = ((500, "InternalError"), (503, "SlowDown"), (503, "ServiceUnavailable
 class Fault:
     """One thing that goes wrong, and when.
 
-    - "status": not carried out, answered with `status` and `code`.
+    - "status": not carried out, answered with `status` and `code`, in a body of at least `error_bytes`.
     - "slow": carried out, answered `seconds` later.
     - "cut": the connection ends after `after_bytes` of the body, by a reset unless `reset` is False.
     - "short": the body lacks its last `missing_bytes`, and the connection is closed in good order.
@@ -28,6 +43,11 @@ class Fault:
     - "stale_list": the listing does not show the `newest` keys.
     - "skew": for this request the server's clock is `seconds` ahead (behind where negative).
     - "lost_answer": carried out, and the connection closed without an answer.
+    - "ignores_condition": If-Match and If-None-Match are not looked at.
+    - "shifts_range": a range is answered with another one of the same length, `shift_bytes` away, where the object has
+      one; Content-Range says so if `truthful`, and else what was asked for.
+    - "repeats_page": a listing answers its first page, and that there are more, behind the same token each time.
+    - "foreign_key": a listing ends in the key `shows`, of `shows_bytes`, wherever that lies.
 
     It hits requests whose `operation` (the API's own name or that of S3; "" is any), `cloud` and `bucket` are equal
     and whose key holds `key`; the first `skip` of them pass, then `times` are hit (0: all). A place that is None is
@@ -51,6 +71,11 @@ class Fault:
     at_byte: int | None = None
     body: bytes | None = None
     newest: int = 1
+    error_bytes: int = 0
+    shift_bytes: int = 1
+    truthful: bool = True
+    shows: str = "~foreign"
+    shows_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

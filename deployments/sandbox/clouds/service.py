@@ -119,15 +119,20 @@ class Service:
         call = Call(
             dialect=dialect,
             operation=exchange.operation,
-            request=request,
+            request=damages.heard(exchange.hits, request),
             bucket=bucket,
             key=exchange.key,
             now=exchange.now,
             account=account,
             find_bucket=lambda name: self._named(dialect, name),
             hidden=damages.hidden(exchange.hits, bucket),
+            repeats=damages.repeats(exchange.hits),
+            foreign=damages.foreign(exchange.hits),
         )
-        return operations.carry_out(call)
+        answer = operations.carry_out(call)
+        if exchange.operation == "GetObject":
+            damages.shift(exchange.hits, answer, memoryview(call.stored().body))
+        return answer
 
     def _account(self, exchange: Exchange) -> Account:
         request, dialect = exchange.request, exchange.dialect

@@ -152,6 +152,84 @@ def test_a_lost_answer_is_of_something_done(clouds: Clouds, connect: Connect) ->
     assert clouds.journal.seen()[-1].status == 0
 
 
+def test_status_may_say_much(clouds: Clouds) -> None:
+    clouds.faults = FaultPlan([Fault("status", error_bytes=100_000)])
+    connection = http.client.HTTPConnection("127.0.0.1", clouds.port, timeout=5)
+    connection.request("GET", "/recordings/k")
+    answer = connection.getresponse()
+    assert (answer.status, len(answer.read()) > 100_000) == (503, True)
+    connection.close()
+
+
+def test_ignores_condition(client: Client, clouds: Clouds) -> None:
+    client.put("k", DATA)
+    clouds.faults = FaultPlan([Fault("ignores_condition", operation="GetObject")])
+    assert client.get("k", IfMatch="another").body == DATA
+    assert failure(lambda: client.get("k", IfMatch="another")).status == 412
+
+
+def test_ignores_condition_of_a_create(clouds: Clouds, connect: Connect) -> None:
+    client = connect("s3")
+    client.put("k", DATA)
+    clouds.faults = FaultPlan([Fault("ignores_condition", operation="PutObject")])
+    client.put("k", b"over it", IfNoneMatch="*")
+    assert clouds.get("s3", client.bucket, "k") == b"over it"
+
+
+@pytest.mark.parametrize("truthful", [True, False])
+@pytest.mark.parametrize(
+    ("asked", "answered"), [((100, 199), (99, 198)), ((0, 99), (1, 100)), ((0, 16383), (0, 16383))]
+)
+def test_shifts_range(
+    client: Client, clouds: Clouds, asked: tuple[int, int], answered: tuple[int, int], truthful: bool
+) -> None:
+    client.put("k", DATA)
+    clouds.faults = FaultPlan([Fault("shifts_range", truthful=truthful)])
+    read = client.get("k", Range=f"bytes={asked[0]}-{asked[1]}")
+    assert read.body == DATA[answered[0] : answered[1] + 1]
+    first, last = answered if truthful else asked
+    assert read.headers["content-range"] == f"bytes {first}-{last}/{len(DATA)}"
+    clouds.faults = FaultPlan([Fault("shifts_range")])
+    assert client.get("k").body == DATA
+
+
+def test_repeats_page_with_the_same_token(clouds: Clouds, connect: Connect) -> None:
+    client = connect("s3")
+    for key in ("a", "b", "c", "d"):
+        client.put(key, b"")
+    clouds.faults = FaultPlan([Fault("repeats_page", times=0)])
+    pages = [client.sdk.list_objects_v2(Bucket=client.bucket, MaxKeys=2)]
+    pages.append(
+        client.sdk.list_objects_v2(Bucket=client.bucket, MaxKeys=2, ContinuationToken=pages[0]["NextContinuationToken"])
+    )
+    assert [[item["Key"] for item in page["Contents"]] for page in pages] == [["a", "b"], ["a", "b"]]
+    assert len({page["NextContinuationToken"] for page in pages}) == 1
+    assert all(page["IsTruncated"] for page in pages)
+
+
+@pytest.mark.parametrize("name", ["oss", "cos"])
+def test_repeats_page_once(clouds: Clouds, connect: Connect, name: str) -> None:
+    client = connect(name)
+    for key in ("a", "b", "c"):
+        client.put(key, b"")
+    clouds.faults = FaultPlan([Fault("repeats_page", skip=1)])
+    assert client.listed(limit=2) == ["a", "b", "a", "b", "c"]
+
+
+def test_foreign_key(client: Client, clouds: Clouds) -> None:
+    client.put("room/a", b"")
+    clouds.faults = FaultPlan([Fault("foreign_key", shows="hall/b")])
+    assert set(client.listed("room/")) == {"room/a", "hall/b"}
+    assert client.listed("room/") == ["room/a"]
+
+
+def test_foreign_key_of_a_negative_size(clouds: Clouds, connect: Connect) -> None:
+    client = connect("s3")
+    clouds.faults = FaultPlan([Fault("foreign_key", shows="b", shows_bytes=-5)])
+    page = client.sdk.list_objects_v2(Bucket=client.bucket)
+    assert [(item["Key"], item["Size"]) for item in page["Contents"]] == [("b", -5)]
+
+
 def test_every_kind_is_shown_above() -> None:
     names = " ".join(name for name in globals() if name.startswith("test_"))
     assert [kind for kind in KINDS if kind not in names] == []

@@ -26,7 +26,11 @@ ANONYMOUS = Account(key_id="", secret="")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One operation on one bucket: who asks, when, and which keys a listing must not show (a fault)."""
+    """One operation on one bucket: who asks, and when.
+
+    Faults of a listing: the keys that it must not show, whether it shows its first page only, and what it shows that is
+    not there, as keys and sizes.
+    """
 
     dialect: "Dialect"
     operation: str
@@ -37,6 +41,8 @@ class Call:
     account: Account
     find_bucket: Callable[[str], Bucket]
     hidden: frozenset[str] = frozenset()
+    repeats: bool = False
+    foreign: tuple[tuple[str, int], ...] = ()
 
     def allowed(self, action: str, resource: str = "") -> bool:
         """Whether the account may; `resource` is the object or bucket of the call where it is not given."""

@@ -52,6 +52,7 @@ def walk(call: Call, wanted: Wanted) -> Page:
             found = call.bucket.scan(after=skip, inclusive=inclusive, prefix=wanted.prefix)
             skip = _fill(page, wanted, (item for item in found if item.key not in call.hidden))
         inclusive = True
+    page.truncated |= call.repeats
     return page
 
 
@@ -79,8 +80,9 @@ def version_1(call: Call) -> Answer:
     """S3 ListObjects, OSS GetBucket, COS GetBucket: paged by marker."""
     query, shown = call.request.query, call.dialect.shown(call)
     prefix, delimiter, marker = query.get("prefix", ""), query.get("delimiter", ""), query.get("marker", "")
+    after = "" if call.repeats else marker
     limit = call.dialect.page_size(query.get("max-keys", ""))
-    page = walk(call, Wanted(prefix=prefix, delimiter=delimiter, after=marker, limit=limit))
+    page = walk(call, Wanted(prefix=prefix, delimiter=delimiter, after=after, limit=limit))
     tells_next = page.truncated and (delimiter or call.dialect.tells_marker)
     pieces = xml.elements(
         Name=call.bucket.name,
@@ -101,7 +103,7 @@ def version_2(call: Call) -> Answer:
     prefix, delimiter, start = query.get("prefix", ""), query.get("delimiter", ""), query.get("start-after", "")
     token = query.get("continuation-token", "")
     limit = call.dialect.page_size(query.get("max-keys", ""))
-    after = _from_token(token) or start
+    after = start if call.repeats else _from_token(token) or start
     page = walk(call, Wanted(prefix=prefix, delimiter=delimiter, after=after, limit=limit))
     pieces = xml.elements(
         Name=call.bucket.name,
@@ -130,12 +132,22 @@ def _from_token(token: str) -> str:
 
 
 def _answer(call: Call, pieces: str, page: Page) -> Answer:
-    shown, dialect = call.dialect.shown(call), call.dialect
-    contents = "".join(
-        f"<Contents><Key>{xml.escaped(shown(item.key))}</Key><LastModified>{iso(item)}</LastModified>"
-        f"<ETag>{xml.escaped(dialect.etag(item.etag))}</ETag><Size>{len(item.body)}</Size>{dialect.listed(item)}</Contents>"
-        for item in page.items
-    )
+    shown = call.dialect.shown(call)
+    sized = [(item, len(item.body)) for item in page.items]
+    sized += [(_not_there(call, key), size) for key, size in call.foreign]
+    contents = "".join(_content(call, item, size) for item, size in sized)
     groups = "".join(f"<CommonPrefixes>{xml.element('Prefix', shown(one))}</CommonPrefixes>" for one in page.prefixes)
-    body = xml.document("ListBucketResult", pieces, contents, groups, xmlns=dialect.xmlns)
+    body = xml.document("ListBucketResult", pieces, contents, groups, xmlns=call.dialect.xmlns)
     return Answer(headers=dict(XML), body=body)
+
+
+def _content(call: Call, item: StoredObject, size: int) -> str:
+    shown, dialect = call.dialect.shown(call), call.dialect
+    return (
+        f"<Contents><Key>{xml.escaped(shown(item.key))}</Key><LastModified>{iso(item)}</LastModified>"
+        f"<ETag>{xml.escaped(dialect.etag(item.etag))}</ETag><Size>{size}</Size>{dialect.listed(item)}</Contents>"
+    )
+
+
+def _not_there(call: Call, key: str) -> StoredObject:
+    return StoredObject(key=key, body=b"", etag="0" * 32, last_modified=call.now)
