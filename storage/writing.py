@@ -214,7 +214,7 @@ class StreamingUpload:
             try:
                 replace(self._retry, attempts=attempts, patience_s=patience_s).call(self._multipart.abort)
             except StorageError as error:
-                _log.warning("an upload was left behind, `list_uploads` finds it: %s", error)
+                _log.warning("something of an upload was left behind, `sweep_uploads` removes it: %s", error)
 
     def _filling_bytes(self) -> int:
         """How large the part that is being filled gets."""
