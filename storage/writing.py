@@ -4,10 +4,9 @@ An MP4 that plays while it loads has its tables in front of the media, and they 
 first piece of media is held back, the others go up as parts 2, 3, …, and part 1 is the head and that first piece.
 """
 
-import hashlib
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -18,15 +17,14 @@ from typing import Protocol, Self, runtime_checkable
 from storage.base import (
     AS_BYTES,
     Multipart,
-    ObjectMeta,
     ObjectStore,
     Served,
     Written,
 )
-from storage.checksums import CRC64NVME, CRC64XZ, Buffer, Proof, crc64_text, crc64nvme, crc64xz
+from storage.checksums import Buffer, Proof
 from storage.errors import AlreadyExists, Changed, Corrupt, NotFound, StorageError, Transient, Unsupported
+from storage.expected import Expected, MeasuredPart, check_answer, hold, joined, measure
 from storage.keys import ObjectKey
-from storage.reading import VerifiedReader
 from storage.retry import Retry, Tries
 
 _log = logging.getLogger(__name__)
@@ -55,26 +53,6 @@ class Uploaded:
     parts_sha256: str
     etag: str
     proof: Proof
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """What is kept of a part once it is up."""
-
-    size_bytes: int
-    crc64xz: int
-    crc64nvme: int
-    digests: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class _Expected:
-    """What the finished object must be."""
-
-    size_bytes: int
-    crc64xz: str
-    crc64nvme: str
-    parts_sha256: str = ""
 
 
 @runtime_checkable
@@ -116,11 +94,11 @@ class StreamingUpload:
         self._multipart: Multipart | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._free = Semaphore(workers)
-        self._running: deque[tuple[int, Future[_Part]]] = deque()
-        self._parts: dict[int, _Part] = {}
+        self._running: deque[tuple[int, Future[MeasuredPart]]] = deque()
+        self._parts: dict[int, MeasuredPart] = {}
         self._next_number = 2
         self._is_over = False
-        self._expected: _Expected | None = None
+        self._expected: Expected | None = None
 
     def write(self, data: Buffer) -> None:
         """Append media. Blocks while all workers are busy; raises, and aborts, what a worker met before."""
@@ -146,7 +124,7 @@ class StreamingUpload:
             if self._first is None:
                 self._take_filled()
             expected, written = self._put(head, create_only) if self._fits_one_put() else self._join(head, create_only)
-            proof = _check_answer(written, expected)
+            proof = check_answer(written, expected)
         self._end()
         self._drop_parts()
         return self._uploaded(expected, written, proof)
@@ -176,7 +154,7 @@ class StreamingUpload:
         """Abort unless complete."""
         self.abort()
 
-    def _uploaded(self, expected: _Expected, written: Written, proof: Proof) -> Uploaded:
+    def _uploaded(self, expected: Expected, written: Written, proof: Proof) -> Uploaded:
         return Uploaded(
             key=self._key,
             size_bytes=expected.size_bytes,
@@ -239,22 +217,22 @@ class StreamingUpload:
     def _fits_one_put(self) -> bool:
         return self._multipart is None and not self._filling
 
-    def _put(self, head: Buffer, create_only: bool) -> tuple[_Expected, Written]:
+    def _put(self, head: Buffer, create_only: bool) -> tuple[Expected, Written]:
         whole = self._with_head(head)
-        expected = _expected([_measure(whole, len(head), self._piece_bytes)])
+        expected = joined([measure(whole, len(head), self._piece_bytes)])
 
         def put() -> Written:
             return self._store.put(self._key, whole, create_only=create_only, served=self._served)
 
         return expected, self._publish(put, expected, create_only=create_only)
 
-    def _join(self, head: Buffer, create_only: bool) -> tuple[_Expected, Written]:
+    def _join(self, head: Buffer, create_only: bool) -> tuple[Expected, Written]:
         if self._filling:
             self._take_filled()
         self._free.acquire()
         self._send(1, self._with_head(head), head_bytes=len(head))
         multipart = self._collect()
-        expected = _expected([self._parts[number] for number in sorted(self._parts)])
+        expected = joined([self._parts[number] for number in sorted(self._parts)])
 
         def complete() -> Written:
             return multipart.complete(create_only=create_only)
@@ -284,10 +262,10 @@ class StreamingUpload:
             self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="upload")
         return self._multipart, self._pool
 
-    def _put_part(self, multipart: Multipart, number: int, data: bytearray, head_bytes: int | None) -> _Part:
+    def _put_part(self, multipart: Multipart, number: int, data: bytearray, head_bytes: int | None) -> MeasuredPart:
         try:
             self._retry.call(lambda: multipart.put_part(number, data))
-            return _measure(data, head_bytes, self._piece_bytes)
+            return measure(data, head_bytes, self._piece_bytes)
         finally:
             self._free.release()
 
@@ -304,7 +282,7 @@ class StreamingUpload:
             self._parts[number] = part.result()
         return self._started()[0]
 
-    def _publish(self, publish: Callable[[], Written], expected: _Expected, *, create_only: bool) -> Written:
+    def _publish(self, publish: Callable[[], Written], expected: Expected, *, create_only: bool) -> Written:
         """The one step that makes the object visible; an answer may get lost although the store did it."""
         self._expected = expected
         tries, steps_done = Tries(self._retry), 0
@@ -334,11 +312,11 @@ class StreamingUpload:
             self._retry.call(lambda: self._store.head(self._key))
             raise AlreadyExists("complete", self._key, "the key was taken meanwhile, and the upload is over")
 
-    def _landed(self, expected: _Expected) -> Written | None:
+    def _landed(self, expected: Expected) -> Written | None:
         """The object under the key, if an earlier try of ours put it there."""
         with suppress(NotFound, Changed, Corrupt):
             meta = self._retry.call(lambda: self._store.head(self._key))
-            _hold(self._store, meta, expected, self._retry)
+            hold(self._store, meta, expected, self._retry)
             return meta
         return None
 
@@ -380,55 +358,4 @@ def verify_upload(store: ObjectStore, uploaded: Uploaded, *, retry: Retry | None
     meta = policy.call(lambda: store.head(uploaded.key))
     if meta.etag != uploaded.etag:
         raise Changed("verify_upload", uploaded.key, f"the etag is {meta.etag}, not {uploaded.etag}")
-    _hold(store, meta, _Expected(uploaded.size_bytes, uploaded.crc64xz, uploaded.crc64nvme), policy)
-
-
-def _hold(store: ObjectStore, meta: ObjectMeta, expected: _Expected, retry: Retry) -> None:
-    """Raise Corrupt unless an object is what was sent, reading it if the store does not say."""
-    if _check_answer(meta, expected) is Proof.LENGTH:
-        stream = VerifiedReader(store, retry=retry).stream(meta)
-        deque(stream, maxlen=0)
-        _check_crc(meta.key, Proof.CRC64XZ, stream.proof.crc64xz, expected.crc64xz)
-
-
-def _check_answer(written: Written, expected: _Expected) -> Proof:
-    """Hold what the store says it has against what was sent."""
-    if written.size_bytes != expected.size_bytes:
-        detail = f"{expected.size_bytes} bytes were sent, the store has {written.size_bytes}"
-        raise Corrupt("complete", written.key, detail, Proof.LENGTH)
-    offered = written.checksums
-    for proof, found, sent in (
-        (Proof.CRC64XZ, offered.crc64xz, expected.crc64xz),
-        (Proof.CRC64NVME, offered.crc64nvme, expected.crc64nvme),
-    ):
-        if found is not None:
-            _check_crc(written.key, proof, found, sent)
-            return proof
-    return Proof.LENGTH
-
-
-def _check_crc(key: str, proof: Proof, found: str, sent: str) -> None:
-    if found != sent:
-        raise Corrupt("complete", key, f"the {proof} sent is {sent}, the store has {found}", proof)
-
-
-def _measure(data: bytearray, head_bytes: int | None, piece_bytes: int) -> _Part:
-    """Size, CRC and digests of a part: one for the head, which only part 1 has, and one for each piece of media."""
-    view = memoryview(data)
-    media = view[head_bytes or 0 :]
-    pieces = [media[start : start + piece_bytes] for start in range(0, len(media), piece_bytes)]
-    if head_bytes is not None:
-        pieces.insert(0, view[:head_bytes])
-    return _Part(
-        len(data), crc64xz(data), crc64nvme(data), b"".join(hashlib.sha256(piece).digest() for piece in pieces)
-    )
-
-
-def _expected(parts: Sequence[_Part]) -> _Expected:
-    xz = nvme = 0
-    for part in parts:
-        xz = CRC64XZ.combine(xz, part.crc64xz, part.size_bytes)
-        nvme = CRC64NVME.combine(nvme, part.crc64nvme, part.size_bytes)
-    digests = hashlib.sha256(b"".join(part.digests for part in parts))
-    size_bytes = sum(part.size_bytes for part in parts)
-    return _Expected(size_bytes, crc64_text(xz), crc64_text(nvme), digests.hexdigest())
+    hold(store, meta, Expected(uploaded.size_bytes, uploaded.crc64xz, uploaded.crc64nvme), policy)
