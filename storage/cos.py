@@ -26,21 +26,12 @@ from storage.base import (
     Served,
     Written,
 )
-from storage.bodies import (
-    CloudBody,
-    bare_etag,
-    boto_headers,
-    crc64ecma,
-    http_time,
-    is_md5,
-    plain,
-    require_arrived,
-    served_by,
-)
+from storage.bodies import CloudBody, plain
 from storage.checksums import Buffer
 from storage.cos_facts import CosExaminer
 from storage.errors import InvalidKey, NotFound, StorageError
 from storage.fetching import Fetcher, Fetching
+from storage.headers import bare_etag, boto_headers, crc64ecma, http_time, is_md5, require_arrived, served_by
 from storage.keys import ObjectKey, addressable_key, output_key
 from storage.paging import objects, paged
 from storage.parts import CloudUpload, SentPart, copy_in_parts, size_of

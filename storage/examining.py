@@ -13,8 +13,8 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from storage.answers import UNREADABLE
 from storage.base import ObjectStore
-from storage.bodies import http_time
 from storage.errors import Denied, NotFound, Refusal, StorageError, Transient
+from storage.headers import http_time
 
 _Fact = TypeVar("_Fact")
 

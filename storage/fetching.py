@@ -6,7 +6,7 @@ Slices are what nearly all requests are for, and the SDKs' own calls for one cos
 
 import re
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from html import unescape
 
@@ -14,13 +14,12 @@ import urllib3
 
 from storage.answers import broken, refusal, understood
 from storage.base import ObjectMeta, check_etag, clip_range
-from storage.bodies import CloudBody, closed_on_error
+from storage.bodies import BROKEN, CloudBody
 from storage.connection import Connection
 from storage.errors import BadRange, StorageError
 from storage.keys import addressable_key
 
 _MOST_ERROR_BYTES = 64 * 1024
-_BROKEN = (urllib3.exceptions.HTTPError, OSError)
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _CODE, _MESSAGE = (re.compile(f"<{name}>([^<]*)</{name}>") for name in ("Code", "Message"))
 
@@ -74,12 +73,14 @@ class Fetcher:
         except BadRange:
             clip_range(self._head(key), start, end)
             raise
-        with closed_on_error(answer), understood("open", key):
+        with ExitStack() as unless_right, understood("open", key):
+            unless_right.callback(answer.close)
             headers = answer.headers
             size = _ranged_size(headers, start, end) if ranged else int(headers["Content-Length"])
             meta = self._read_meta(key, headers, size)
             check_etag(meta, etag)  # a cache on the way may not have looked at If-Match
-            return CloudBody(meta, answer, _BROKEN)
+            unless_right.pop_all()
+            return CloudBody(meta, answer)
 
     def _get(self, key: str, wanted: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
         """The answer, its body unread. Errors of urllib3 are not kept as the cause: they hold what was signed."""
@@ -97,7 +98,7 @@ class Fetcher:
             if answer.status in {200, 206}:
                 return answer
             failure: StorageError = _refused(key, answer)
-        except _BROKEN as error:
+        except BROKEN as error:
             failure = broken("open", key, error)
         raise failure
 

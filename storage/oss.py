@@ -26,12 +26,13 @@ from storage.base import (
     Served,
     Written,
 )
-from storage.bodies import CloudBody, bare_etag, crc64ecma, http_time, is_md5, plain, require_arrived, served_by
+from storage.bodies import CloudBody, plain
 from storage.checksums import Buffer
 from storage.connection import Connection
 from storage.credentials import Provider
 from storage.errors import InvalidKey, InvalidUrl, NotFound, StorageError
 from storage.fetching import Fetcher, Fetching, SignedGet
+from storage.headers import bare_etag, crc64ecma, http_time, is_md5, require_arrived, served_by
 from storage.keys import ObjectKey, addressable_key, output_key
 from storage.oss_facts import OssExaminer
 from storage.paging import objects, paged
@@ -74,6 +75,7 @@ def open_oss(url: StoreUrl, credentials: Provider | None, connection: Connection
             enable_crc=False,
             proxies=connection.proxies,
             region=region,
+            is_verify_object_strict=False,  # it refuses keys that begin with '?', which OSS takes
         )
 
     try:
@@ -299,8 +301,8 @@ def _pending(upload: Any) -> PendingUpload:
 
 def _meta(key: str, headers: Mapping[str, str], size_bytes: int) -> ObjectMeta:
     etag = bare_etag(headers["ETag"])
-    plain = headers.get("x-oss-object-type") == "Normal" and "x-oss-server-side-encryption" not in headers
-    md5 = etag.lower() if plain and is_md5(etag) else None
+    one_put = headers.get("x-oss-object-type") == "Normal" and "x-oss-server-side-encryption" not in headers
+    md5 = etag.lower() if one_put and is_md5(etag) else None
     return ObjectMeta(
         key=key,
         size_bytes=size_bytes,

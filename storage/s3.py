@@ -33,11 +33,12 @@ from storage.base import (
     Served,
     Written,
 )
-from storage.bodies import CloudBody, Readable, bare_etag, boto_headers, http_time, is_md5, served_by
+from storage.bodies import CloudBody, Readable
 from storage.checksums import CRC64NVME, Buffer, Checksums, Proof, crc64nvme
 from storage.equal_parts import BESIDE, EqualParts
 from storage.errors import AlreadyExists, Denied, NotFound, Refusal, StorageError, Transient
 from storage.fetching import Fetcher, Fetching
+from storage.headers import bare_etag, boto_headers, http_time, is_md5, served_by
 from storage.keys import ObjectKey, addressable_key, output_key
 from storage.paging import objects, paged
 from storage.parts import CloudUpload, SentPart, copy_in_parts, size_of

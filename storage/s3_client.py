@@ -43,8 +43,6 @@ OPTIONS = {
     "creates": "atomic or asked: whether If-None-Match is kept on writes",
     "credentials": "where the keys come from",
 }
-
-
 _CHECKSUM_MODE = "x-amz-checksum-mode"
 
 

@@ -80,7 +80,7 @@ class ReadOnlyStore:
         """Passed on: the URL can only read."""
         return self._store.presign_get(key, seconds, filename)
 
-    def put(self, key: ObjectKey, data: Buffer, *, create_only: bool = False, served: Served = AS_BYTES) -> ObjectMeta:
+    def put(self, key: ObjectKey, data: Buffer, *, create_only: bool = False, served: Served = AS_BYTES) -> Written:
         """Denied."""
         del data, create_only, served
         self._deny("put", key)
@@ -95,7 +95,7 @@ class ReadOnlyStore:
         del upload_id
         self._deny("abort_upload", key)
 
-    def copy(self, source: str, target: ObjectKey) -> ObjectMeta:
+    def copy(self, source: str, target: ObjectKey) -> Written:
         """Denied."""
         del source
         self._deny("copy", target)
@@ -129,10 +129,8 @@ class Within(ReadOnlyStore):
 
     def list(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectMeta]:
         """See ObjectStore; what lies outside is not there."""
-        narrow = max(prefix, self._prefix, key=len)
-        if narrow.startswith(prefix) and narrow.startswith(self._prefix):
-            return super().list(narrow, after=after)
-        return iter(())
+        narrow = self._narrowed(prefix)
+        return iter(()) if narrow is None else super().list(narrow, after=after)
 
     def head(self, key: str) -> ObjectMeta:
         """See ObjectStore."""
@@ -145,6 +143,16 @@ class Within(ReadOnlyStore):
     def presign_get(self, key: str, seconds: int, filename: str) -> str:
         """See ObjectStore."""
         return super().presign_get(self._inside("presign_get", key), seconds, filename)
+
+    def list_uploads(self, prefix: str = "") -> Iterator[PendingUpload]:
+        """See ObjectStore."""
+        narrow = self._narrowed(prefix)
+        return iter(()) if narrow is None else super().list_uploads(narrow)
+
+    def _narrowed(self, prefix: str) -> str | None:
+        """What lies under both prefixes, or None."""
+        narrow = max(prefix, self._prefix, key=len)
+        return narrow if narrow.startswith(prefix) and narrow.startswith(self._prefix) else None
 
     def _inside(self, operation: str, key: str) -> str:
         if not key.startswith(self._prefix):

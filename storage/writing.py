@@ -263,8 +263,12 @@ class StreamingUpload:
         return self._multipart, self._pool
 
     def _put_part(self, multipart: Multipart, number: int, data: bytearray, head_bytes: int | None) -> MeasuredPart:
+        def put() -> None:
+            self._check_open("put_part")  # who aborts waits for this thread, and not for all its tries
+            multipart.put_part(number, data)
+
         try:
-            self._retry.call(lambda: multipart.put_part(number, data))
+            self._retry.call(put)
             return measure(data, head_bytes, self._piece_bytes)
         finally:
             self._free.release()

@@ -196,7 +196,15 @@ class TestListing:
 
     @pytest.mark.parametrize(
         "key",
-        ["with space", "plus+and&%25%", "日本/会议.ts", "e\u0301 and \u00e9", "a/b__uid_s_1__uid_e_x.m3u8", "'\"<>"],
+        [
+            "with space",
+            "plus+and&%25%",
+            "日本/会议.ts",
+            "e\u0301 and \u00e9",
+            "a/b__uid_s_1__uid_e_x.m3u8",
+            "'\"<>",
+            "?a=b#c",
+        ],
     )
     def test_keys_come_back_as_they_are(self, bucket: Bucket, key: str) -> None:
         bucket.store.put(output_key(key), b"abc")

@@ -6,7 +6,7 @@ from storage.base import ObjectStore
 from storage.errors import Denied, Unsupported
 from storage.keys import output_key
 from storage.memory import MemoryStore
-from storage.wrappers import ReadOnlyStore
+from storage.wrappers import ReadOnlyStore, Within
 
 KEY = output_key("room/one.ts")
 
@@ -53,3 +53,15 @@ def test_reads_are_passed_on() -> None:
     assert len(list(store.list_uploads())) == 1
     with pytest.raises(Unsupported):
         store.presign_get(KEY, 60, "one.ts")
+
+
+def test_a_view_shows_only_uploads_below_its_prefix() -> None:
+    inner = MemoryStore("views")
+    for key in ("p/a", "q/b"):
+        inner.start_multipart(output_key(key))
+    view = Within(inner, "p/", "memory://views/p/")
+    assert [[upload.key for upload in view.list_uploads(prefix)] for prefix in ("", "p/a", "q/")] == [
+        ["p/a"],
+        ["p/a"],
+        [],
+    ]

@@ -1,6 +1,7 @@
 import hashlib
 import random
 import threading
+import time
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +15,7 @@ from storage.errors import AlreadyExists, Changed, Corrupt, Denied, NotFound, St
 from storage.keys import output_key
 from storage.local import LocalStore
 from storage.memory import MemoryStore
+from storage.retry import Retry
 from storage.writing import PIECE_BYTES, StreamingUpload, Uploaded, verify_upload
 from tests.storage.fakes import FakeTime, FaultyStore, without_checksums
 
@@ -349,6 +351,18 @@ class TestAnswers:
         store.delete(KEY)
         with pytest.raises(NotFound):
             verify_upload(store, uploaded)
+
+
+def test_who_aborts_does_not_wait_for_all_tries_of_a_part(store: FaultyStore) -> None:
+    """An interrupt of a user ends an upload to a store that is down."""
+    store.before["put_part"].extend([HICCUP] * 10_000)
+    patient = Retry(attempts=10_000, first_wait_s=0.01, longest_wait_s=0.01)
+    target = StreamingUpload(store, KEY, piece_bytes=PIECE, retry=patient)
+    target.write(media(2 * PIECE))
+    began = time.monotonic()
+    target.abort()
+    assert time.monotonic() - began < 2
+    assert list(store.list_uploads()) == []
 
 
 class TestLimits:
