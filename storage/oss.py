@@ -75,7 +75,6 @@ def open_oss(url: StoreUrl, credentials: Provider | None, connection: Connection
             enable_crc=False,
             proxies=connection.proxies,
             region=region,
-            is_verify_object_strict=False,  # it refuses keys that begin with '?', which OSS takes
         )
 
     try:
