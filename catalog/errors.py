@@ -3,7 +3,13 @@
 CatalogError
 ├── LayoutError    a key or an id that does not fit the layout of the output bucket
 ├── NamingError    a naming rule that cannot be used; whoever wrote the setting must change it
-└── DocumentError  a stored document that cannot be read, or a value that must not be written
+├── DocumentError  a stored document that cannot be read, or a value that must not be written
+├── CatalogUrlError          no catalog can be kept there; the setting must be changed
+├── CatalogUnavailableError  the database does not answer; trying again may help
+├── UnknownRecordingError    no such recording in the catalog
+├── UnknownExportError       no such export in the catalog
+├── CursorError              a cursor that this search did not give
+└── LeaseLostError           somebody else holds the lease by now: whoever meets this must end, and has changed nothing
 """
 
 
@@ -21,3 +27,27 @@ class NamingError(CatalogError):
 
 class DocumentError(CatalogError):
     """A stored document cannot be read, or a value must not be written as one."""
+
+
+class CatalogUrlError(CatalogError):
+    """No catalog can be kept at this URL."""
+
+
+class CatalogUnavailableError(CatalogError):
+    """The database of the catalog does not answer."""
+
+
+class UnknownRecordingError(CatalogError):
+    """The catalog knows no such recording."""
+
+
+class UnknownExportError(CatalogError):
+    """The catalog knows no such export."""
+
+
+class CursorError(CatalogError):
+    """A cursor was not given by this search."""
+
+
+class LeaseLostError(CatalogError):
+    """The lease under which something was to be written is no longer held; nothing was written."""

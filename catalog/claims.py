@@ -1,0 +1,231 @@
+"""Claims: who may work on a recording, and what came of it.
+
+A claim is a lease with a fencing number. Everything that a worker writes of a recording it writes under its claim, in
+one transaction with the check that it holds it still.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, RowMapping, func, select, update
+
+from catalog import leasing, rows
+from catalog.database import Database
+from catalog.indexing import put_manifest
+from catalog.model import Manifest, RecordingId, State
+from catalog.records import Claim, Lease, Recording, Reservation, id_text, read_id
+from catalog.tables import recordings, revisions
+
+_LEASE: Final = "recording:"
+_Values = Mapping[str, Any]
+
+
+class Claims:
+    """The claims of a catalog."""
+
+    def __init__(self, database: Database) -> None:
+        """`database` has been migrated."""
+        self._database = database
+
+    def take(
+        self, recording: RecordingId, *, holder: str, ttl: timedelta, cause: str, run: str | None = None
+    ) -> Claim | None:
+        """The recording to work on, alone, until `ttl` is over; None if somebody else does, or nobody should.
+
+        `run` is the key of the run it was handed to: one that was replaced meanwhile gets nothing.
+        Raises `UnknownRecordingError`.
+        """
+
+        def work(connection: Connection) -> Claim | None:
+            row = rows.known(connection, recording, lock=True)
+            if run is not None and row["run"] != run:
+                return None
+            now = self._database.now(connection)
+            name = f"{_LEASE}{id_text(recording)}"
+            lease = leasing.acquire(connection, name, holder=holder, ttl=ttl, now=now)
+            if lease is None:
+                return None
+            rows.add_change(
+                connection, row, was=row["state"], at=now, state=State.PROCESSING, cause=cause, actor=holder
+            )
+            values = {"state": State.PROCESSING, "due_at": None, "tries": row["tries"] + 1}
+            connection.execute(update(recordings).where(recordings.c.id == row["id"]).values(values))
+            return Claim(recording=rows.to_recording(row), lease=lease)
+
+        return self._database.write(work)
+
+    def renew(self, lease: Lease, *, ttl: timedelta) -> Lease:
+        """The lease for `ttl` from now. Raises `LeaseLostError`."""
+        return self._database.write(lambda c: leasing.renew(c, lease, ttl=ttl, now=self._database.now(c)))
+
+    def lead(self, name: str, *, holder: str, ttl: timedelta) -> Lease | None:
+        """The lease of a loop, of which one runs among all machines; None while somebody else holds it."""
+        return self._database.write(
+            lambda c: leasing.acquire(c, name, holder=holder, ttl=ttl, now=self._database.now(c))
+        )
+
+    def release(self, lease: Lease) -> None:
+        """Give a lease back before its time; nothing happens if it is over."""
+        self._database.write(lambda c: leasing.release(c, lease))
+
+    def reserve_revision(self, claim: Claim, content_digest: str, *, newest: int) -> Reservation:
+        """The number and the time of making of the revision with this content; `newest` is the highest published.
+
+        A number belongs to one content for ever: whoever publishes the same content gets the same number and time, and
+        so writes the same bytes under the same key, however often and by whomever it is tried. Raises `LeaseLostError`.
+        """
+
+        def work(connection: Connection) -> Reservation:
+            now = self._database.now(connection)
+            leasing.require(connection, claim.lease, now=now)
+            recording = rows.known(connection, claim.recording.id)["id"]
+            of_it = revisions.c.recording == recording
+            is_same = of_it & (revisions.c.content_digest == content_digest) & (revisions.c.revision > newest)
+            reserved = connection.execute(select(revisions).where(is_same)).first()
+            if reserved:
+                return Reservation(revision=reserved.revision, created_at=reserved.created_at)
+            highest = connection.scalar(select(func.max(revisions.c.revision)).where(of_it)) or 0
+            number, created_at = max(highest, newest) + 1, now.replace(microsecond=now.microsecond // 1000 * 1000)
+            values = {"recording": recording, "revision": number, "content_digest": content_digest}
+            connection.execute(revisions.insert().values(created_at=created_at, **values))
+            return Reservation(revision=number, created_at=created_at)
+
+        return self._database.write(work)
+
+    def settle(
+        self,
+        claim: Claim,
+        manifest: Manifest,
+        key: str,
+        *,
+        plan_digest: str,
+        cause: str,
+        look_in: timedelta | None,
+    ) -> Recording:
+        """The verdict of `manifest`, which stands under `key`, is that of the recording.
+
+        `look_in`: when to see whether lost slices came after all. Raises `LeaseLostError`.
+        """
+
+        def values(connection: Connection, row: RowMapping, now: datetime) -> _Values:
+            put_manifest(connection, manifest, key, now=now)
+            return {
+                "state": State.SETTLED,
+                "verdict": manifest.verdict,
+                "settled_at": row["settled_at"] or now,
+                "due_at": _later(now, look_in),
+                "looks": row["looks"] + 1 if row["plan_digest"] == plan_digest else 0,
+                "tries": 0,
+                "alarm": None,
+                "plan_digest": plan_digest,
+                "damage_digest": None,
+            }
+
+        return self._conclude(claim, values, cause=cause)
+
+    def wait(self, claim: Claim, *, cause: str, look_in: timedelta | None, damage_digest: str | None) -> Recording:
+        """The recording is not final: look again in `look_in`; None holds it for a person, which is an alarm.
+
+        Raises `LeaseLostError`.
+        """
+
+        def values(_connection: Connection, row: RowMapping, now: datetime) -> _Values:
+            return {
+                "state": _without_verdict(row, State.WAITING),
+                "due_at": _later(now, look_in),
+                "looks": row["looks"] + 1,
+                "tries": 0,
+                "alarm": cause if look_in is None else None,
+                "damage_digest": damage_digest,
+            }
+
+        return self._conclude(claim, values, cause=cause)
+
+    def fail(self, claim: Claim, *, cause: str, look_in: timedelta, is_alarming: bool) -> Recording:
+        """There is no verdict, by our own fault; it is tried again in `look_in`. Raises `LeaseLostError`."""
+
+        def values(_connection: Connection, row: RowMapping, now: datetime) -> _Values:
+            alarm = cause if is_alarming else row["alarm"]
+            return {"state": _without_verdict(row, State.FAILED), "due_at": _later(now, look_in), "alarm": alarm}
+
+        return self._conclude(claim, values, cause=cause)
+
+    def hand_back(self, claim: Claim, *, cause: str) -> Recording:
+        """The worker was told to stop: all is as before the claim, and due at once. Raises `LeaseLostError`."""
+        before = claim.recording.state
+        state = State.STOPPED if before is State.PROCESSING else before
+
+        def values(_connection: Connection, row: RowMapping, now: datetime) -> _Values:
+            return {"state": state, "due_at": now, "tries": max(row["tries"] - 1, 0)}
+
+        return self._conclude(claim, values, cause=cause)
+
+    def take_back(
+        self,
+        *,
+        actor: str,
+        cause: str,
+        look_in: Callable[[Recording], timedelta],
+        is_alarming: Callable[[Recording], bool],
+    ) -> list[Recording]:
+        """The recordings whose workers ended without a word: they are due again, in what `look_in` says."""
+
+        def work(connection: Connection) -> list[Recording]:
+            now = self._database.now(connection)
+            dead = leasing.expired(connection, _LEASE, now=now, limit=100)
+            return [_take_back(connection, lease, now) for lease in dead]
+
+        def _take_back(connection: Connection, lease: Lease, now: datetime) -> Recording:
+            row = rows.known(connection, read_id(lease.name.removeprefix(_LEASE)), lock=True)
+            recording = rows.to_recording(row)
+            leasing.release(connection, lease)
+            if recording.state is not State.PROCESSING:
+                return recording
+            state = _without_verdict(row, State.FAILED)
+            values = {"state": state, "due_at": now + look_in(recording), "run": None}
+            if is_alarming(recording):
+                values["alarm"] = cause
+            connection.execute(update(recordings).where(recordings.c.id == row["id"]).values(values))
+            rows.add_change(connection, row, was=row["state"], at=now, state=state, cause=cause, actor=actor)
+            return recording
+
+        return self._database.write(work)
+
+    def _conclude(
+        self, claim: Claim, values_of: Callable[[Connection, RowMapping, datetime], _Values], *, cause: str
+    ) -> Recording:
+        """Write what came of a claim and give it up, both or neither; done twice, it is done once."""
+
+        def work(connection: Connection) -> Recording:
+            row = rows.known(connection, claim.recording.id, lock=True)
+            if row["concluded_by"] == claim.lease.fence:
+                return rows.to_recording(row)
+            now = self._database.now(connection)
+            leasing.require(connection, claim.lease, now=now)
+            values = {**values_of(connection, row, now), "run": None, "concluded_by": claim.lease.fence}
+            connection.execute(update(recordings).where(recordings.c.id == row["id"]).values(values))
+            leasing.release(connection, claim.lease)
+            state, verdict = values["state"], values.get("verdict", row["verdict"])
+            rows.add_change(
+                connection,
+                row,
+                was=row["state"],
+                at=now,
+                state=state,
+                verdict=verdict,
+                cause=cause,
+                actor=claim.lease.holder,
+            )
+            return rows.to_recording(rows.known(connection, claim.recording.id))
+
+        return self._database.write(work)
+
+
+def _without_verdict(row: RowMapping, state: State) -> State:
+    """A recording that has a verdict keeps it, whatever comes of another look."""
+    return State.SETTLED if row["verdict"] else state
+
+
+def _later(now: datetime, span: timedelta | None) -> datetime | None:
+    return None if span is None else now + span

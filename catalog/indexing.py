@@ -1,0 +1,108 @@
+"""A manifest into the rows by which its recording is found."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, select, update
+
+from catalog import rows
+from catalog.manifest import content_digest
+from catalog.model import Manifest, State, StreamRecord
+from catalog.records import Queue
+from catalog.tables import outputs, recordings, revisions, streams
+
+
+def put_manifest(connection: Connection, manifest: Manifest, key: str, *, now: datetime) -> bool:
+    """Take in a manifest that stands under `key`, unless the same or a newer revision is known; whether it was.
+
+    A recording that nobody works on is settled by it.
+    """
+    recording = _row(connection, manifest, now=now)
+    _put_revision(connection, recording["id"], manifest, key)
+    if recording["revision"] >= manifest.revision:
+        return False
+    begins = manifest.started_at or recording["heard_at"]
+    ends = max(manifest.ended_at or begins, begins)
+    values: dict[str, Any] = {
+        "room": manifest.room,
+        "mode": manifest.mode,
+        "folder": recording["folder"] or manifest.source.prefix,
+        "verdict": manifest.verdict,
+        "started_at": manifest.started_at,
+        "ended_at": manifest.ended_at,
+        "span_from": begins,
+        "span_to": ends,
+        "span_s": (ends - begins).total_seconds(),
+        "revision": manifest.revision,
+        "manifest": key,
+        "content_digest": content_digest(manifest),
+    }
+    if recording["state"] != State.PROCESSING:
+        values |= {"state": State.SETTLED, "settled_at": recording["settled_at"] or manifest.created_at, "due_at": None}
+    connection.execute(update(recordings).where(recordings.c.id == recording["id"]).values(values))
+    for table in (outputs, streams):
+        connection.execute(delete(table).where(table.c.recording == recording["id"]))
+    if manifest.streams:
+        lines = [_stream(recording["id"], stream, begins=begins, ends=ends) for stream in manifest.streams]
+        connection.execute(streams.insert(), lines)
+    published = [line for stream in manifest.streams for line in _outputs(recording["id"], stream)]
+    if published:
+        connection.execute(outputs.insert(), published)
+    return True
+
+
+def _row(connection: Connection, manifest: Manifest, *, now: datetime) -> Any:  # noqa: ANN401 - a row mapping
+    fresh = {
+        "vendor": manifest.vendor,
+        "task_id": manifest.task_id,
+        "state": State.SETTLED,
+        "queue": Queue.BULK,
+        "heard_at": min(manifest.created_at, now),
+        "span_from": manifest.created_at,
+        "span_to": manifest.created_at,
+        "span_s": 0.0,
+    }
+    connection.execute(rows.insert(connection, recordings).values(fresh).on_conflict_do_nothing())
+    return rows.known(connection, manifest.recording, lock=True)
+
+
+def _put_revision(connection: Connection, recording: int, manifest: Manifest, key: str) -> None:
+    of_it = (revisions.c.recording == recording) & (revisions.c.revision == manifest.revision)
+    published = {"verdict": manifest.verdict, "manifest": key}
+    if connection.execute(select(revisions.c.revision).where(of_it)).first():
+        connection.execute(update(revisions).where(of_it).values(published))
+        return
+    values = {"recording": recording, "revision": manifest.revision, "created_at": manifest.created_at}
+    connection.execute(revisions.insert().values(content_digest=content_digest(manifest), **values, **published))
+
+
+def _stream(recording: int, stream: StreamRecord, *, begins: datetime, ends: datetime) -> dict[str, Any]:
+    """A stream without a clock counts as there for as long as its recording."""
+    span_from = stream.started_at or begins
+    return {
+        "recording": recording,
+        "stream": stream.stream,
+        "user_id": stream.user,
+        "kind": stream.kind,
+        "started_at": stream.started_at,
+        "ended_at": stream.ended_at,
+        "duration_s": stream.duration_s,
+        "span_from": span_from,
+        "span_to": max(stream.ended_at or ends, span_from),
+        "recording_from": begins,
+    }
+
+
+def _outputs(recording: int, stream: StreamRecord) -> list[dict[str, Any]]:
+    return [
+        {
+            "recording": recording,
+            "stream": stream.stream,
+            "key": output.key,
+            "size_bytes": output.size_bytes,
+            "crc64xz": output.crc64xz,
+            "duration_s": output.duration_s,
+            "container": output.container,
+        }
+        for output in stream.outputs
+    ]

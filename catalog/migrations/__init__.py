@@ -1,0 +1,1 @@
+"""How the tables of the catalog came to be, one step after another; run by `Database.migrate`."""

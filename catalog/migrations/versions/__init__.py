@@ -1,0 +1,1 @@
+"""The steps, each of them named in its file."""

@@ -1,0 +1,144 @@
+"""The rows of the catalog as values."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from catalog.errors import LayoutError
+from catalog.model import Mode, RecordingId, State, StreamKind, Verdict
+
+
+class Queue(StrEnum):
+    """Who is waiting, the most urgent first."""
+
+    LIVE = "live"
+    EXPORT = "export"
+    BULK = "bulk"
+
+    @property
+    def rank(self) -> int:
+        """Lower goes first."""
+        return list(Queue).index(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """One recording and how far it has come.
+
+    `source` names a configured source, `folder` the part of it that holds the objects. `due_at` is when somebody must
+    look at it next, None while a run has it or nothing is left to do. `looks` counts the looks that ended in waiting,
+    `tries` the runs since the last one that ended well. `alarm` is what a person should know. `run` is the key of the
+    run it was handed to. The digests say what the last look saw of its plan and of its damage.
+    """
+
+    id: RecordingId
+    room: str | None
+    mode: Mode | None
+    source: str | None
+    folder: str | None
+    state: State
+    verdict: Verdict | None
+    queue: Queue
+    heard_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    settled_at: datetime | None
+    due_at: datetime | None
+    looks: int
+    tries: int
+    alarm: str | None
+    run: str | None
+    plan_digest: str | None
+    damage_digest: str | None
+    revision: int
+    manifest: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamRow:
+    """One stream of the newest revision."""
+
+    stream: str
+    user: str | None
+    kind: StreamKind
+    started_at: datetime | None
+    ended_at: datetime | None
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputRow:
+    """One published object of the newest revision."""
+
+    stream: str
+    key: str
+    size_bytes: int
+    crc64xz: str
+    duration_s: float
+    container: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One change of state: when, from what to what, why, and who made it."""
+
+    at: datetime
+    was: State | None
+    state: State
+    verdict: Verdict | None
+    cause: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to do something alone until `expires_at`. `fence` is higher each time somebody takes it anew."""
+
+    name: str
+    holder: str
+    fence: int
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A recording that is being processed, and the lease under which that is allowed."""
+
+    recording: Recording
+    lease: Lease
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reservation:
+    """A revision number and the time of its making; the same for everybody who publishes the same content."""
+
+    revision: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Recordings that were handed over together, as one run of a flow. `look_at`: when to see what became of it."""
+
+    key: str
+    flow: str
+    queue: Queue
+    subjects: tuple[str, ...]
+    created_at: datetime
+    delivered_at: datetime | None
+    flow_run: str | None
+    look_at: datetime
+
+
+def id_text(recording: RecordingId) -> str:
+    """`{vendor}:{task_id}`, as people and flows name a recording."""
+    return f"{recording.vendor}:{recording.task_id}"
+
+
+def read_id(text: str) -> RecordingId:
+    """The recording that `{vendor}:{task_id}` names. Raises `LayoutError`."""
+    vendor, colon, task_id = text.partition(":")
+    if not colon:
+        message = f"{text!r} does not name a recording. Write VENDOR:TASK_ID, as `aftertake ls` does."
+        raise LayoutError(message)
+    return RecordingId(vendor=vendor, task_id=task_id)

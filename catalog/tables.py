@@ -1,0 +1,229 @@
+"""The tables of the catalog. All of it but leases, runs, exports and the audit can be made again from the manifests."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.types import TypeEngine
+
+_SQLITE_TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware time in UTC: `timestamptz` in PostgreSQL; in SQLite text of one width, which sorts as the times do."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[datetime] | TypeEngine[str]:
+        """The column's own type."""
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(String(27))
+        return dialect.type_descriptor(DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | str | None:
+        """Into the database."""
+        if value is None:
+            return None
+        utc = value.astimezone(UTC)
+        return f"{utc.year:04d}{utc.strftime(_SQLITE_TIME)[-23:]}" if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | str | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Out of the database."""
+        if value is None:
+            return None
+        parsed = datetime.fromisoformat(value) if isinstance(value, str) else value
+        return parsed.astimezone(UTC)
+
+
+_Number = BigInteger().with_variant(Integer(), "sqlite")
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+
+def _of_recording() -> Column[int]:
+    return Column("recording", _Number, ForeignKey("recordings.id", ondelete="CASCADE"), nullable=False)
+
+
+def _index_where(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    """An index of the few rows that loops ask for."""
+    return Index(name, *columns, unique=unique, postgresql_where=text(where), sqlite_where=text(where))
+
+
+recordings = Table(
+    "recordings",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    Column("vendor", String(20), nullable=False),
+    Column("task_id", Text, nullable=False),
+    Column("room", Text),
+    Column("mode", String(20)),
+    Column("source", String(40)),
+    Column("folder", Text),
+    Column("state", String(20), nullable=False),
+    Column("verdict", String(20)),
+    Column("queue", String(20), nullable=False),
+    Column("heard_at", UtcDateTime, nullable=False),
+    Column("started_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    # Known or not, every recording has a span to be found by: its own, or the time at which it was heard of.
+    Column("span_from", UtcDateTime, nullable=False),
+    Column("span_to", UtcDateTime, nullable=False),
+    Column("span_s", Float, nullable=False),
+    Column("settled_at", UtcDateTime),
+    Column("due_at", UtcDateTime),
+    Column("looks", Integer, nullable=False, server_default="0"),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("concluded_by", BigInteger),
+    Column("alarm", Text),
+    Column("run", Text),
+    Column("plan_digest", String(64)),
+    Column("damage_digest", String(64)),
+    Column("revision", Integer, nullable=False, server_default="0"),
+    Column("manifest", Text),
+    Column("content_digest", String(64)),
+    UniqueConstraint("vendor", "task_id"),
+    Index(None, "task_id"),
+    Index(None, "span_from", "id"),
+    Index(None, "room", "span_from", "id"),
+    Index(None, "verdict", "span_from", "id"),
+    Index(None, "span_s"),
+    Index(None, "state", "span_from", "id"),
+    _index_where("ix_recordings_due", "due_at", where="due_at IS NOT NULL"),
+    _index_where("ix_recordings_run", "run", where="run IS NOT NULL"),
+    _index_where("ix_recordings_alarm", "span_from", "id", where="alarm IS NOT NULL"),
+)
+
+streams = Table(
+    "streams",
+    metadata,
+    _of_recording(),
+    Column("stream", Text, nullable=False),
+    Column("user_id", Text),
+    Column("kind", String(20), nullable=False),
+    Column("started_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Column("duration_s", Float, nullable=False),
+    Column("span_from", UtcDateTime, nullable=False),
+    Column("span_to", UtcDateTime, nullable=False),
+    # That of the recording again, so that the recordings of a user come out of one index in their order.
+    Column("recording_from", UtcDateTime, nullable=False),
+    UniqueConstraint("recording", "stream"),
+    Index(None, "user_id", "recording_from", "recording", "span_from", "span_to"),
+    Index(None, "stream", "recording_from", "recording", "span_from", "span_to"),
+)
+
+outputs = Table(
+    "outputs",
+    metadata,
+    _of_recording(),
+    Column("stream", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("crc64xz", String(16), nullable=False),
+    Column("duration_s", Float, nullable=False),
+    Column("container", String(20), nullable=False),
+    UniqueConstraint("recording", "key"),
+)
+
+revisions = Table(
+    "revisions",
+    metadata,
+    _of_recording(),
+    Column("revision", Integer, nullable=False),
+    Column("content_digest", String(64), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("verdict", String(20)),
+    Column("manifest", Text),
+    UniqueConstraint("recording", "revision"),
+)
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    _of_recording(),
+    Column("at", UtcDateTime, nullable=False),
+    Column("was", String(20)),
+    Column("state", String(20), nullable=False),
+    Column("verdict", String(20)),
+    Column("cause", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Index(None, "recording", "id"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("fence", BigInteger, nullable=False),
+    Column("holder", Text),
+    Column("expires_at", UtcDateTime, nullable=False),
+    _index_where("ix_leases_held", "expires_at", where="holder IS NOT NULL"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("flow", String(40), nullable=False),
+    Column("queue", String(20), nullable=False),
+    Column("subjects", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("delivered_at", UtcDateTime),
+    Column("flow_run", Text),
+    Column("look_at", UtcDateTime, nullable=False),
+    Index(None, "look_at"),
+)
+
+exports = Table(
+    "exports",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("request", JSON, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("cause", Text),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+    # The same request is one job while that can still serve it.
+    _index_where("uq_exports_live", "digest", where="state IN ('queued', 'running', 'done')", unique=True),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", String(40), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index(None, "subject", "id"),
+)
