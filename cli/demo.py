@@ -45,7 +45,8 @@ def demo(folder: str, *, as_json: bool) -> int:
     with Clouds() as clouds:
         stage = set_stage(clouds, recordings)
         os.environ.update(stage.environment)
-        os.environ.update({**_QUIET_PREFECT, "PREFECT_HOME": str(root / "prefect"), "AFTERTAKE_OUTPUT": stage.output})
+        os.environ.update({**_QUIET_PREFECT, "PREFECT_HOME": str(root / "prefect")})
+        os.environ.update({"AFTERTAKE_CONFIG": os.devnull, "AFTERTAKE_OUTPUT": stage.output})
         _say("running the Prefect flow process_recording on each (its server takes some seconds to start) …")
         asyncio.run(_process(recordings, stage))
         writes = _writes(clouds)

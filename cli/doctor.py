@@ -60,9 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def doctor(options: argparse.Namespace) -> int:
-    """Examine the stores of the arguments; without any, those of the environment."""
+    """Examine the stores of the arguments; without any, those of the settings."""
     sources, output = _places(options)
-    configured = [Place.parse(Role.SOURCE, url) for url in _configured_sources()]
+    configured = [Place.parse(Role.SOURCE, url) for url in Settings.load().known_stores]
     diagnosis = diagnose(Examination(), sources, output, apart_from=configured, sweep_days=options.sweep)
     text = [json.dumps(document(diagnosis), indent=2)] if options.json else map(printable, lines(diagnosis))
     for line in text:
@@ -150,18 +150,9 @@ def _places(options: argparse.Namespace) -> tuple[list[Place], Place | None]:
     if options.sweep is not None and options.source and not options.output:
         raise SettingsError("--sweep needs --output: a source is never written.")
     if not options.source and not options.output:
-        settings = Settings.from_environment()
-        options.source, options.output = [settings.source, *settings.stores], settings.output
+        options.source, options.output = [*known_sources()], Settings.load().output
     output = Place.parse(Role.OUTPUT, options.output) if options.output else None
     return [Place.parse(Role.SOURCE, url) for url in options.source], output
-
-
-def _configured_sources() -> tuple[str, ...]:
-    """Those of the environment; none where there are none."""
-    try:
-        return known_sources()
-    except SettingsError:
-        return ()
 
 
 def _days(text: str) -> int:

@@ -49,8 +49,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = exit_of_error(error)
         if code is Exit.UNEXPECTED:
             raise
-        print(f"aftertake: {printable(str(error))}", file=sys.stderr)
+        print(f"aftertake: {_said(error)}", file=sys.stderr)
         return code
+
+
+def _said(error: Exception) -> str:
+    """What went wrong, in one line; of settings a line for each that is wrong."""
+    said = str(error).split("\n") if isinstance(error, SettingsError) else [str(error)]
+    return "\n".join(map(printable, said))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,7 +1,7 @@
 """The stories as Prefect flows: ids only as parameters, each step a task with its name and duration."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import ParamSpec, TypeVar
@@ -11,7 +11,6 @@ from prefect import flow, task
 from flows.process import Task, process
 from flows.settings import Settings
 from flows.steps.planning import NothingFoundError, find_recordings
-from storage.base import ObjectStore
 from storage.opening import open_source, open_store
 
 P = ParamSpec("P")
@@ -33,21 +32,22 @@ class AsTasks:
 
 @flow(name="process_recording", flow_run_name="rec-{recording_id}", persist_result=False)
 async def process_recording(recording_id: str) -> str:
-    """Process one recording, `{vendor}:{task_id}`, of the configured source; the verdict is returned."""
-    settings = Settings.from_environment()
-    steps, source = AsTasks(), open_source(settings.source)
-    found = await steps.run("find", _find, source, recording_id)
+    """Process one recording, `{vendor}:{task_id}`, of the configured sources; the verdict is returned."""
+    settings = Settings.load()
+    steps, vendor = AsTasks(), recording_id.partition(":")[0]
+    found = await steps.run("find", _find, [source.store for source in settings.sources_for(vendor)], recording_id)
     task = replace(found, elsewhere=settings.stores)
     published = await process(steps, task, open_store(settings.output))
     return published.manifest.verdict.value
 
 
-def _find(source: ObjectStore, recording_id: str) -> Task:
-    for objects, metas in find_recordings(source):
-        if f"{objects.vendor}:{objects.task_id}" == recording_id:
-            return Task(source=source, objects=objects, metas=metas, now=datetime.now(UTC))
+def _find(stores: Sequence[str], recording_id: str) -> Task:
+    for source in map(open_source, stores):
+        for objects, metas in find_recordings(source):
+            if f"{objects.vendor}:{objects.task_id}" == recording_id:
+                return Task(source=source, objects=objects, metas=metas, now=datetime.now(UTC))
     message = (
-        f"no recording {recording_id} in {source.url}. Check the id, VENDOR:TASK_ID, and AFTERTAKE_SOURCE; "
-        "`aftertake find` looks through every store."
+        f"no recording {recording_id} in {', '.join(stores) or 'any source'}. Check the id, VENDOR:TASK_ID, and the "
+        "[[sources]]; `aftertake find` looks through every store."
     )
     raise NothingFoundError(message)

@@ -1,70 +1,201 @@
-"""What the flows are told by the environment; read once."""
+"""What Aftertake is told by `aftertake.toml` and the environment; read once.
+
+The environment wins over the file. Relative paths are taken from the file's folder, or for variables from the working
+folder. A variable that is empty is not set.
+"""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
-from urllib.parse import urlsplit
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
+from enum import StrEnum
+from itertools import combinations
+from pathlib import Path
+from typing import Annotated, Any
 
-from storage.base import ObjectStore
-from storage.urls import StoreUrl
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Json, TypeAdapter, ValidationError, with_config
 
-PUBLISHED = ("media", "segments", "manifests", "index", "doctor")
-"""The first parts of all keys of an output."""
-
-_CLOUDS = ("s3://", "oss://", "cos://")
-_DOMAINS: Mapping[str, str] = MappingProxyType(
-    {
-        ".amazonaws.com": "s3",
-        ".amazonaws.com.cn": "s3",
-        ".aliyuncs.com": "oss",
-        ".myqcloud.com": "cos",
-        ".tencentcos.cn": "cos",
-        ".storage.googleapis.com": "google",
-        ".myhuaweicloud.com": "huawei",
-        ".r2.cloudflarestorage.com": "cloudflare",
-    }
+from flows.apart import why_not_apart
+from flows.fields import (
+    Address,
+    Catalog,
+    Duration,
+    Folder,
+    Listen,
+    Name,
+    Slots,
+    Store,
+    VendorName,
+    problems,
+    sqlite_url,
 )
-"""Where the hosts of public clouds end, and one name for each cloud."""
+from storage.base import ObjectStore
+from storage.credentials import CLOUDS
+from storage.urls import StoreUrl, place_of, split_url
+
+__all__ = [
+    "Address",
+    "OnDamage",
+    "OnDeadline",
+    "Settings",
+    "SettingsError",
+    "Source",
+    "known_sources",
+    "other_stores",
+    "require_apart",
+    "require_urls_apart",
+]
+
+FILE = "aftertake.toml"
+DATA = "aftertake-data"
+
+_NOT_SETTINGS = re.compile(
+    r"AFTERTAKE_(PROXY|CA_BUNDLE|LIVE_STORES|CONFIG|[A-Za-z0-9_]{1,20}_(KEY_ID|SECRET|TOKEN))="
+    r"|AFTERTAKE_(\w+_)?(SERVICE_HOST=|SERVICE_PORT\w*=|PORT_\d+_(TCP|UDP|SCTP)\w*=|PORT=(tcp|udp|sctp)://)"
+)
+"""What is read elsewhere, and what Kubernetes sets in pods beside a service that is called `aftertake…`."""
 
 
 class SettingsError(ValueError):
-    """A setting is missing or wrong; the message names it and says what to do."""
+    """A setting is missing or wrong; each line of the message names one and says what to do."""
+
+
+class OnDeadline(StrEnum):
+    """What becomes of a recording that is not whole at its deadline."""
+
+    PUBLISH = "publish"
+    HOLD = "hold"
+
+
+class OnDamage(StrEnum):
+    """What becomes of a recording of which something is lost."""
+
+    PUBLISH = "publish"
+    HOLD = "hold"
+
+
+@with_config(ConfigDict(extra="forbid"))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A place into which recordings are uploaded, of one vendor or (None) of any, and how patient we are with them.
+
+    After `settle_time` without a new object, a recording without a sign of its end is over. At `deadline` after it was
+    first heard of, it is judged as it is. For `late_for` after a verdict with gaps, later slices are looked for.
+    """
+
+    name: Name
+    store: Store
+    vendor: VendorName = None
+    settle_time: Duration = timedelta(minutes=30)
+    deadline: Duration = timedelta(hours=24)
+    on_deadline: OnDeadline = OnDeadline.PUBLISH
+    on_damage: OnDamage = OnDamage.PUBLISH
+    late_for: Duration = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Store URLs: where recordings lie, where outputs go, and where else lost recordings are looked for."""
+    """Everything that is configured; store URLs are those by which opened stores call themselves.
 
-    source: str
+    `catalog` may hold a password and is never shown. `stores` are further ones in which missing slices are looked for,
+    `data` is the folder for what one machine keeps, `slots` how many recordings one machine works on at once, one of
+    them kept for live ones.
+    """
+
     output: str
+    catalog: str = field(repr=False)
+    data: Path
     stores: tuple[str, ...] = ()
+    listen: Address = Address(host="127.0.0.1", port=8080)  # noqa: RUF009 - it is frozen
+    slots: int = 2
+    sources: tuple[Source, ...] = ()
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """Read `AFTERTAKE_SOURCE`, `AFTERTAKE_OUTPUT` and `AFTERTAKE_STORES` (URLs, apart by spaces)."""
-        return cls(
-            source=_required(environment, "AFTERTAKE_SOURCE"),
-            output=_required(environment, "AFTERTAKE_OUTPUT"),
-            stores=other_stores(environment),
-        )
+    def load(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """Read `AFTERTAKE_CONFIG`, else `aftertake.toml` if there is one, then the variables.
+
+        Raises SettingsError that names all that is wrong.
+        """
+        path = _path(environment)
+        folder = path.absolute().parent if path else Path.cwd()
+        written, faults = _read(_File, _tables(path), folder, f"{path}: ")
+        told, more = _read(_Variables, _variables(environment), Path.cwd(), "")
+        _refuse([*faults, *more])
+        sources = _sources(path, written, told)
+        given = {"data": (folder / DATA).resolve(), **written, **told, "sources": tuple(sources.values())}
+        given.pop("source", None)
+        given.setdefault("output", (given["data"] / "published").resolve().as_uri())
+        given.setdefault("catalog", sqlite_url(given["data"] / "catalog.db"))
+        settings = cls(**given)
+        _refuse([*_same_names(sources), *_not_apart(sources, settings.output)])
+        return settings
+
+    @property
+    def known_stores(self) -> tuple[str, ...]:
+        """Every store that recordings may lie in."""
+        return tuple(dict.fromkeys((*(source.store for source in self.sources), *self.stores)))
+
+    def source(self, name: str) -> Source:
+        """The source of a name. Raises SettingsError with the names that there are."""
+        found = next((source for source in self.sources if source.name == name), None)
+        if found is None:
+            known = ", ".join(source.name for source in self.sources)
+            message = f"there is no source {name!r}: {f'there are {known}' if known else 'none is configured'}"
+            raise SettingsError(message)
+        return found
+
+    def sources_for(self, vendor: str) -> tuple[Source, ...]:
+        """The sources in which this vendor's recordings may lie."""
+        return tuple(source for source in self.sources if source.vendor in {vendor, None})
+
+    def source_of_url(self, url: str) -> Source | None:
+        """The source whose bucket and prefix hold this store URL, the narrowest of several.
+
+        Of buckets with one name, that with the same options. Raises InvalidUrl for a cloud's URL that is none.
+        """
+        place = _place(url)
+        holding = (source for source in self.sources if place.startswith(_place(source.store)))
+
+        def likeness(source: Source) -> tuple[int, bool]:
+            return len(_place(source.store)), _options(source.store) == _options(url)
+
+        return max(holding, key=likeness, default=None)
+
+    def as_environment(self) -> dict[str, str]:
+        """Variables from which the same settings load, in any folder, over all that the environment has; no keys."""
+        return {
+            "AFTERTAKE_CONFIG": os.devnull,
+            "AFTERTAKE_OUTPUT": self.output,
+            "AFTERTAKE_CATALOG": self.catalog,
+            "AFTERTAKE_STORES": " ".join(self.stores),
+            "AFTERTAKE_DATA": str(self.data),
+            "AFTERTAKE_LISTEN": str(self.listen),
+            "AFTERTAKE_SLOTS": str(self.slots),
+            "AFTERTAKE_SOURCES": _SOURCES.dump_json(self.sources).decode(),
+            "AFTERTAKE_SOURCE": "",
+        }
+
+
+_SOURCES = TypeAdapter(tuple[Source, ...])
 
 
 def other_stores(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
-    """The stores of `AFTERTAKE_STORES`."""
-    return tuple(environment.get("AFTERTAKE_STORES", "").split())
+    """The stores beside the sources in which missing slices are looked for."""
+    return Settings.load(environment).stores
 
 
 def known_sources(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     """Every store that recordings may lie in. Raises `SettingsError` if none is configured."""
-    source = environment.get("AFTERTAKE_SOURCE")
-    known = (*((source,) if source else ()), *other_stores(environment))
+    known = Settings.load(environment).known_stores
     if not known:
         message = (
-            "no store is configured. Set AFTERTAKE_SOURCE and AFTERTAKE_STORES to store URLs, or name one with --store."
+            f"no store is configured. Write [[sources]] into {FILE}, set AFTERTAKE_SOURCE or AFTERTAKE_STORES to store "
+            "URLs, or name one on the command line."
         )
         raise SettingsError(message)
-    return tuple(dict.fromkeys(known))
+    return known
 
 
 def require_apart(source: ObjectStore, target: ObjectStore) -> None:
@@ -73,49 +204,109 @@ def require_apart(source: ObjectStore, target: ObjectStore) -> None:
 
 
 def require_urls_apart(source: str, target: str) -> None:
-    """As `require_apart`, of the stores' own URLs; nothing is opened.
-
-    An endpoint has many spellings (a name, an alias, an address, an internal or an accelerated host), so that two
-    different ones prove nothing: buckets of one name are one bucket, unless their URLs name two different public
-    clouds. Two self-hosted stores with a bucket of one name are refused as well: no URL tells them from one store with
-    two names, another bucket is soon made, and a source that was written to is not soon mended.
-    """
-    read, written = f"{_place(source).rstrip('/')}/", _place(target).rstrip("/")
-    if not (f"{written}/".startswith(read) or any(read.startswith(f"{written}/{top}/") for top in PUBLISHED)):
-        return
-    clouds = {_cloud(source), _cloud(target)}
-    if len(clouds) > 1 and None not in clouds:
-        return
-    doubt = ", or in a bucket of the same name at another address, which may be the same one" if None in clouds else ""
-    message = (
-        f"the output {target} lies in the source, which is never written{doubt}. "
-        "Choose an --output with another prefix, or in a bucket of another name."
-    )
-    raise SettingsError(message)
+    """As `require_apart`, of the stores' own URLs; nothing is opened."""
+    if message := why_not_apart(source, target):
+        raise SettingsError(message)
 
 
 def _place(url: str) -> str:
-    """Bucket and prefix, whatever speaks to them: OSS and COS understand S3's requests too. Folders as they are."""
-    if not url.startswith(_CLOUDS):
-        return url
-    return StoreUrl.parse(url).place.partition("://")[2]
+    """Where a store lies, ending in `/`: of a cloud scheme, bucket and prefix."""
+    place = StoreUrl.parse(url).place if split_url(url).scheme in CLOUDS else place_of(url)
+    return f"{place.rstrip('/')}/"
 
 
-def _cloud(url: str) -> str | None:
-    """The public cloud that a URL names, None for an endpoint that may be anyone's; others by their scheme."""
-    if not url.startswith(_CLOUDS):
-        return url.partition("://")[0]
-    parsed = StoreUrl.parse(url)
-    endpoint = parsed.address("endpoint") if parsed.scheme == "s3" else None
-    if endpoint is None:
-        return parsed.scheme
-    host = f".{urlsplit('://'.join(endpoint)).hostname}"
-    return next((cloud for domain, cloud in _DOMAINS.items() if host.endswith(domain)), None)
+def _options(url: str) -> Mapping[str, str]:
+    return StoreUrl.parse(url).options if split_url(url).scheme in CLOUDS else {}
 
 
-def _required(environment: Mapping[str, str], name: str) -> str:
-    value = environment.get(name, "")
-    if not value:
-        message = f"{name} is not set. Set it to a store URL, such as file:///srv/recordings."
-        raise SettingsError(message)
-    return value
+class _File(BaseModel):
+    """What `aftertake.toml` may say. No default of these is read: what is not set stays open."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    output: Store = ""
+    catalog: Catalog = ""
+    stores: tuple[Store, ...] = ()
+    data: Folder = Path()
+    listen: Listen | None = None
+    slots: Annotated[Slots, Field(strict=True)] = 1
+    sources: tuple[Source, ...] = ()
+
+
+def _variable(name: str) -> str:
+    return f"AFTERTAKE_{name.upper()}"
+
+
+class _Variables(_File):
+    """The same as text, and short for one source."""
+
+    model_config = ConfigDict(alias_generator=_variable)
+
+    stores: Annotated[tuple[Store, ...], BeforeValidator(str.split)] = ()
+    slots: Slots = 1
+    sources: Json[tuple[Source, ...]] = ()
+    source: Store = ""
+
+
+def _path(environment: Mapping[str, str]) -> Path | None:
+    """The file of the settings; None where there is none."""
+    if named := environment.get("AFTERTAKE_CONFIG"):
+        return Path(named)
+    return Path(FILE) if Path(FILE).exists() else None
+
+
+def _tables(path: Path | None) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8")) if path else {}
+    except OSError as error:
+        message = f"{path}: {error.strerror}. Name the file of the settings in AFTERTAKE_CONFIG."
+    except ValueError as error:
+        message = f"{path}: this is no TOML: {error}"
+    raise SettingsError(message)
+
+
+def _variables(environment: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in environment.items()
+        if name.startswith("AFTERTAKE_") and value and not _NOT_SETTINGS.match(f"{name}={value}")
+    }
+
+
+def _read(
+    model: type[_File], content: Mapping[str, Any], folder: Path, head: str
+) -> tuple[dict[str, Any], Sequence[str]]:
+    """The fields that are set, and what is wrong with them, each line beginning with `head`."""
+    try:
+        read = model.model_validate(content, context=folder)
+    except ValidationError as error:
+        top = [known.alias or name for name, known in model.model_fields.items()]
+        return {}, [f"{head}{line}" for line in problems(error, top, [known.name for known in fields(Source)])]
+    return {name: getattr(read, name) for name in read.model_fields_set}, ()
+
+
+def _sources(path: Path | None, written: Mapping[str, Any], told: Mapping[str, Any]) -> Mapping[str, Source]:
+    """All sources, by where they are written; the variable's replace the file's."""
+    where = "AFTERTAKE_SOURCES" if "sources" in told else f"{path}: sources"
+    listed = told.get("sources", written.get("sources", ()))
+    sources = {f"{where}[{number}]": source for number, source in enumerate(listed)}
+    if "source" in told:
+        sources["AFTERTAKE_SOURCE"] = Source(name="default", store=told["source"])
+    return sources
+
+
+def _same_names(sources: Mapping[str, Source]) -> Iterator[str]:
+    for (first, one), (second, other) in combinations(sources.items(), 2):
+        if one.name == other.name:
+            yield f"{second}: {other.name!r} is the name of {first} too; write another name"
+
+
+def _not_apart(sources: Mapping[str, Source], output: str) -> Iterator[str]:
+    for where, source in sources.items():
+        if message := why_not_apart(source.store, output):
+            yield f"{where}.store: {message}"
+
+
+def _refuse(faults: Sequence[str]) -> None:
+    if faults:
+        raise SettingsError("\n".join(faults))

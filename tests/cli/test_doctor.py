@@ -104,7 +104,7 @@ def test_a_sweep_that_is_refused(sick: Ward, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "AFTERTAKE_SOURCE is not set"),
+        ((), "no store is configured"),
         (("--source", "gs://bucket/"), "the supported stores are"),
         (("--source", "s3://bucket/?nonsense=1&credentials=none"), "there is no option 'nonsense'"),
         (("--source", "s3://bucket/?region=EU%20WEST&credentials=none"), "boto3 refuses it"),
@@ -130,6 +130,16 @@ def test_an_output_in_a_configured_source_is_not_written(
     assert run.code == 3
     assert "lies in the source" in run.out
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_file_of_the_settings_counts(sick: Ward, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sick
+    (tmp_path / "in").mkdir()
+    (tmp_path / "aftertake.toml").write_text('[[sources]]\nname = "all"\nstore = "in"')
+    monkeypatch.chdir(tmp_path)
+    run = aftertake("doctor")
+    assert (run.code, run.err) == (0, "")
+    assert f"output  {tmp_path.as_uri()}/aftertake-data/published" in run.out.splitlines()
 
 
 def test_folders(sick: Ward, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Recordings whose files are not where they were promised."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -72,6 +73,21 @@ def test_without_a_store_it_says_what_to_set(monkeypatch: pytest.MonkeyPatch) ->
     run = aftertake("find", AGORA_SID)
     assert run.code == Exit.USAGE
     assert "AFTERTAKE_STORES" in run.err
+
+
+def test_the_file_of_the_settings_counts(clouds: Clouds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = lay(clouds, "oss", dict(agora_mixed(slices()).objects))
+    monkeypatch.chdir(tmp_path)
+    settings = tmp_path / "aftertake.toml"
+    settings.write_text(f'[[sources]]\nname = "agora"\nstore = "{url}"')
+    assert aftertake("find", AGORA_SID).code == Exit.OK
+    settings.write_text('slot = 1\nlisten = "\\u001b[31m"')
+    run = aftertake("find", AGORA_SID)
+    assert run.code == Exit.USAGE
+    assert run.err.splitlines() == [
+        'aftertake: aftertake.toml: listen: write HOST:PORT, such as "127.0.0.1:8080"',
+        "aftertake.toml: slot: there is no such setting; did you mean slots?",
+    ]
 
 
 def test_the_verdict_hints_at_slices_that_lie_elsewhere(clouds: Clouds, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -233,7 +233,7 @@ def test_the_output_must_not_lie_in_the_source(inside: str, tmp_path: Path) -> N
     run = aftertake("process", source, "--output", tmp_path / inside)
 
     assert run.code == 2
-    assert "Choose an --output" in one_sentence(run)
+    assert "Choose an output with another prefix" in one_sentence(run)
     assert contents(source) == before
 
 
