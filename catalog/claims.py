@@ -6,7 +6,7 @@ one transaction with the check that it holds it still.
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection, RowMapping, func, select, update
 
@@ -14,10 +14,9 @@ from catalog import leasing, rows
 from catalog.database import Database
 from catalog.indexing import put_manifest
 from catalog.model import Manifest, RecordingId, State
-from catalog.records import Claim, Lease, Recording, Reservation, id_text, read_id
+from catalog.records import RECORDING_LEASE, Claim, Lease, Recording, Reservation, id_text, read_id
 from catalog.tables import recordings, revisions
 
-_LEASE: Final = "recording:"
 _Values = Mapping[str, Any]
 
 
@@ -42,7 +41,7 @@ class Claims:
             if run is not None and row["run"] != run:
                 return None
             now = self._database.now(connection)
-            name = f"{_LEASE}{id_text(recording)}"
+            name = f"{RECORDING_LEASE}{id_text(recording)}"
             lease = leasing.acquire(connection, name, holder=holder, ttl=ttl, now=now)
             if lease is None:
                 return None
@@ -124,8 +123,16 @@ class Claims:
 
         return self._conclude(claim, values, cause=cause)
 
-    def wait(self, claim: Claim, *, cause: str, look_in: timedelta | None, damage_digest: str | None) -> Recording:
-        """The recording is not final: look again in `look_in`; None holds it for a person, which is an alarm.
+    def wait(
+        self,
+        claim: Claim,
+        *,
+        cause: str,
+        look_in: timedelta | None,
+        alarm: str | None = None,
+        damage_digest: str | None = None,
+    ) -> Recording:
+        """Nothing is to be said yet, or nothing new: look again in `look_in`; None leaves it to a person.
 
         Raises `LeaseLostError`.
         """
@@ -136,7 +143,7 @@ class Claims:
                 "due_at": _later(now, look_in),
                 "looks": row["looks"] + 1,
                 "tries": 0,
-                "alarm": cause if look_in is None else None,
+                "alarm": alarm,
                 "damage_digest": damage_digest,
             }
 
@@ -173,11 +180,11 @@ class Claims:
 
         def work(connection: Connection) -> list[Recording]:
             now = self._database.now(connection)
-            dead = leasing.expired(connection, _LEASE, now=now, limit=100)
+            dead = leasing.expired(connection, RECORDING_LEASE, now=now, limit=100)
             return [_take_back(connection, lease, now) for lease in dead]
 
         def _take_back(connection: Connection, lease: Lease, now: datetime) -> Recording:
-            row = rows.known(connection, read_id(lease.name.removeprefix(_LEASE)), lock=True)
+            row = rows.known(connection, read_id(lease.name.removeprefix(RECORDING_LEASE)), lock=True)
             recording = rows.to_recording(row)
             leasing.release(connection, lease)
             if recording.state is not State.PROCESSING:

@@ -143,6 +143,20 @@ class Catalog:
 
         return self.database.write(work)
 
+    def hold(self, recording: RecordingId, *, cause: str, actor: str) -> None:
+        """Leave a recording that nobody works on to a person: it is due no more, and alarmed."""
+
+        def work(connection: Connection) -> None:
+            row = rows.known(connection, recording, lock=True)
+            if row["state"] == State.PROCESSING:
+                return
+            now = self.database.now(connection)
+            values = {"due_at": None, "run": None, "alarm": cause}
+            connection.execute(update(recordings).where(recordings.c.id == row["id"]).values(values))
+            rows.add_change(connection, row, was=row["state"], at=now, state=row["state"], cause=cause, actor=actor)
+
+        self.database.write(work)
+
     def reindex(self, manifests: Sequence[tuple[Manifest, str]]) -> int:
         """Take in manifests with their keys, in any order; how many of them were newer than what is known."""
 

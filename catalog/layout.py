@@ -18,7 +18,7 @@ from typing import Final
 
 from catalog.components import Component, decode_component, encode_component
 from catalog.errors import LayoutError
-from catalog.model import VENDOR
+from catalog.model import VENDOR, RecordingId
 from catalog.wire import utc_text
 from media.samples import TrackType
 from storage.base import Served
@@ -212,6 +212,11 @@ def decode_key(key: str) -> LayoutKey:
 def manifests_prefix(vendor: str, task_id: Component) -> str:
     """Below this stand all manifests of a recording, and nothing else."""
     return f"manifests/{_recording(vendor, task_id)}/"
+
+
+def media_prefix(recording: RecordingId) -> str:
+    """Below this stand the outputs of a recording, unless a naming rule puts them elsewhere."""
+    return f"media/{_recording(recording.vendor, recording.task_id)}/"
 
 
 def index_prefix(axis: IndexAxis, value: Component) -> str:

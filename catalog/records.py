@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from catalog.errors import LayoutError
 from catalog.model import Mode, RecordingId, State, StreamKind, Verdict
+
+RECORDING_LEASE: Final = "recording:"
+"""What the names of the leases on recordings begin with."""
 
 
 class Queue(StrEnum):
@@ -142,3 +146,8 @@ def read_id(text: str) -> RecordingId:
         message = f"{text!r} does not name a recording. Write VENDOR:TASK_ID, as `aftertake ls` does."
         raise LayoutError(message)
     return RecordingId(vendor=vendor, task_id=task_id)
+
+
+def run_lease(key: str) -> str:
+    """The name of the lease of a run."""
+    return f"run:{key}"

@@ -8,13 +8,13 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, case, delete, exists, select, update
+from sqlalchemy import Connection, RowMapping, case, delete, select, update
 
 from catalog import rows
 from catalog.database import Database
 from catalog.model import State
-from catalog.records import Queue, Run, id_text
-from catalog.tables import recordings, runs
+from catalog.records import RECORDING_LEASE, Queue, Run, id_text, run_lease
+from catalog.tables import leases, recordings, runs
 
 ALONE: Final = "process_recording"
 TOGETHER: Final = "process_batch"
@@ -39,8 +39,8 @@ class Runs:
             is_free = recordings.c.state != State.PROCESSING
             query = select(recordings).where(is_due & is_free).order_by(_FIRST, recordings.c.due_at).limit(most)
             due = connection.execute(query.with_for_update(skip_locked=True)).mappings().all()
-            alone = [[row] for row in due if row["queue"] != Queue.BULK]
-            bulk = [row for row in due if row["queue"] == Queue.BULK]
+            alone = [[row] for row in due if _goes_alone(row)]
+            bulk = [row for row in due if not _goes_alone(row)]
             together = [bulk[first : first + batch] for first in range(0, len(bulk), batch)]
             return [_make(connection, members, now) for members in alone + together]
 
@@ -74,10 +74,38 @@ class Runs:
 
         self._database.write(work)
 
-    def forget_ended(self) -> int:
-        """Drop the runs that have no recording any more; how many."""
-        has_any = exists().where(recordings.c.run == runs.c.key)
-        return self._database.write(lambda c: c.execute(delete(runs).where(~has_any)).rowcount)
+    def is_under_way(self, key: str) -> bool:
+        """Whether somebody holds a lease on the run, or on a recording of it."""
+
+        def work(connection: Connection) -> bool:
+            subjects = connection.scalar(select(runs.c.subjects).where(runs.c.key == key)) or []
+            names = [run_lease(key), *(f"{RECORDING_LEASE}{subject}" for subject in subjects)]
+            is_held = leases.c.holder.is_not(None) & (leases.c.expires_at > self._database.now(connection))
+            return (
+                connection.execute(select(leases.c.name).where(leases.c.name.in_(names) & is_held)).first() is not None
+            )
+
+        return self._database.read(work)
+
+    def is_urgent(self, *, longer_than: timedelta) -> bool:
+        """Whether an urgent recording was handed over that long ago, and nobody has begun with it."""
+
+        def work(connection: Connection) -> bool:
+            since = self._database.now(connection) - longer_than
+            is_waiting = (recordings.c.queue != Queue.BULK) & (recordings.c.state != State.PROCESSING)
+            query = select(runs.c.key).join(recordings, recordings.c.run == runs.c.key)
+            return connection.execute(query.where(is_waiting & (runs.c.created_at < since))).first() is not None
+
+        return self._database.read(work)
+
+    def has_subjects(self, key: str) -> bool:
+        """Whether any recording is still in the run's hands."""
+        query = select(recordings.c.id).where(recordings.c.run == key)
+        return self._database.read(lambda connection: connection.execute(query).first() is not None)
+
+    def forget(self, key: str) -> None:
+        """The run is over, and all that it was handed has been told of."""
+        self._database.write(lambda connection: connection.execute(delete(runs).where(runs.c.key == key)))
 
     def give_up(self, key: str, *, look_in: timedelta) -> int:
         """The run came to nothing: what it had not begun is due again; how many those are."""
@@ -91,8 +119,13 @@ class Runs:
         return self._database.write(work)
 
 
+def _goes_alone(row: RowMapping) -> bool:
+    """What is urgent does not wait for others; what has failed before takes nobody with it."""
+    return bool(row["queue"] != Queue.BULK or row["tries"])
+
+
 def _make(connection: Connection, members: list[RowMapping], now: datetime) -> Run:
-    is_alone = members[0]["queue"] != Queue.BULK
+    is_alone = _goes_alone(members[0])
     first = rows.to_recording(members[0])
     run = Run(
         key=f"{id_text(first.id)}#{members[0]['attempt'] + 1}" if is_alone else f"bulk#{uuid.uuid4().hex}",

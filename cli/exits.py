@@ -4,7 +4,8 @@ from enum import IntEnum
 
 from catalog.model import Verdict
 from flows.settings import SettingsError
-from flows.steps.planning import NotFinalError, NothingFoundError
+from flows.steps.finding import NothingFoundError
+from flows.steps.planning import NotFinalError
 from flows.steps.publishing import StrangeManifestError
 from storage.errors import (
     AlreadyExists,

@@ -18,11 +18,13 @@ from cli.progress import Progress
 from cli.report import Result, Unsettled, document, lines, overall, printable
 from cli.sandbox import sandbox
 from cli.show import show
-from flows.process import Inline, Task, check, process, run_inline
+from flows.process import Inline, check, process, run_inline
 from flows.settings import SettingsError, known_sources, other_stores
-from flows.steps.planning import OnlyVariantsError, find_recordings
+from flows.steps.finding import find_recordings
+from flows.steps.planning import OnlyVariantsError
 from flows.steps.publishing import Published
 from flows.steps.searching import search
+from flows.steps.tasks import Task
 from storage.opening import open_source, open_store
 
 EPILOG = (

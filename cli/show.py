@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from catalog.components import Component, encode_component
 from catalog.errors import LayoutError
 from catalog.layout import ManifestKey, decode_key
-from flows.steps.planning import NothingFoundError
+from flows.steps.finding import NothingFoundError
 from flows.steps.publishing import Published, read_manifest
 from storage.base import ObjectMeta, ObjectStore
 from storage.errors import NotFound

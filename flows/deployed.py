@@ -1,53 +1,144 @@
-"""The stories as Prefect flows: ids only as parameters, each step a task with its name and duration."""
+"""The stories as Prefect flows: ids only as parameters, each step a task with its name and duration.
+
+What came of a recording is in the catalog, whatever Prefect thinks of the run; a run that the catalog did not ask for,
+or has replaced meanwhile, does nothing.
+"""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
-from typing import ParamSpec, TypeVar
+import hashlib
+import logging
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import timedelta
+from typing import Any, ParamSpec, TypeVar
 
-from prefect import flow, task
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import acreate_markdown_artifact
+from prefect.client.schemas.objects import FlowRun, State, TaskRun
+from prefect.context import FlowRunContext
+from prefect.flows import Flow
+from prefect.tasks import Task, exponential_backoff
 
-from flows.process import Task, process
+from catalog.errors import CatalogError
+from catalog.records import Recording, id_text, read_id, run_lease
+from flows.opening import open_worker
+from flows.process import process_recording as story
+from flows.retry import is_transient
 from flows.settings import Settings
-from flows.steps.planning import NothingFoundError, find_recordings
-from storage.opening import open_source, open_store
+from flows.steps.telling import told
+from flows.steps.working import Kept, Worker
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+_URGENT = timedelta(seconds=2)
+"""How long an urgent recording waits for a free slot before a batch makes room."""
+
+
+class NoVerdictError(Exception):
+    """The recording could not be processed, by our own fault; the catalog knows, and has it tried again."""
+
+
+async def _passes(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> bool:
+    try:
+        await state.aresult()
+    except Exception as error:  # noqa: BLE001 - it is asked about, not handled
+        return is_transient(error)
+    return False
 
 
 class AsTasks:
     """Each step of a story as a Prefect task; its arguments stay out of Prefect's database."""
 
     async def run(self, name: str, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run the step as a task of this name, in a thread."""
+        """Run the step as a task of this name, in a thread; what passes by itself is tried three times."""
 
-        @task(name=name, persist_result=False)
+        @task(
+            name=name,
+            persist_result=False,
+            retries=2,
+            retry_delay_seconds=exponential_backoff(2),
+            retry_jitter_factor=0.5,
+            retry_condition_fn=_passes,
+        )
         async def _step() -> T:
             return await asyncio.to_thread(step, *args, **kwargs)
 
         return await _step()
 
 
-@flow(name="process_recording", flow_run_name="rec-{recording_id}", persist_result=False)
+async def _hold(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect names them
+    """Somebody cancelled the run in Prefect: the recordings are left to a person, instead of being tried again."""
+    parameters = flow_run.parameters or {}
+    ids = parameters.get("recording_ids") or [parameters.get("recording_id")]
+    with open_worker(Settings.load()) as worker:
+        for recording in filter(None, ids):
+            worker.catalog.hold(read_id(recording), cause="its run was cancelled in Prefect", actor=worker.name)
+
+
+@flow(name="process_recording", flow_run_name="rec-{recording_id}", persist_result=False, on_cancellation=[_hold])
 async def process_recording(recording_id: str) -> str:
-    """Process one recording, `{vendor}:{task_id}`, of the configured sources; the verdict is returned."""
-    settings = Settings.load()
-    steps, vendor = AsTasks(), recording_id.partition(":")[0]
-    found = await steps.run("find", _find, [source.store for source in settings.sources_for(vendor)], recording_id)
-    task = replace(found, elsewhere=settings.stores)
-    published = await process(steps, task, open_store(settings.output))
-    return published.manifest.verdict.value
+    """Process one recording, `{vendor}:{task_id}`, of the catalog; its state and verdict are returned."""
+    with open_worker(Settings.load()) as worker:
+        settled = await story(AsTasks(), worker, read_id(recording_id), run=_key())
+        if settled is None:
+            return "somebody else has it"
+        await _show(worker, settled)
+        if settled.state == "failed":
+            raise NoVerdictError(worker.catalog.changes(settled.id)[-1].cause)
+        return " ".join(filter(None, (settled.state.value, settled.verdict)))
 
 
-def _find(stores: Sequence[str], recording_id: str) -> Task:
-    for source in map(open_source, stores):
-        for objects, metas in find_recordings(source):
-            if f"{objects.vendor}:{objects.task_id}" == recording_id:
-                return Task(source=source, objects=objects, metas=metas, now=datetime.now(UTC))
-    message = (
-        f"no recording {recording_id} in {', '.join(stores) or 'any source'}. Check the id, VENDOR:TASK_ID, and the "
-        "[[sources]]; `aftertake find` looks through every store."
-    )
-    raise NothingFoundError(message)
+@flow(name="process_batch", persist_result=False, on_cancellation=[_hold])
+async def process_batch(recording_ids: list[str]) -> dict[str, int]:
+    """Process many recordings, one after another; how many came to which state. Urgent ones go before the rest."""
+    log, counts, key = get_run_logger(), dict[str, int](), _key()
+    with open_worker(Settings.load()) as worker, _kept(worker, key):
+        for recording_id in recording_ids:
+            if worker.catalog.runs.is_urgent(longer_than=_URGENT):
+                log.info("the rest of the batch makes room for urgent recordings")
+                break
+            try:
+                settled = await story(AsTasks(), worker, read_id(recording_id), run=key)
+            except CatalogError as error:
+                log.warning("%s: %s", recording_id, error)
+                continue
+            outcome = settled.state.value if settled else "somebody else has it"
+            counts[outcome] = counts.get(outcome, 0) + 1
+        if key:
+            worker.catalog.runs.give_up(key, look_in=timedelta(0))
+    return counts
+
+
+@contextmanager
+def _kept(worker: Worker, key: str | None) -> Iterator[None]:
+    """The lease of the run, from which the loops see that it lives."""
+    name = run_lease(key) if key else None
+    lease = worker.catalog.claims.lead(name, holder=worker.name, ttl=worker.settings.lease) if name else None
+    with Kept(worker, lease) if lease else nullcontext():
+        yield
+    if lease:
+        worker.catalog.claims.release(lease)
+
+
+def _key() -> str | None:
+    """The key of the run that the catalog asked for; None for one that a person started."""
+    context = FlowRunContext.get()
+    key = context.flow_run.idempotency_key if context and context.flow_run else None
+    return key if key and "#" in key else None
+
+
+async def _show(worker: Worker, recording: Recording) -> None:
+    """The story of the recording on its page in Prefect, under a key that its id gives."""
+    text = "\n".join(told(worker.catalog, recording))
+    await acreate_markdown_artifact(text, key=_artifact_key(id_text(recording.id)), description=id_text(recording.id))
+
+
+def _artifact_key(recording: str) -> str:
+    """Lower-case letters, digits and dashes are allowed; what is lost by that is made up by a digest."""
+    plain = re.sub(r"[^a-z0-9]+", "-", recording.lower()).strip("-")
+    mark = "" if plain == recording.replace(":", "-") else f"-{hashlib.sha256(recording.encode()).hexdigest()[:8]}"
+    return f"rec-{plain[:80]}{mark}"

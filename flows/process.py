@@ -1,22 +1,28 @@
 """The story of one recording: from a folder of slices to proven MP4s and a manifest.
 
-The same story runs inline (`aftertake process`, without Prefect being imported) and as the Prefect flow
-`process_recording` in `flows.deployed`, where each of its steps shows as a task: only the `Steps` differ.
+`process_recording` is the whole of it, for a recording of the catalog; `process` and `check` are its middle, for any
+folder. The same stories run inline (`aftertake process`, without Prefect being imported) and as Prefect flows in
+`flows.deployed`, where each of their steps shows as a task: only the `Steps` differ.
 """
 
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, Protocol, TypeVar
 
+from catalog.errors import LeaseLostError
+from catalog.model import RecordingId
+from catalog.records import Recording
 from flows.settings import require_apart
-from flows.steps.assembling import Progress, assemble_stream, check_stream
-from flows.steps.planning import RecordingPlan, plan_recording, require_unchanged
+from flows.steps.assembling import StreamResult, assemble_stream, check_stream
+from flows.steps.concluding import Outcome, Settled, Unchanged, conclude, what_failed
+from flows.steps.planning import NotFinalError, RecordingPlan, plan_recording, require_unchanged
 from flows.steps.publishing import Published, describe, publish
 from flows.steps.searching import look_elsewhere
-from storage.base import ObjectMeta, ObjectStore
+from flows.steps.tasks import Task
+from flows.steps.waiting import is_damaged
+from flows.steps.working import Held, Worker, claim_recording, seek
+from media.judge import Judgement
+from storage.base import ObjectStore
 from storage.wrappers import ReadOnlyStore
-from vendors.base import RecordingObjects
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -48,19 +54,39 @@ def run_inline(story: Coroutine[Any, Any, T]) -> T:
     raise RuntimeError("a story with inline steps waited for something")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """One recording to work on: where it lies, what the listing said of it, and the time by which it is judged.
+async def process_recording(
+    steps: Steps, worker: Worker, recording: RecordingId, *, run: str | None = None
+) -> Recording | None:
+    """Process one recording of the catalog, and tell there what came of it, whatever that is.
 
-    `elsewhere`: URLs of the stores in which slices that are missing are looked for.
+    None if somebody else has it, or the run was replaced. Raises `LeaseLostError` if the worker slept past its lease:
+    then somebody else does the work, and nothing was changed.
     """
+    claim = await steps.run("claim", claim_recording, worker, recording, run)
+    if claim is None:
+        return None
+    with Held(worker, claim) as held:
+        try:
+            outcome = await _settle(steps, worker, held)
+        except LeaseLostError:
+            raise
+        except Exception as error:  # noqa: BLE001 - every failure is told to the catalog
+            outcome = what_failed(error, claim.recording)
+        except BaseException:
+            held.hand_back("the worker was told to stop")
+            raise
+        return await steps.run("conclude", conclude, worker, claim, outcome)
 
-    source: ObjectStore
-    objects: RecordingObjects
-    metas: Mapping[str, ObjectMeta]
-    now: datetime
-    progress: Progress | None = None
-    elsewhere: tuple[str, ...] = ()
+
+async def _settle(steps: Steps, worker: Worker, held: Held) -> Outcome:
+    task = await steps.run("find", seek, worker, held)
+    require_apart(task.source, worker.output)
+    source = ReadOnlyStore(task.source)
+    plan = await _plan(steps, source, task)
+    if task.known_plan == plan.digest:
+        return Unchanged()
+    published = await _publish(steps, source, worker.output, task, plan)
+    return Settled(published=published, plan_digest=plan.digest)
 
 
 async def process(steps: Steps, task: Task, target: ObjectStore) -> Published:
@@ -71,14 +97,7 @@ async def process(steps: Steps, task: Task, target: ObjectStore) -> Published:
     require_apart(task.source, target)
     source = ReadOnlyStore(task.source)
     plan = await _plan(steps, source, task)
-    results = [
-        await steps.run(
-            f"assemble {stream.assembly.stream}", assemble_stream, source, target, plan, stream, task.progress
-        )
-        for stream in plan.streams
-    ]
-    await steps.run("look again", require_unchanged, source, plan)
-    return await steps.run("publish", publish, source, target, plan, results)
+    return await _publish(steps, source, target, task, plan)
 
 
 async def check(steps: Steps, task: Task) -> Published:
@@ -95,7 +114,42 @@ async def check(steps: Steps, task: Task) -> Published:
 
 async def _plan(steps: Steps, source: ObjectStore, task: Task) -> RecordingPlan:
     plan = await steps.run("plan", plan_recording, source, task.objects, task.metas)
-    plan.require_final(task.now)
+    task.patience.require_go(plan, task.now)
     if not task.elsewhere:
         return plan
     return await steps.run("look elsewhere", look_elsewhere, plan, task.elsewhere)
+
+
+async def _publish(
+    steps: Steps, source: ObjectStore, target: ObjectStore, task: Task, plan: RecordingPlan
+) -> Published:
+    patience = task.patience
+    takes_damage = patience.accepts_damage(plan, task.now) and not patience.holds_damage
+
+    def accepts(judgement: Judgement) -> bool:
+        return takes_damage or not is_damaged(judgement)
+
+    results = [
+        await steps.run(
+            f"assemble {stream.assembly.stream}",
+            assemble_stream,
+            source,
+            target,
+            plan,
+            stream,
+            accepts=accepts,
+            progress=task.progress,
+        )
+        for stream in plan.streams
+    ]
+    await steps.run("look again", require_unchanged, source, plan)
+    if not patience.accepts_damage(plan, task.now):
+        _require_whole(plan, results)
+    return await steps.run("publish", publish, source, target, plan, results, task.number)
+
+
+def _require_whole(plan: RecordingPlan, results: list[StreamResult]) -> None:
+    """What is damaged is waited for, since vendors upload again; see `Patience.damage_digest`."""
+    if held := [result.assembly.plan.stream for result in results if result.is_held]:
+        message = f"recording {plan.objects.task_id} is not final: slices of {', '.join(held)} are damaged"
+        raise NotFinalError(f"{message}; they are read again before that counts as their last state.", plan.digest)

@@ -101,7 +101,7 @@ class Settings:
 
     `catalog` may hold a password and is never shown. `stores` are further ones in which missing slices are looked for,
     `data` is the folder for what one machine keeps, `slots` how many recordings one machine works on at once, one of
-    them kept for live ones.
+    them kept for live ones. A worker that says nothing for as long as `lease` loses its recording to another one.
     """
 
     output: str
@@ -110,6 +110,7 @@ class Settings:
     stores: tuple[str, ...] = ()
     listen: Address = Address(host="127.0.0.1", port=8080)  # noqa: RUF009 - it is frozen
     slots: int = 2
+    lease: timedelta = timedelta(seconds=60)
     sources: tuple[Source, ...] = ()
 
     @classmethod
@@ -173,6 +174,7 @@ class Settings:
             "AFTERTAKE_DATA": str(self.data),
             "AFTERTAKE_LISTEN": str(self.listen),
             "AFTERTAKE_SLOTS": str(self.slots),
+            "AFTERTAKE_LEASE": f"{self.lease.total_seconds():g}s",
             "AFTERTAKE_SOURCES": _SOURCES.dump_json(self.sources).decode(),
             "AFTERTAKE_SOURCE": "",
         }
@@ -230,6 +232,7 @@ class _File(BaseModel):
     data: Folder = Path()
     listen: Listen | None = None
     slots: Annotated[Slots, Field(strict=True)] = 1
+    lease: Duration = timedelta()
     sources: tuple[Source, ...] = ()
 
 

@@ -67,6 +67,9 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
         "unmarked_pause": Kind(Severity.NOTICE, "If nobody left, muted or paused then, ask the vendor."),
         # playlists, names and what surrounds them
+        "recording_missing": Kind(
+            Severity.ERROR, "Look for it with `aftertake find`; check the vendor's storage setting, and ask the vendor."
+        ),
         "playlist_missing": Kind(Severity.ERROR, "The recorder did not finish. Ask the vendor for the playlist."),
         "playlist_unreadable": Kind(Severity.ERROR, "Open the named object; ask the vendor for a correct playlist."),
         "playlist_empty": Kind(Severity.ERROR, "It names no slice. Ask the vendor whether anybody published."),

@@ -154,13 +154,16 @@ class ParseName(Protocol):
 class Vendor:
     """One vendor's rules: object names both ways, the facts of segments, the grouping of a listing.
 
-    `group` takes the objects that no vendor before has claimed, sorted by key, and gives the recordings it found.
+    `name_starts` gives what the base names of a task's objects begin with, for narrow listings: the first always, each
+    next one while the one before it is there. `group` takes the objects that no vendor before has claimed, sorted by
+    key, and gives the recordings it found.
     """
 
     name: str
     parse_name: ParseName
     encode_name: Callable[[ObjectName], str]
     segment_facts: ReadFacts
+    name_starts: Callable[[str], Iterable[str]]
     group: Callable[[Sequence[ListedObject]], Iterable[RecordingObjects]]
 
 

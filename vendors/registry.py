@@ -24,6 +24,7 @@ _IN_ORDER = (
         parse_name=jocloud_names.parse_name,
         encode_name=jocloud_names.encode_name,
         segment_facts=jocloud_playlists.segment_facts,
+        name_starts=jocloud_names.name_starts,
         group=jocloud_grouping.group,
     ),
     Vendor(
@@ -31,6 +32,7 @@ _IN_ORDER = (
         parse_name=zego_names.parse_name,
         encode_name=zego_names.encode_name,
         segment_facts=zego_playlists.segment_facts,
+        name_starts=zego_names.name_starts,
         group=zego_grouping.group,
     ),
     Vendor(
@@ -38,6 +40,7 @@ _IN_ORDER = (
         parse_name=agora_names.parse_name,
         encode_name=agora_names.encode_name,
         segment_facts=agora_playlists.segment_facts,
+        name_starts=agora_names.name_starts,
         group=agora_grouping.group,
     ),
     Vendor(
@@ -45,6 +48,7 @@ _IN_ORDER = (
         parse_name=plain_names.parse_name,
         encode_name=plain_names.encode_name,
         segment_facts=plain_playlists.segment_facts,
+        name_starts=plain_names.name_starts,
         group=plain_grouping.group,
     ),
 )

@@ -23,12 +23,17 @@ from storage.writing import StreamingUpload, Uploaded, verify_upload
 _MOST_ATTEMPTS = 9
 
 Progress = Callable[[int], object]
-"""Told how many source bytes have been taken since it was last told."""
+"""Told how many source bytes have been taken since it was last told; what it raises ends the work."""
+Accepts = Callable[[Judgement], bool]
+"""Whether an output that is judged so may be completed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamResult:
-    """What came of one stream: what was met, what it means, and the outputs that stand in the store by now."""
+    """What came of one stream: what was met, what it means, and the outputs that stand in the store by now.
+
+    One that `is_held` was not accepted as it is, and has none.
+    """
 
     plan: StreamPlan
     assembly: Assembly
@@ -36,6 +41,7 @@ class StreamResult:
     proofs: Mapping[int, ReadProof]
     outputs: tuple[Output, ...]
     findings: tuple[Finding, ...] = ()
+    is_held: bool = False
 
 
 class _Nowhere:
@@ -65,13 +71,18 @@ def assemble_stream(
     target: ObjectStore,
     plan: RecordingPlan,
     stream: StreamPlan,
+    *,
+    accepts: Accepts,
     progress: Progress | None = None,
 ) -> StreamResult:
-    """Make the outputs of a stream. An equal object under the key is ours; a different one is left alone."""
+    """Make the outputs of a stream. An equal object under the key is ours; a different one is left alone.
+
+    What `accepts` does not take is aborted before anybody sees it, and the result is held.
+    """
     taken: list[Finding] = []
     for attempt in range(1, _MOST_ATTEMPTS + 1):
         try:
-            result = _attempt(source, target, plan, stream, attempt=attempt, progress=progress)
+            result = _attempt(source, target, plan, stream, accepts=accepts, attempt=attempt, progress=progress)
             return replace(result, findings=tuple(taken))
         except _KeyTakenError as error:
             taken.append(finding("output_key_taken", str(error), "a different object stands there; it was left alone"))
@@ -86,6 +97,7 @@ def _attempt(
     plan: RecordingPlan,
     stream: StreamPlan,
     *,
+    accepts: Accepts,
     attempt: int,
     progress: Progress | None,
 ) -> StreamResult:
@@ -101,6 +113,8 @@ def _attempt(
 
         result = _assembled(source, plan, stream, open_upload, progress)
         _require_closed_ledgers(result.assembly)
+        if not accepts(result.judgement):
+            return replace(result, is_held=True)
         outputs = tuple(
             _output(part, _complete(target, uploads[part.number], part), result.assembly.zero)
             for part in result.assembly.parts

@@ -37,8 +37,12 @@ MOST_GAPS = 500
 _SHORTEST_FOR_DRIFT = 60 * TICKS_PER_SECOND
 
 
-def verdict_of(streams: Sequence[StreamRecord], findings: Sequence[Finding], *, published: bool) -> Verdict:
+def verdict_of(
+    streams: Sequence[StreamRecord], findings: Sequence[Finding], *, published: bool, held: bool = False
+) -> Verdict:
     """The one place where a recording's verdict is decided."""
+    if held:
+        return Verdict.DAMAGED
     unread = any(f.code in {"playlist_unreadable", "playlist_missing"} for f in findings)
     lost = any(s.gaps for s in streams) or any(f.severity is Severity.ERROR for f in findings)
     if published:

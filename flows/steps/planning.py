@@ -4,13 +4,14 @@ LIST and the playlists are all that is read here; everything after that is pure.
 """
 
 import hashlib
-import logging
+import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from urllib.parse import unquote
+from datetime import UTC, datetime
 
 from catalog.model import PlaylistObject, RecordingId
+from flows.steps.finding import NothingFoundError
 from media.assemble import LIBAV_VERSION
 from media.findings import Finding, finding
 from media.playlist import MAX_PLAYLIST_BYTES, MediaPlaylist, MultivariantError, PlaylistError, Segment, parse
@@ -22,22 +23,11 @@ from storage.errors import Changed, NotFound
 from storage.listing import listed
 from storage.reading import VerifiedReader
 from storage.retry import Retry
-from storage.urls import place_of
 from vendors.base import ListedObject, ObjectName, RecordingObjects, StreamObjects
-from vendors.plain.names import VENDOR as PLAIN
-from vendors.registry import VENDORS, group
-
-_log = logging.getLogger(__name__)
-
-SETTLE_TIME = timedelta(minutes=30)
-"""How long after its newest object a recording without any sign of its end counts as over."""
+from vendors.registry import VENDORS
 
 _ORIGINAL = -1
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
-
-
-class NothingFoundError(Exception):
-    """There is no recording to work on; the message says what was looked at and what to do."""
 
 
 class OnlyVariantsError(NothingFoundError):
@@ -45,7 +35,15 @@ class OnlyVariantsError(NothingFoundError):
 
 
 class NotFinalError(Exception):
-    """The recording is not over, or is still being written; the message says what shows it and what to do."""
+    """The recording is not over, or is still being written; the message says what shows it and what to do.
+
+    `damage_digest` is the digest of the plan, if damage is what it may still be uploaded anew for.
+    """
+
+    def __init__(self, message: str, damage_digest: str | None = None) -> None:
+        """`message` is a sentence."""
+        super().__init__(message)
+        self.damage_digest = damage_digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,65 +73,30 @@ class RecordingPlan:
         """Vendor and task id."""
         return RecordingId(vendor=self.objects.vendor, task_id=self.objects.task_id)
 
-    def require_final(self, now: datetime, settle_time: timedelta = SETTLE_TIME) -> None:
-        """Raise `NotFinalError` unless every playlist has its end, or nothing was written for the settle time."""
-        if self.streams and all(stream.has_end for stream in self.streams):
-            return
-        quiet = now - self.newest
-        if quiet < settle_time:
-            message = (
-                f"recording {self.objects.task_id} is not final: {self._open_end()}, and the newest object is "
-                f"{_minutes(quiet)} old. Try again in {_minutes(settle_time - quiet)}, or when the upload is over."
-            )
-            raise NotFinalError(message)
+    @property
+    def digest(self) -> str:
+        """Of all that a verdict follows from: the plans of the streams, and the versions of their playlists."""
+        parts = sorted(
+            (s.assembly.stream, s.assembly.digest, *(f"{p.key} {p.etag}" for p in s.playlists)) for s in self.streams
+        )
+        return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
 
-    def _open_end(self) -> str:
-        """What keeps the recording open, as a clause."""
+    @property
+    def missing(self) -> frozenset[str]:
+        """The keys of the slices that were promised and are not there."""
+        segments = (segment for stream in self.streams for segment in stream.assembly.segments)
+        return frozenset(segment.key for segment in segments if segment.absent == "segment_missing")
+
+    @property
+    def open_end(self) -> str | None:
+        """What keeps the recording from being over, as a clause; None where every playlist has its end."""
+        if self.streams and all(stream.has_end for stream in self.streams):
+            return None
         unread = [f.where for s in self.streams for f in s.findings if f.code == "playlist_unreadable"]
         if unread:
             return f"playlist {unread[0]} cannot be read"
         named = [s.playlists[0].key for s in self.streams if s.playlists and not s.has_end]
         return f"playlist {named[0]} has no #EXT-X-ENDLIST" if named else "no playlist names its slices"
-
-
-def _minutes(span: timedelta) -> str:
-    return f"{max(span.total_seconds(), 0) / 60:.0f} min"
-
-
-def find_recordings(store: ObjectStore) -> list[tuple[RecordingObjects, dict[str, ObjectMeta]]]:
-    """List a folder once and sort it into recordings. Raises `NothingFoundError` if there is none."""
-    try:
-        metas = {meta.key: meta for meta in listed(store) if _has_unicode_name(meta.key, store)}
-    except NotFound as error:
-        message = f"no such folder: {store.url}. Check the path or URL; name the folder, not the playlist in it."
-        raise NothingFoundError(message) from error
-    recordings = group(metas.values()).recordings
-    if not recordings:
-        what = f"{len(metas)} objects, none of which is a playlist (.m3u8)" if metas else "nothing"
-        message = (
-            f"no recording in {store.url}: there is {what}. Point to the folder that holds the .m3u8 and its slices."
-        )
-        raise NothingFoundError(message)
-    return [(_named_apart(store, recording), metas) for recording in recordings]
-
-
-def _named_apart(store: ObjectStore, recording: RecordingObjects) -> RecordingObjects:
-    """Plain HLS has no task id of its own: the same `index.m3u8` lies in many folders, so the folder's URL joins in."""
-    if recording.vendor != PLAIN:
-        return recording
-    url = place_of(store.url).rstrip("/")
-    folder = f"{unquote(url.rpartition('/')[2])}-{hashlib.sha256(url.encode()).hexdigest()[:8]}"
-    return replace(recording, task_id=f"{folder}/{recording.task_id}")
-
-
-def _has_unicode_name(key: str, store: ObjectStore) -> bool:
-    """Folders may hold names that are not UTF-8; no playlist can name them, and no manifest."""
-    try:
-        key.encode()
-    except UnicodeEncodeError:
-        _log.warning("%s: %a is left out, because its name is not UTF-8", store.url, key)
-        return False
-    return True
 
 
 def plan_recording(store: ObjectStore, objects: RecordingObjects, metas: Mapping[str, ObjectMeta]) -> RecordingPlan:
@@ -151,7 +114,7 @@ def plan_recording(store: ObjectStore, objects: RecordingObjects, metas: Mapping
         streams=tuple(planned),
         metas=metas,
         orphans=orphans,
-        findings=tuple(_orphan_findings(orphans) if any(s.playlists for s in planned) else ()),
+        findings=tuple(_findings(objects, planned, orphans)),
         newest=max((listed.last_modified for listed in known), default=_BEFORE_ALL),
     )
 
@@ -161,9 +124,9 @@ def require_unchanged(store: ObjectStore, plan: RecordingPlan) -> None:
     for playlist in (playlist for stream in plan.streams for playlist in stream.playlists):
         if _etag(store, playlist.key) != playlist.etag:
             raise _moving(plan.objects, f"playlist {playlist.key} was rewritten while it was read")
-    missing = {s.key for stream in plan.streams for s in stream.assembly.segments if s.absent == "segment_missing"}
-    if missing:
-        come = next((meta.key for meta in listed(store, plan.objects.folder) if meta.key in missing), None)
+    if missing := plan.missing:
+        near = os.path.commonprefix(sorted(missing))  # noqa: RUF071  of text, as prefixes are
+        come = next((meta.key for meta in listed(store, near) if meta.key in missing), None)
         if come:
             raise _moving(plan.objects, f"slice {come} arrived while it was read")
 
@@ -355,6 +318,15 @@ def _absent(segment: Segment, found: Resolution, metas: Mapping[str, ObjectMeta]
         (segment.init_section is not None, "segment_unsupported", "it is fragmented MP4 (#EXT-X-MAP)"),
     )
     return next(((code, detail) for holds, code, detail in reasons if holds), (None, ""))
+
+
+def _findings(
+    objects: RecordingObjects, planned: Sequence[StreamPlan], orphans: Sequence[ListedObject]
+) -> Iterator[Finding]:
+    if not (objects.streams or objects.segments or objects.side_files):
+        yield finding("recording_missing", objects.task_id, "no object in the source has this task id in its name")
+    if any(stream.playlists for stream in planned):
+        yield from _orphan_findings(orphans)
 
 
 def _orphan_findings(orphans: Sequence[ListedObject]) -> Iterator[Finding]:

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
+from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from catalog.errors import DocumentError
@@ -29,6 +30,7 @@ from catalog.publishing import (
     revisions,
     what_is_worse,
 )
+from catalog.records import Reservation
 from flows.steps.assembling import StreamResult
 from flows.steps.describing import bounded, describe_stream, findings_of, segment_proofs, verdict_of
 from flows.steps.planning import RecordingPlan
@@ -75,13 +77,32 @@ def describe(source: ObjectStore, plan: RecordingPlan, results: Sequence[StreamR
     return _manifest(source, plan, results, records, published=would_publish)
 
 
+class NumberRevision(Protocol):
+    """Gives content its number and the time of its making."""
+
+    def __call__(self, content_digest: str, *, newest: int) -> Reservation:
+        """For the content with this digest, after the revision `newest` (0: the first)."""
+
+
+def number_next(content_digest: str, *, newest: int) -> Reservation:  # noqa: ARG001
+    """The next number, as the listing has it: without a catalog nobody else is asked."""
+    return Reservation(revision=newest + 1, created_at=_now())
+
+
 def publish(
-    source: ObjectStore, target: ObjectStore, plan: RecordingPlan, results: Sequence[StreamResult]
+    source: ObjectStore,
+    target: ObjectStore,
+    plan: RecordingPlan,
+    results: Sequence[StreamResult],
+    number: NumberRevision = number_next,
 ) -> Published:
     """Segment proofs, then the manifest, then what is derived from it.
 
-    The same content is not published twice, and a published revision is never replaced by a worse one.
+    The same content is not published twice, and a published revision is never replaced by a worse one. Where a stream
+    is held, nothing is published but the manifest that says so.
     """
+    if any(result.is_held for result in results):
+        results = [replace(result, outputs=()) for result in results]
     proofs = [encode_proofs(segment_proofs(result)) for result in results]
     records = [
         describe_stream(result, proof.reference(_segments_key(plan, result, proof)))
@@ -97,6 +118,8 @@ def publish(
         if worse := what_is_worse(newest, manifest):
             return Published(manifest=manifest, key=key, kept="; ".join(worse), standing=newest)
         manifest = next_revision(manifest, newest, key)
+    reserved = number(content_digest(manifest), newest=manifest.revision - 1)
+    manifest = replace(manifest, revision=reserved.revision, created_at=reserved.created_at)
     for result, proof in zip(results, proofs, strict=True):
         _put(target, StoredDocument(key=_segments_key(plan, result, proof).key, body=proof.body))
     document = manifest_document(manifest)
@@ -159,7 +182,7 @@ def _manifest(
         mode=Mode(plan.objects.mode),
         revision=1,
         supersedes=None,
-        verdict=verdict_of(records, ordered, published=published),
+        verdict=verdict_of(records, ordered, published=published, held=any(result.is_held for result in results)),
         created_at=_now(),
         trace_id=None,
         started_at=min(starts, default=None),

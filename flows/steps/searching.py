@@ -62,7 +62,7 @@ def search(url: str, task: str) -> Search:
 
 def look_elsewhere(plan: RecordingPlan, stores: Sequence[str]) -> RecordingPlan:
     """The plan, with a finding for each other store that has slices which are missing where they were promised."""
-    missing = {s.key for stream in plan.streams for s in stream.assembly.segments if s.absent == "segment_missing"}
+    missing = plan.missing
     if not missing:
         return plan
     seen = tuple(
@@ -73,7 +73,7 @@ def look_elsewhere(plan: RecordingPlan, stores: Sequence[str]) -> RecordingPlan:
     return replace(plan, findings=(*plan.findings, *seen))
 
 
-def _names_in(url: str, missing: set[str]) -> Iterator[str]:
+def _names_in(url: str, missing: frozenset[str]) -> Iterator[str]:
     """Those of the missing slices that a store has, in the same folder; a store that cannot be asked has none."""
     names = {basename(key) for key in missing}
     try:

@@ -6,8 +6,9 @@
 import sys
 from datetime import UTC, datetime
 
-from flows.process import Inline, Task, process, run_inline
-from flows.steps.planning import find_recordings
+from flows.process import Inline, process, run_inline
+from flows.steps.finding import find_recordings
+from flows.steps.tasks import Task
 from storage.local import LocalStore
 from tests.benchmarks.child import Facts, report
 from tests.benchmarks.null_store import NullStore

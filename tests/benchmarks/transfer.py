@@ -7,7 +7,8 @@ Opening the store, which imports its SDK, is start-up; the listing and the playl
 import sys
 from collections import Counter, deque
 
-from flows.steps.planning import find_recordings, plan_recording
+from flows.steps.finding import find_recordings
+from flows.steps.planning import plan_recording
 from flows.steps.reading import SegmentSource
 from storage.base import ObjectStore
 from storage.opening import open_source

@@ -8,8 +8,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from flows.process import Inline, Task, process, run_inline
-from flows.steps.planning import find_recordings
+from flows.process import Inline, process, run_inline
+from flows.steps.finding import find_recordings
+from flows.steps.tasks import Task
 from storage.local import LocalStore
 
 # Forked from a clean process that has imported everything: a kill costs milliseconds, and no thread is copied.

@@ -12,9 +12,10 @@ from catalog.model import Manifest
 from deployments.sandbox.clouds import Account, BucketRules, Clouds
 from deployments.sandbox.clouds.buckets import CloudName
 from deployments.sandbox.layouts import Laid
-from flows.process import Inline, Task, check, process, run_inline
-from flows.steps.planning import find_recordings
+from flows.process import Inline, check, process, run_inline
+from flows.steps.finding import find_recordings
 from flows.steps.publishing import Published
+from flows.steps.tasks import Task
 from storage.base import ObjectStore
 from storage.errors import Archived, Denied
 from storage.keys import output_key

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deployments.sandbox.layouts import AGORA_SID
-from flows.steps.planning import NothingFoundError
+from flows.steps.finding import NothingFoundError
 from tests.cli.running import ROOT
 from tests.flows.folders import contents, followed, slices
 from tests.lab import agora_mixed

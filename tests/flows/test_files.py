@@ -8,8 +8,9 @@ import pytest
 
 from catalog.model import Cause, Evidence, Manifest, Verdict
 from deployments.sandbox.layouts import AGORA_CNAME, AGORA_SID, STARTED_AT, Laid, agora_mixed, zego_mixed
-from flows.process import Inline, Task, check, run_inline
-from flows.steps.planning import find_recordings
+from flows.process import Inline, check, run_inline
+from flows.steps.finding import find_recordings
+from flows.steps.tasks import Task
 from storage.local import LocalStore
 from tests.media.recordings import recording
 

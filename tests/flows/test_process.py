@@ -12,11 +12,13 @@ import pytest
 from catalog.layout import LatestKey
 from catalog.publishing import read_pointer
 from deployments.sandbox.layouts import AGORA_SID
-from flows.process import Inline, Task, check, process, run_inline
-from flows.steps import planning
+from flows.process import Inline, check, process, run_inline
+from flows.steps import waiting
 from flows.steps.assembling import LedgerOpenError
-from flows.steps.planning import NotFinalError, find_recordings
+from flows.steps.finding import find_recordings
+from flows.steps.planning import NotFinalError
 from flows.steps.publishing import Published, StrangeManifestError
+from flows.steps.tasks import Task
 from media.tracks import Ledger
 from storage.base import ObjectStore
 from storage.errors import AlreadyExists, Corrupt, Denied
@@ -278,7 +280,7 @@ def test_a_large_slice_that_turns_out_wrong_is_left_out(
 
 
 def test_the_settle_time_is_half_an_hour(tmp_path: Path) -> None:
-    assert planning.SETTLE_TIME.total_seconds() == 1800
+    assert waiting.SETTLE_TIME.total_seconds() == 1800
     laid = plain(slices())
     laid.objects[laid.playlists[0]] = laid.objects[laid.playlists[0]].removesuffix(b"#EXT-X-ENDLIST\n")
     source = aged(laid.write_to(tmp_path / "in"), 0.51)

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 import pytest
 
 from catalog.model import Manifest, Verdict
-from flows.process import Inline, Task, check, run_inline
-from flows.steps.planning import find_recordings
+from flows.process import Inline, check, run_inline
+from flows.steps.finding import find_recordings
+from flows.steps.tasks import Task
 from media.findings import Severity
 from media.judge import cause
 from storage.keys import ObjectKey

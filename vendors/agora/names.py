@@ -1,6 +1,8 @@
 """Agora's object names, both ways (`cloud-recording/develop/{manage-files,screen-capture}` of its documents)."""
 
+import itertools
 import re
+from collections.abc import Iterator
 from datetime import datetime
 
 from vendors.base import NUMBER, UTC_DIGITS, ObjectKind, ObjectName, Track, encode_utc, parse_utc
@@ -44,6 +46,12 @@ def parse_name(basename: str, *, room: str | None = None) -> ObjectName | None:
             track=_TRACKS.get(individual["type"]),
         )
     return _mixed(basename, None) if room is None else None
+
+
+def name_starts(task_id: str) -> Iterator[str]:
+    """`{sid}_`, then that of each leg after a failover."""
+    yield f"{task_id}_"
+    yield from (f"bak{leg}_{task_id}_" for leg in itertools.count())
 
 
 def encode_name(name: ObjectName) -> str:

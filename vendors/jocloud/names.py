@@ -29,6 +29,11 @@ def parse_name(basename: str, *, room: str | None = None) -> ObjectName | None:
     return replace(ids, task_id=found["record"], kind=kind, extension=found["extension"] or "")
 
 
+def name_starts(task_id: str) -> tuple[str, ...]:
+    """What all names of a recording begin with."""
+    return (f"rid_{task_id}_",)
+
+
 def encode_name(name: ObjectName) -> str:
     """The base name that says this. Raises ValueError for what no name of Jocloud's can say."""
     source = "" if name.user is None else f"__uid_s_{name.user}__uid_e"

@@ -15,6 +15,11 @@ def parse_name(basename: str, *, room: str | None = None) -> ObjectName | None: 
     return ObjectName(vendor=VENDOR, task_id=stem, kind=ObjectKind.PLAYLIST, extension=extension, track="both")
 
 
+def name_starts(task_id: str) -> tuple[str, ...]:  # noqa: ARG001
+    """Slices may have any name, so whatever lies in the folder."""
+    return ("",)
+
+
 def encode_name(name: ObjectName) -> str:
     """The base name that says this. Raises ValueError for anything but a playlist."""
     encoded = f"{name.task_id}.{name.extension}"

@@ -41,6 +41,11 @@ def parse_name(basename: str, *, room: str | None = None) -> ObjectName | None: 
     )
 
 
+def name_starts(task_id: str) -> tuple[str, ...]:
+    """Whatever their rule, the names of a task's objects begin with its id."""
+    return (f"{task_id}_",)
+
+
 def encode_name(name: ObjectName) -> str:
     """The base name that says this. Raises ValueError for what no name of ZEGOCLOUD's can say."""
     if name.track is None or name.started_at is None:

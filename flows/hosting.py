@@ -1,0 +1,138 @@
+"""The parts of `aftertake serve`, each in a process of its own: Prefect's server, its workers, and our loops.
+
+On one machine all of them run side by side; on many, only the settings differ.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+from importlib.resources import files
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import uvicorn
+import yaml
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.exceptions import ObjectNotFound
+from prefect.flows import Flow, load_flow_from_entrypoint
+from prefect.utilities.callables import parameter_schema
+from prefect.workers.process import ProcessWorker
+
+from flows.loops import Overseer, run_loops
+from flows.opening import open_catalog, own_name
+from flows.prefect_api import PrefectStarter
+from flows.settings import Settings
+from storage.opening import open_store
+
+_log = logging.getLogger(__name__)
+
+_PATIENCE_S: Final = 120
+LIVE: Final = "live"
+
+
+def run_prefect_server() -> None:
+    """Prefect's own server, on the address of `PREFECT_API_URL`, until the process is told to end."""
+    from prefect.server.api.server import create_app  # noqa: PLC0415 - a second, and only this part needs it
+
+    address = urlsplit(os.environ["PREFECT_API_URL"])
+    app = create_app(final=True)
+    uvicorn.run(app, host=address.hostname or "127.0.0.1", port=address.port or 4200, log_level="warning")
+
+
+def run_overseer() -> None:
+    """The loops, until the process is told to end."""
+    settings, ended = Settings.load(), threading.Event()
+    for kind in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(kind, lambda *_: ended.set())
+    with open_catalog(settings) as catalog, PrefectStarter() as starter:
+        overseer = Overseer(name=own_name(), catalog=catalog, starter=starter, output=open_store(settings.output))
+        run_loops(overseer, ended)
+
+
+def run_workers() -> None:
+    """As many recordings at once as there are slots; one slot takes live ones only."""
+    asyncio.run(_work(Settings.load()))
+
+
+async def _work(settings: Settings) -> None:
+    async with get_client() as client:
+        await _answering(client)
+        await register(client)
+    pool = definitions()["work_pools"][0]
+    queues = [queue["name"] for queue in pool["work_queues"]]
+    shares = [([LIVE], 1), (queues, settings.slots - 1)] if settings.slots > 1 else [(queues, 1)]
+    workers = [
+        ProcessWorker(pool["name"], work_queues=served, limit=limit, name=f"{own_name()}:{served[-1]}")
+        for served, limit in shares
+    ]
+    working = asyncio.gather(*(worker.start(printer=_log.info) for worker in workers))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, working.cancel)
+    try:
+        await working
+    except asyncio.CancelledError:
+        _log.info("the workers were told to end")
+
+
+async def _answering(client: PrefectClient) -> None:
+    """Wait until the server answers: it starts beside us, and takes some seconds."""
+    for _ in range(_PATIENCE_S * 2):
+        if await client.api_healthcheck() is None:
+            return
+        await asyncio.sleep(0.5)
+    message = f"Prefect's server at {client.api_url} does not answer. Start it, or correct PREFECT_API_URL."
+    raise ConnectionError(message)
+
+
+def definitions() -> dict[str, Any]:
+    """What `deployments/prefect.yaml` says."""
+    read: dict[str, Any] = yaml.safe_load((files("deployments") / "prefect.yaml").read_text(encoding="utf-8"))
+    return read
+
+
+async def register(client: PrefectClient) -> None:
+    """Tell Prefect of the pools, queues and deployments of `deployments/prefect.yaml`; telling it twice is harmless."""
+    defined = definitions()
+    for pool in defined["work_pools"]:
+        await _register_pool(client, pool)
+    for each in defined["deployments"]:
+        loaded: Flow[..., Any] = load_flow_from_entrypoint(each["entrypoint"])
+        await client.create_deployment(
+            await client.create_flow_from_name(loaded.name),
+            each["name"],
+            entrypoint=each["entrypoint"],
+            description=each["description"],
+            tags=each["tags"],
+            work_pool_name=each["work_pool"]["name"],
+            work_queue_name=each["work_pool"]["work_queue_name"],
+            parameter_openapi_schema=parameter_schema(loaded).model_dump_for_openapi(),
+            enforce_parameter_schema=each["enforce_parameter_schema"],
+            pull_steps=defined["pull"],
+        )
+
+
+async def _register_pool(client: PrefectClient, pool: dict[str, Any]) -> None:
+    """A pool that is there already stays as it is: somebody may have made it one of Kubernetes."""
+    try:
+        await client.read_work_pool(pool["name"])
+    except ObjectNotFound:
+        template = ProcessWorker.get_default_base_job_template()
+        await client.create_work_pool(
+            WorkPoolCreate(
+                name=pool["name"], type=pool["type"], description=pool["description"], base_job_template=template
+            ),
+            overwrite=True,
+        )
+    for queue in pool["work_queues"]:
+        try:
+            found = await client.read_work_queue_by_name(queue["name"], work_pool_name=pool["name"])
+            await client.update_work_queue(found.id, priority=queue["priority"], description=queue["description"])
+        except ObjectNotFound:
+            await client.create_work_queue(
+                queue["name"],
+                work_pool_name=pool["name"],
+                priority=queue["priority"],
+                description=queue["description"],
+            )

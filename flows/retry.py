@@ -1,0 +1,19 @@
+"""Which failures pass by themselves: the one place that says whether another try may help."""
+
+from catalog.errors import CatalogUnavailableError
+from flows.settings import SettingsError
+from flows.steps.publishing import StrangeManifestError
+from storage.errors import AlreadyExists, Archived, Changed, Denied, NoSpace, NotFound, Transient, Unsupported
+
+_PASSING = (Transient, Changed, NoSpace, CatalogUnavailableError)
+_FOR_A_PERSON = (SettingsError, StrangeManifestError, Denied, Archived, NotFound, AlreadyExists, Unsupported)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same may work in a while."""
+    return isinstance(error, _PASSING)
+
+
+def needs_a_person(error: BaseException) -> bool:
+    """Whether it stays so until somebody changes rights, settings or the bucket; the error says which."""
+    return isinstance(error, _FOR_A_PERSON)

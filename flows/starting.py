@@ -1,0 +1,32 @@
+"""Start runs: what a loop asks of whatever runs the flows."""
+
+from enum import Enum
+from typing import Protocol
+
+from catalog.records import Run
+
+
+class Seen(Enum):
+    """What became of a run, as far as whoever runs it knows."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    ENDED = "ended"
+    UNKNOWN = "unknown"
+
+
+class StarterDownError(Exception):
+    """It does not answer; everything is tried again later."""
+
+
+class Starter(Protocol):
+    """Starts runs of flows, each once, and says what became of them. All raise `StarterDownError`."""
+
+    def start(self, run: Run) -> str:
+        """Start it, or find it started under the same key before; its id."""
+
+    def look(self, flow_run: str) -> Seen:
+        """What became of it."""
+
+    def end(self, flow_run: str, why: str) -> None:
+        """It died without a word: note that it is over."""

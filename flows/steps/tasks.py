@@ -1,0 +1,30 @@
+"""What a story is told of one recording before it begins."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from flows.steps.assembling import Progress
+from flows.steps.publishing import NumberRevision, number_next
+from flows.steps.waiting import Patience
+from storage.base import ObjectMeta, ObjectStore
+from vendors.base import RecordingObjects
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One recording to work on: where it lies, what the listing said of it, and the time by which it is judged.
+
+    `elsewhere`: URLs of the stores in which slices that are missing are looked for. `known_plan` is the digest of the
+    plan that its verdict follows from, if it has one.
+    """
+
+    source: ObjectStore
+    objects: RecordingObjects
+    metas: Mapping[str, ObjectMeta]
+    now: datetime
+    progress: Progress | None = None
+    elsewhere: tuple[str, ...] = ()
+    patience: Patience = Patience()  # noqa: RUF009 - it is frozen
+    number: NumberRevision = number_next
+    known_plan: str | None = None

@@ -1,0 +1,107 @@
+"""Decide: whether a recording is worked on now, or waited for. Pure.
+
+Vendors upload late, and again what came out wrong. Before its deadline a recording that is not over, lacks promised
+slices or holds damaged ones waits; after it, it is judged as it is, or held for a person, as its policy says.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from catalog.model import Cause
+from flows.steps.planning import NotFinalError, RecordingPlan
+from media.judge import Judgement
+
+SETTLE_TIME: Final = timedelta(minutes=30)
+"""How long after its newest object a recording without any sign of its end counts as over."""
+SOONEST: Final = timedelta(seconds=30)
+SELDOMEST: Final = timedelta(hours=1)
+
+_DAMAGE: Final = frozenset(
+    {
+        Cause.EMPTY,
+        Cause.NOT_MEDIA,
+        Cause.FOREIGN,
+        Cause.REPEATED,
+        Cause.TRUNCATED,
+        Cause.CORRUPT,
+        Cause.RECORDER_LOSS,
+        Cause.CHANGED,
+    }
+)
+"""What another upload of the same slice may mend."""
+
+
+class HeldError(NotFinalError):
+    """The deadline is over and the policy holds the recording for a person."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long one recording is waited for.
+
+    `deadline` counts from when it was heard of, or from its newest object if that is earlier; None waits for the end
+    only, never for slices. `damage_digest` is the plan's digest of an earlier look that met damage: what is still the
+    same by then will stay so. `holds_at_deadline` and `holds_damage` leave the last word to a person.
+    """
+
+    settle_time: timedelta = SETTLE_TIME
+    deadline: timedelta | None = None
+    heard_at: datetime | None = None
+    damage_digest: str | None = None
+    holds_at_deadline: bool = False
+    holds_damage: bool = False
+
+    def require_go(self, plan: RecordingPlan, now: datetime) -> None:
+        """Raise `NotFinalError` while the recording is to be waited for, `HeldError` if a person must decide."""
+        why = self._why_wait(plan, now)
+        if why is None or (self._is_over(plan, now) and not self.holds_at_deadline):
+            return
+        if self._is_over(plan, now):
+            message = f"recording {plan.objects.task_id} is held after its deadline: {why}"
+            raise HeldError(f"{message} `aftertake process --force` publishes what is there.")
+        raise NotFinalError(f"recording {plan.objects.task_id} is not final: {why}")
+
+    def accepts_damage(self, plan: RecordingPlan, now: datetime) -> bool:
+        """Whether what is damaged is taken as it is, because nobody will mend it."""
+        return self.deadline is None or self._is_over(plan, now) or self.damage_digest == plan.digest
+
+    def _why_wait(self, plan: RecordingPlan, now: datetime) -> str | None:
+        if self.deadline is not None and not plan.streams:
+            return "no object of it is there."
+        quiet = now - plan.newest
+        if plan.open_end and quiet < self.settle_time:
+            left = _minutes(self.settle_time - quiet)
+            said = f"{plan.open_end}, and the newest object is {_minutes(quiet)} old"
+            return f"{said}. Try again in {left}, or when the upload is over."
+        if self.deadline is not None and plan.missing:
+            return f"{len(plan.missing)} promised slices are not there, such as {min(plan.missing)}."
+        return None
+
+    def _is_over(self, plan: RecordingPlan, now: datetime) -> bool:
+        if self.deadline is None:
+            return False
+        heard_at = self.heard_at or now
+        return now - (min(plan.newest, heard_at) if plan.streams else heard_at) >= self.deadline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Now(Patience):
+    """No waiting at all: somebody wants the recording judged as it is."""
+
+    def require_go(self, plan: RecordingPlan, now: datetime) -> None:
+        """Always go."""
+
+
+def is_damaged(judgement: Judgement) -> bool:
+    """Whether something is lost that another upload of the same slices might mend."""
+    return any(gap.cause in _DAMAGE for gap in judgement.gaps)
+
+
+def next_look(looks: int) -> timedelta:
+    """When to look again after so many looks: soon at first, then ever more seldom, once an hour in the end."""
+    return min(SOONEST * (1 << min(looks, 10)), SELDOMEST)
+
+
+def _minutes(span: timedelta) -> str:
+    return f"{max(span.total_seconds(), 0) / 60:.0f} min"

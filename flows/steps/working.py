@@ -1,0 +1,181 @@
+"""Work on a recording of the catalog: claim it, keep the claim while the work lasts, find its objects."""
+
+import logging
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+from catalog.errors import CatalogError, LeaseLostError
+from catalog.layout import media_prefix
+from catalog.model import RecordingId
+from catalog.records import Claim, Lease, Reservation, id_text
+from flows.settings import OnDamage, OnDeadline, Settings
+from flows.steps.finding import find_recording
+from flows.steps.tasks import Task
+from flows.steps.waiting import Now, Patience
+from storage.base import ObjectStore
+from storage.opening import open_source
+from storage.sweeping import sweep_uploads
+from vendors.base import RecordingObjects
+
+if TYPE_CHECKING:  # whoever opens a catalog imports SQLAlchemy; the bare commands never do
+    from catalog.index import Catalog
+
+_log = logging.getLogger(__name__)
+
+STALL: Final = timedelta(minutes=20)
+"""A worker that shows no sign of progress for so long stops holding its lease, and somebody else takes over."""
+
+
+class StoppedError(Exception):
+    """The worker was told to stop; what was under way was aborted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """Somebody who works on recordings: who that is, and with what.
+
+    One that `is_forced` waits for nothing, whatever the policies say, and works on what is known already.
+    """
+
+    name: str
+    catalog: "Catalog"
+    settings: Settings
+    output: ObjectStore
+    is_forced: bool = False
+
+
+class Kept:
+    """A lease that a thread prolongs until the end of the `with`. `check` raises as soon as it is lost."""
+
+    def __init__(self, worker: Worker, lease: Lease) -> None:
+        """`lease` has just been taken."""
+        self._claims = worker.catalog.claims
+        self._lease = lease
+        self._ttl = worker.settings.lease
+        self._valid_until = time.monotonic() + self._ttl.total_seconds()
+        self._alive_at = time.monotonic()
+        self._is_lost = False
+        self._is_stopped = False
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name=f"lease {lease.name}", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Begin to prolong."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop prolonging; the lease runs out unless it was given back."""
+        self._ended.set()
+        self._thread.join()
+
+    def check(self, _size_bytes: int = 0) -> None:
+        """Go on, if that is still allowed. Raises `LeaseLostError`, or `StoppedError` after `stop`."""
+        self._alive_at = time.monotonic()
+        if self._is_stopped:
+            raise StoppedError("the worker was told to stop")
+        if self._is_lost or time.monotonic() > self._valid_until:
+            message = f"the lease {self._lease.name} was not prolonged in time; somebody else may have it"
+            raise LeaseLostError(message)
+
+    def stop(self) -> None:
+        """Let the next `check`, in whatever thread, end the work."""
+        self._is_stopped = True
+
+    def _keep(self) -> None:
+        while not self._ended.wait(self._ttl.total_seconds() / 3):
+            if time.monotonic() - self._alive_at > STALL.total_seconds():
+                _log.error("%s: no progress for %s; the lease is given up", self._lease.name, STALL)
+                self._is_lost = True
+                return
+            began = time.monotonic()
+            try:
+                self._claims.renew(self._lease, ttl=self._ttl)
+            except LeaseLostError:
+                self._is_lost = True
+                return
+            except CatalogError as error:
+                _log.warning("%s could not be prolonged: %s", self._lease.name, error)
+            else:
+                self._valid_until = began + self._ttl.total_seconds()
+
+
+class Held(Kept):
+    """A claim that is kept while the work on it lasts."""
+
+    def __init__(self, worker: Worker, claim: Claim) -> None:
+        """`claim` has just been taken."""
+        super().__init__(worker, claim.lease)
+        self._worker = worker
+        self.claim = claim
+
+    def number(self, content_digest: str, *, newest: int) -> Reservation:
+        """The number of a revision with this content. Raises `LeaseLostError`."""
+        self.check()
+        return self._worker.catalog.claims.reserve_revision(self.claim, content_digest, newest=newest)
+
+    def hand_back(self, cause: str) -> None:
+        """End the work for somebody else to do it: as soon as possible, if the catalog can be told."""
+        self.stop()
+        with suppress(CatalogError):
+            self._worker.catalog.claims.hand_back(self.claim, cause=cause)
+
+
+def claim_recording(worker: Worker, recording: RecordingId, run: str | None) -> Claim | None:
+    """Take the recording; what a run that died has left half-uploaded is dropped. None: not ours to do."""
+    cause = f"run {run}" if run else "by hand"
+    claim = worker.catalog.claims.take(recording, holder=worker.name, ttl=worker.settings.lease, cause=cause, run=run)
+    if claim is not None and claim.recording.tries:
+        left = sweep_uploads(
+            worker.output, older_than=timedelta(0), now=datetime.now(UTC), prefix=media_prefix(recording)
+        )
+        for upload in left:
+            _log.info("%s: aborted an upload that was left of %s", id_text(recording), upload.key)
+    return claim
+
+
+def seek(worker: Worker, held: Held) -> Task:
+    """LIST what belongs to the recording; while nothing is there, the task has no objects."""
+    recording = held.claim.recording
+    source = worker.settings.source(recording.source or "")
+    store = open_source(source.store)
+    objects, metas = find_recording(store, recording.id, recording.folder) or (_nothing(recording.id), {})
+    patience = Patience(
+        settle_time=source.settle_time,
+        deadline=source.deadline,
+        heard_at=recording.heard_at,
+        damage_digest=recording.damage_digest,
+        holds_at_deadline=source.on_deadline is OnDeadline.HOLD,
+        holds_damage=source.on_damage is OnDamage.HOLD,
+    )
+    return Task(
+        source=store,
+        objects=objects,
+        metas=metas,
+        now=datetime.now(UTC),
+        progress=held.check,
+        elsewhere=tuple(url for url in worker.settings.known_stores if url != source.store),
+        patience=Now() if worker.is_forced else patience,
+        number=held.number,
+        known_plan=None if worker.is_forced else recording.plan_digest,
+    )
+
+
+def _nothing(recording: RecordingId) -> RecordingObjects:
+    return RecordingObjects(
+        vendor=recording.vendor,
+        task_id=recording.task_id,
+        room=None,
+        mode="mixed",
+        folder="",
+        streams=(),
+        segments=(),
+        side_files=(),
+    )

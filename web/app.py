@@ -1,0 +1,61 @@
+"""The web application: whether it lives, and whether it is ready."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from importlib.metadata import version
+
+from fastapi import FastAPI, Response
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel
+
+from catalog.database import Database
+from catalog.errors import CatalogError
+from flows.settings import Settings
+
+_PATIENCE = timedelta(seconds=2)
+
+
+class Health(BaseModel):
+    """Whether all is well, and if not, what is not."""
+
+    ready: bool
+    problems: list[str] = []
+
+
+def build_app(database: Database) -> FastAPI:
+    """The application on this catalog, which need not answer yet."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        database.close()
+
+    app = FastAPI(title="Aftertake", version=version("aftertake"), lifespan=lifespan)
+
+    @app.get("/livez", summary="Whether the process answers")
+    async def livez() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz", summary="Whether the catalog answers and has the tables of this version")
+    async def readyz(response: Response) -> Health:
+        problems = await run_in_threadpool(_problems, database)
+        if problems:
+            response.status_code = 503
+        return Health(ready=not problems, problems=problems)
+
+    return app
+
+
+def create() -> FastAPI:
+    """The application of the settings, for a server that is given its name."""
+    return build_app(Database(Settings.load().catalog, patience=_PATIENCE))
+
+
+def _problems(database: Database) -> list[str]:
+    try:
+        if database.is_current():
+            return []
+    except CatalogError as error:
+        return [str(error)]
+    return ["the catalog has the tables of another version; it is brought to this one when a worker starts"]
