@@ -119,3 +119,9 @@ def test_jobs_give_their_run_back_when_a_node_is_drained() -> None:
     """The image's own entrypoint would take the command for arguments, so both are said."""
     (container,) = rendered_job()["spec"]["template"]["spec"]["containers"]
     assert (container["command"], container["args"]) == (["prefect"], ["flow-run", "execute"])
+
+
+def test_jobs_start_in_an_empty_directory() -> None:
+    """Where no code is pulled, Prefect copies the directory that it is started in."""
+    (container,) = rendered_job()["spec"]["template"]["spec"]["containers"]
+    assert {"name": "data", "mountPath": container["workingDir"]} in container["volumeMounts"]
