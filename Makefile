@@ -1,4 +1,4 @@
-# Every target sets up what it needs: a virtual environment in .venv, made of the wheels that requirements.lock names by hash.
+# Every target sets up what it needs: a virtual environment in .venv, made of the wheels that requirements-dev.lock names by hash.
 # Needs Python 3.11 or newer with venv, make and git; no root, no compiler.
 
 SHELL := /bin/bash
@@ -11,6 +11,8 @@ PROOFS := stores
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 UV ?= uv
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
 RUN := .venv/bin/python
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check
 READY := .venv/.ready
@@ -22,7 +24,7 @@ help:
 	@echo 'make bench   compare speed and memory with ffmpeg'
 	@echo 'make proof-stores  10,000 reads and 300 uploads while three of ten requests fail'
 	@echo 'make test-live  the store contract on the real buckets that AFTERTAKE_LIVE_STORES names'
-	@echo 'make lock    resolve requirements.in into requirements.lock'
+	@echo 'make lock    resolve requirements.in and requirements-dev.in into their locks'
 	@echo 'make clean   remove the virtual environment and everything that was built'
 
 demo: $(READY)
@@ -47,17 +49,17 @@ $(PROOFS:%=proof-%): proof-%: $(READY)
 	$(RUN) -m tests.proofs.$*
 
 lock:
-	$(UV) pip compile requirements.in --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-annotate --no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock
+	$(COMPILE) requirements.in --output-file requirements.lock
+	$(COMPILE) requirements-dev.in --constraints requirements.lock --output-file requirements-dev.lock
 
 # setuptools comes first: oss2 and its crcmod have no wheels, and build isolation would fetch a setuptools without a hash.
 # The stamp is written last, and `venv --clear` begins anew: a set-up that was interrupted is never trusted.
-$(READY): requirements.lock requirements.in pyproject.toml
+$(READY): requirements-dev.lock requirements.in pyproject.toml
 	@test -n "$(PYTHON)" || { echo 'Python 3.11 or newer was not found. Install it, or name it: make PYTHON=/path/to/python3.11 …' >&2; exit 1; }
 	@"$(PYTHON)" -c 'import ensurepip, venv' || { echo '$(PYTHON) has no venv module. On Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
 	"$(PYTHON)" -m venv --clear .venv
-	$(PIP) --only-binary :all: --require-hashes -r <(sed -n '/^setuptools==/,/[^\\]$$/p' requirements.lock)
-	$(PIP) --only-binary :all: --no-binary oss2,crcmod --no-build-isolation --require-hashes -r requirements.lock
+	$(PIP) --only-binary :all: --require-hashes -r <(sed -n '/^setuptools==/,/[^\\]$$/p' requirements-dev.lock)
+	$(PIP) --only-binary :all: --no-binary oss2,crcmod --no-build-isolation --require-hashes -r requirements-dev.lock
 	$(PIP) --no-deps --no-build-isolation --no-index -e .
 	touch $(READY)
 

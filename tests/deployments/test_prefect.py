@@ -1,0 +1,90 @@
+import importlib
+import tomllib
+from importlib import resources
+from typing import Any
+
+import pytest
+import yaml
+from prefect import Flow
+
+from tests.deployments.files import DEPLOYMENTS, text_of, yaml_of
+from tests.structure.repository import ROOT
+
+PREFECT: dict[str, Any] = yaml_of(DEPLOYMENTS / "prefect.yaml")
+ENTRYPOINTS: list[str] = [deployment["entrypoint"] for deployment in PREFECT["deployments"]]
+
+# Prefect stores parameters in the clear and shows them to everyone who may look.
+IDS = {"recording_id", "recording_ids"}
+
+
+def flow_of(entrypoint: str) -> Flow[..., Any]:
+    module, _, name = entrypoint.rpartition(".")
+    found = getattr(importlib.import_module(module), name)
+    assert isinstance(found, Flow)
+    return found
+
+
+def test_the_deployments_are_these() -> None:
+    assert [
+        (
+            deployment["name"],
+            deployment["entrypoint"],
+            deployment["work_pool"]["name"],
+            deployment["work_pool"]["work_queue_name"],
+            deployment["tags"],
+        )
+        for deployment in PREFECT["deployments"]
+    ] == [
+        ("process_recording", "flows.deployed.process_recording", "aftertake", "live", ["aftertake", "live"]),
+        ("process_batch", "flows.deployed.process_batch", "aftertake", "bulk", ["aftertake", "bulk"]),
+    ]
+
+
+def test_nothing_runs_by_the_clock() -> None:
+    """Our own loops find what is due: they must work while Prefect is down."""
+    assert [name for name in ("schedule", "schedules", "triggers") for d in PREFECT["deployments"] if name in d] == []
+
+
+def test_the_queues_are_these() -> None:
+    (pool,) = PREFECT["work_pools"]
+    assert (pool["name"], pool["type"]) == ("aftertake", "process")
+    assert {queue["name"]: queue["priority"] for queue in pool["work_queues"]} == {"live": 1, "export": 2, "bulk": 3}
+
+
+def test_every_deployment_goes_to_a_queue_that_is_there() -> None:
+    queues = {(pool["name"], queue["name"]) for pool in PREFECT["work_pools"] for queue in pool["work_queues"]}
+    wanted = {(d["work_pool"]["name"], d["work_pool"]["work_queue_name"]) for d in PREFECT["deployments"]}
+    assert wanted <= queues
+
+
+def test_every_deployment_has_one_line_of_description() -> None:
+    assert [d["name"] for d in PREFECT["deployments"] if len(d["description"].splitlines()) != 1] == []
+
+
+def test_no_code_is_fetched_and_no_directory_recorded() -> None:
+    """Left out, it would make Prefect record the directory of whoever deployed; a colon makes an entrypoint a file."""
+    assert PREFECT["pull"] == []
+    assert [entrypoint for entrypoint in ENTRYPOINTS if ":" in entrypoint] == []
+
+
+@pytest.mark.parametrize("entrypoint", ENTRYPOINTS)
+def test_every_entrypoint_is_a_flow_of_the_deployments_name(entrypoint: str) -> None:
+    assert flow_of(entrypoint).name == entrypoint.rpartition(".")[2]
+
+
+@pytest.mark.parametrize("entrypoint", ENTRYPOINTS)
+def test_flows_are_told_ids_and_nothing_else(entrypoint: str) -> None:
+    parameters = set(flow_of(entrypoint).parameters.properties)
+    assert parameters
+    assert parameters <= IDS
+
+
+def test_an_installation_brings_it_along() -> None:
+    settings = tomllib.loads(text_of(ROOT / "pyproject.toml"))
+    assert "prefect.yaml" in settings["tool"]["setuptools"]["package-data"]["deployments"]
+    read = resources.files("deployments").joinpath("prefect.yaml").read_text(encoding="utf-8")
+    assert yaml.safe_load(read) == PREFECT
+
+
+def test_it_is_written_for_the_locked_prefect() -> None:
+    assert f"\nprefect=={PREFECT['prefect-version']} \\\n" in text_of(ROOT / "requirements.lock")
