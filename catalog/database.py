@@ -79,9 +79,10 @@ class Database:
             try:
                 return attempt()
             except DBAPIError as error:
-                if not _may_pass(error):
+                if not (_may_pass(error) or isinstance(error, OperationalError)):
                     raise
-                if time.monotonic() - began + wait > self._patience.total_seconds():
+                is_over = time.monotonic() - began + wait > self._patience.total_seconds()
+                if is_over or not _may_pass(error):
                     message = f"the catalog {self.place} does not answer: {_reason(error)}. Start it, or check the URL."
                     raise CatalogUnavailableError(message) from error
                 _log.warning("the catalog does not answer (%s); trying again", _reason(error))
@@ -106,9 +107,10 @@ class Database:
 
     def is_current(self) -> bool:
         """Whether the tables are those of this version."""
-        return self.read(
-            lambda connection: _applied_head(connection) == ScriptDirectory(str(_MIGRATIONS)).get_current_head()
-        )
+        if self.is_sqlite and not Path(str(self._url.database)).exists():
+            return False
+        newest = ScriptDirectory(str(_MIGRATIONS)).get_current_head()
+        return self.read(_applied_head) == newest
 
     def _applied(self, connection: Connection) -> set[str]:
         head = _applied_head(connection)
