@@ -17,6 +17,7 @@ from cli.exits import Exit, exit_of_error, exit_of_verdict
 from cli.progress import Progress
 from cli.report import Result, Unsettled, document, lines, overall, printable
 from cli.sandbox import sandbox
+from cli.serve import PARTS, serve
 from cli.show import show
 from flows.process import Inline, check, process, run_inline
 from flows.settings import SettingsError, known_sources, other_stores
@@ -80,6 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     imitating.add_argument("--empty", action="store_true", help="lay no recordings into the buckets")
     text = "whether the configured stores are right, and what to do where they are not"
     add_doctor_arguments(_command(commands, "doctor", doctor, text))
+    text = "run everything on this machine, or some parts of it: " + ", ".join(PARTS)
+    serving = _command(commands, "serve", _serve, text)
+    serving.add_argument("parts", nargs="*", choices=(*PARTS, []), metavar="PART", help="all, unless named")
     demonstrating = _command(commands, "demo", _demo, "record three real calls into three clouds and process them")
     demonstrating.add_argument("--folder", default="demo-output", help="where to keep what is published")
     return parser
@@ -197,6 +201,10 @@ def _sandbox(options: argparse.Namespace) -> int:
     except OSError as error:
         message = f"the sandbox cannot listen on port {options.port}: {error.strerror}. Choose another --port."
         raise SettingsError(message) from error
+
+
+def _serve(options: argparse.Namespace) -> int:
+    return serve(options.parts)
 
 
 def _demo(options: argparse.Namespace) -> int:
