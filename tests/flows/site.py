@@ -1,0 +1,169 @@
+"""One machine with a catalog: recordings of Agora in a folder, what is published of them, and whoever works there."""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, update
+
+from catalog.database import Database
+from catalog.index import Catalog
+from catalog.model import Manifest, RecordingId, State
+from catalog.records import Queue, Recording, Run
+from catalog.tables import leases, recordings, runs
+from flows.loops import Overseer
+from flows.process import Inline, process_recording, run_inline
+from flows.settings import Settings, Source
+from flows.starting import Seen
+from flows.steps.working import Worker
+from storage.local import LocalStore
+from tests.flows.folders import followed, slices
+from tests.lab import Laid, Slice, agora_mixed
+
+VENDOR = "agora"
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def sid(number: int) -> str:
+    """The task id of a recording."""
+    return f"{number:032x}"
+
+
+def recording_id(number: int) -> RecordingId:
+    """The recording as the catalog names it."""
+    return RecordingId(vendor=VENDOR, task_id=sid(number))
+
+
+class Site:
+    """Opened again on the same folder, it is the same site, in whatever process."""
+
+    def __init__(self, root: Path, *, catalog: str | None = None, **policies: Any) -> None:  # noqa: ANN401 - of several types
+        """`catalog`: its URL, otherwise a file in `root`; `policies` are fields of the source."""
+        self.root = root
+        self.source, self.output = root / "in", root / "out"
+        self.source.mkdir(parents=True, exist_ok=True)
+        self.settings = Settings(
+            output=self.output.as_uri(),
+            catalog=catalog or f"sqlite:///{root / 'catalog.db'}",
+            data=root / "data",
+            sources=(Source(name="calls", vendor="agora", store=self.source.as_uri(), **policies),),
+        )
+        database = Database(self.settings.catalog)
+        if not database.is_current():
+            database.migrate()
+        self.catalog = Catalog(database)
+
+    def has_policies(self, **policies: Any) -> None:  # noqa: ANN401 - of several types
+        """From now on."""
+        self.settings = replace(self.settings, sources=(replace(self.settings.sources[0], **policies),))
+
+    def worker(self, name: str = "worker", *, is_forced: bool = False, output: LocalStore | None = None) -> Worker:
+        """Somebody who works here."""
+        return Worker(
+            name=name,
+            catalog=self.catalog,
+            settings=self.settings,
+            output=output or LocalStore(self.output),
+            is_forced=is_forced,
+        )
+
+    def lay(self, number: int, stored: Sequence[Slice | None] | None = None, pieces: Sequence[Slice] = ()) -> Laid:
+        """A recording of four slices, or of `pieces`, uploaded; `stored` is what lies there in place of its slices."""
+        laid = agora_mixed(pieces or slices(), stored=list(stored) if stored else None, sid=sid(number), folder="")
+        laid.write_to(self.source)
+        return laid
+
+    def submit(self, number: int, queue: Queue = Queue.LIVE) -> Recording:
+        """Make it known that the recording has stopped."""
+        return self.catalog.register(
+            recording_id(number),
+            state=State.STOPPED,
+            cause="submitted",
+            actor="test",
+            source="calls",
+            folder="",
+            queue=queue,
+        )
+
+    def process(self, number: int, worker: Worker | None = None, run: str | None = None) -> Recording | None:
+        """Work on it once."""
+        return run_inline(process_recording(Inline(), worker or self.worker(), recording_id(number), run=run))
+
+    def recording(self, number: int) -> Recording:
+        """As the catalog has it."""
+        return self.catalog.get(recording_id(number))
+
+    def causes(self, number: int) -> list[str]:
+        """Why its state changed, the first change first."""
+        return [change.cause for change in self.catalog.changes(recording_id(number))]
+
+    def manifest(self, number: int) -> Manifest:
+        """The published one, after all that it names was found."""
+        return followed(self.output, VENDOR, sid(number))
+
+    def time_passes(self) -> None:
+        """Every lease is over, and everything that waits is due."""
+
+        def work(connection: Connection) -> None:
+            connection.execute(update(leases).values(expires_at=_LONG_AGO))
+            is_waiting = recordings.c.due_at.is_not(None)
+            connection.execute(update(recordings).where(is_waiting).values(due_at=_LONG_AGO))
+            connection.execute(update(runs).values(look_at=_LONG_AGO))
+
+        self.catalog.database.write(work)
+
+    def overseer(self, starter: "InlineStarter | None" = None, name: str = "overseer") -> Overseer:
+        """Somebody who runs the loops here."""
+        starter = starter or InlineStarter(self)
+        return Overseer(name=name, catalog=self.catalog, starter=starter, output=LocalStore(self.output))
+
+    def settle(self, most_passes: int = 20) -> None:
+        """Let the loops and the time run until nothing is due any more but late looks."""
+        overseer = self.overseer()
+        for _ in range(most_passes):
+            self.time_passes()
+            overseer.reconcile()
+            overseer.dispatch()
+            counts = self.catalog.counts()
+            if set(counts) == {State.SETTLED}:
+                return
+        raise AssertionError(f"still unsettled after {most_passes} passes: {counts}")
+
+    def held_leases(self) -> list[str]:
+        """Names of leases that somebody has."""
+        query = leases.select().where(leases.c.holder.is_not(None))
+        return self.catalog.database.read(lambda c: [row.name for row in c.execute(query)])
+
+
+class InlineStarter:
+    """Runs what it is asked to start, at once, in this thread; the same key once."""
+
+    def __init__(self, site: Site) -> None:
+        """On the recordings of this site."""
+        self._site = site
+        self.started: dict[str, Run] = {}
+
+    def start(self, run: Run) -> str:
+        if run.key not in self.started:
+            self.started[run.key] = run
+            for subject in run.subjects:
+                self._site.process(int(subject.rpartition(":")[2], 16), run=run.key)
+        return run.key
+
+    def look(self, flow_run: str) -> Seen:
+        return Seen.ENDED if flow_run in self.started else Seen.UNKNOWN
+
+    def end(self, flow_run: str, why: str) -> None:
+        raise AssertionError(f"{flow_run} ended already ({why})")
+
+
+def uploaded_at(folder: Path, ago: timedelta) -> None:
+    """All files of a folder were written that long ago."""
+    then = time.time() - ago.total_seconds()
+    for path in folder.rglob("*"):
+        if path.is_file():
+            os.utime(path, (then, then))

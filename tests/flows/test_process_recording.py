@@ -1,0 +1,515 @@
+"""The whole story of a recording of the catalog: claimed, processed or waited for, concluded, whatever happens."""
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from catalog.errors import LeaseLostError
+from catalog.model import State, Verdict
+from catalog.records import Queue, Run
+from flows.settings import OnDamage, OnDeadline
+from flows.steps import assembling
+from flows.steps.working import Held
+from storage.base import AS_BYTES, ObjectMeta, Served
+from storage.checksums import Buffer
+from storage.errors import Denied, Transient
+from storage.keys import ObjectKey
+from storage.local import LocalStore
+from tests.flows.folders import contents, manifests, slices, unfinished
+from tests.flows.site import InlineStarter, Site, recording_id, sid
+from tests.lab import Slice
+
+NOTHING = timedelta(0)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def without(number: int) -> list[Slice | None]:
+    return [None if n == number else piece for n, piece in enumerate(slices())]
+
+
+def cut_short(number: int) -> list[Slice | None]:
+    half = slices()[number]
+    return [half.shows(half.data[: len(half.data) // 2]) if n == number else p for n, p in enumerate(slices())]
+
+
+def test_a_whole_recording_is_settled_at_once(site: Site) -> None:
+    site.lay(1)
+    site.submit(1)
+
+    settled = site.process(1)
+
+    assert settled is not None
+    assert (settled.state, settled.verdict, settled.revision) == (State.SETTLED, Verdict.COMPLETE, 1)
+    assert settled.due_at is None
+    assert settled.manifest in manifests(site.output)
+    assert site.manifest(1).verdict == Verdict.COMPLETE
+    assert [stream.stream for stream in site.catalog.streams(recording_id(1))] == ["mix"]
+    assert site.causes(1) == ["submitted", "by hand", "complete, revision 1"]
+    assert site.held_leases() == []
+
+
+def test_slices_that_are_missing_are_waited_for_and_nothing_is_published(site: Site) -> None:
+    site.lay(1, without(2))
+    site.submit(1)
+
+    waiting = site.process(1)
+
+    assert waiting is not None
+    assert (waiting.state, waiting.verdict) == (State.WAITING, None)
+    assert waiting.due_at is not None
+    assert "1 promised slices are not there" in site.causes(1)[-1]
+    assert contents(site.output) == {}
+
+    site.lay(1)
+    settled = site.process(1)
+    assert settled is not None
+    assert settled.verdict == Verdict.COMPLETE
+
+
+def test_each_look_in_vain_makes_the_next_one_later(site: Site) -> None:
+    site.lay(1, without(2))
+    site.submit(1)
+
+    waits = []
+    for _ in range(9):
+        waiting = site.process(1)
+        assert waiting is not None
+        assert waiting.due_at is not None
+        waits.append((waiting.due_at - site.catalog.changes(waiting.id)[-1].at).total_seconds())
+
+    assert waits == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
+
+
+def test_after_the_deadline_it_is_published_with_gaps(tmp_path: Path) -> None:
+    site = Site(tmp_path, deadline=NOTHING)
+    site.lay(1, without(2))
+    site.submit(1)
+
+    settled = site.process(1)
+
+    assert settled is not None
+    assert (settled.state, settled.verdict) == (State.SETTLED, Verdict.GAPS)
+    assert settled.due_at is not None, "a late slice is looked for"
+
+
+def test_after_the_deadline_it_is_held_where_the_policy_says_so(tmp_path: Path) -> None:
+    site = Site(tmp_path, deadline=NOTHING, on_deadline=OnDeadline.HOLD)
+    site.lay(1, without(2))
+    site.submit(1)
+
+    held = site.process(1)
+
+    assert held is not None
+    assert (held.state, held.verdict, held.due_at) == (State.WAITING, None, None)
+    assert held.alarm is not None
+    assert "held after its deadline" in held.alarm
+    assert contents(site.output) == {}
+
+    forced = site.process(1, site.worker(is_forced=True))
+    assert forced is not None
+    assert (forced.state, forced.verdict, forced.alarm) == (State.SETTLED, Verdict.GAPS, None)
+
+
+def test_a_late_slice_gives_revision_2_of_that_output_only(tmp_path: Path) -> None:
+    site = Site(tmp_path, deadline=NOTHING)
+    site.lay(1, without(2))
+    site.lay(2)
+    site.submit(1)
+    site.submit(2)
+    site.process(1)
+    site.process(2)
+    before = contents(site.output)
+
+    site.lay(1)
+    site.settle()
+
+    settled = site.recording(1)
+    assert (settled.verdict, settled.revision) == (Verdict.COMPLETE, 2)
+    after = contents(site.output)
+    new = {key for key in after if key not in before}
+    assert {key.split("/")[2] for key in new} == {sid(1)}
+    assert len([key for key in new if key.startswith("media/")]) == 1
+    assert all(after[key] == body for key, body in before.items() if key.startswith(("media/", "segments/")))
+    assert site.manifest(1).supersedes in before
+    assert site.recording(2).revision == 1
+
+
+def test_a_look_that_finds_nothing_new_reads_no_slice_and_publishes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(tmp_path, deadline=NOTHING)
+    site.lay(1, without(2))
+    site.submit(1)
+    site.process(1)
+    before = contents(site.output)
+    monkeypatch.setattr(assembling, "_assembled", None)
+
+    again = site.process(1)
+
+    assert again is not None
+    assert (again.state, again.verdict, again.revision) == (State.SETTLED, Verdict.GAPS, 1)
+    assert site.causes(1)[-1] == "nothing new"
+    assert contents(site.output) == before
+
+
+def test_late_slices_are_not_looked_for_for_ever(tmp_path: Path) -> None:
+    site = Site(tmp_path, deadline=NOTHING, late_for=NOTHING)
+    site.lay(1, without(2))
+    site.submit(1)
+
+    settled = site.process(1)
+
+    assert settled is not None
+    assert (settled.verdict, settled.due_at, settled.alarm) == (Verdict.GAPS, None, None)
+
+
+def test_damage_is_read_twice_before_it_counts(site: Site) -> None:
+    site.lay(1, cut_short(1))
+    site.submit(1)
+
+    first = site.process(1)
+
+    assert first is not None
+    assert first.state == State.WAITING
+    assert "damaged" in site.causes(1)[-1]
+    assert contents(site.output) == {}
+    assert unfinished(site.output) == []
+
+    second = site.process(1)
+    assert second is not None
+    assert (second.state, second.verdict) == (State.SETTLED, Verdict.GAPS)
+
+
+def test_damage_that_is_uploaded_anew_was_never_published(site: Site) -> None:
+    site.lay(1, cut_short(1))
+    site.submit(1)
+    site.process(1)
+
+    site.lay(1)
+    settled = site.process(1)
+
+    assert settled is not None
+    assert (settled.verdict, settled.revision) == (Verdict.COMPLETE, 1)
+
+
+def test_damage_is_held_where_the_policy_says_so(tmp_path: Path) -> None:
+    site = Site(tmp_path, deadline=NOTHING, on_damage=OnDamage.HOLD)
+    site.lay(1, cut_short(1))
+    site.submit(1)
+
+    settled = site.process(1)
+
+    assert settled is not None
+    assert (settled.state, settled.verdict) == (State.SETTLED, Verdict.DAMAGED)
+    manifest = site.manifest(1)
+    assert manifest.verdict == Verdict.DAMAGED
+    assert [stream.outputs for stream in manifest.streams] == [()]
+    assert {finding.code for finding in manifest.findings} >= {"segment_truncated"}
+    assert not [key for key in contents(site.output) if key.startswith("media/")]
+
+
+def test_a_recording_of_which_nothing_is_there_is_waited_for_then_missing(site: Site) -> None:
+    site.submit(1)
+
+    waiting = site.process(1)
+    assert waiting is not None
+    assert (waiting.state, waiting.verdict) == (State.WAITING, None)
+
+    site.has_policies(deadline=NOTHING)
+    settled = site.process(1)
+    assert settled is not None
+    assert (settled.state, settled.verdict) == (State.SETTLED, Verdict.MISSING)
+    assert [finding.code for finding in site.manifest(1).findings] == ["recording_missing"]
+
+
+def test_without_an_end_it_waits_until_it_is_quiet(site: Site) -> None:
+    laid = site.lay(1)
+    playlist = site.source / laid.playlists[0]
+    playlist.write_text(playlist.read_text().replace("#EXT-X-ENDLIST\n", ""))
+    site.submit(1)
+
+    waiting = site.process(1)
+    assert waiting is not None
+    assert waiting.state == State.WAITING
+
+    site.has_policies(settle_time=NOTHING)
+    settled = site.process(1)
+    assert settled is not None
+    assert settled.verdict == Verdict.COMPLETE
+
+
+def test_a_recording_whose_folder_is_not_known_is_found(site: Site) -> None:
+    site.lay(1)
+    site.lay(2)
+    site.catalog.register(recording_id(1), state=State.STOPPED, cause="hint", actor="test", source="calls")
+
+    settled = site.process(1)
+
+    assert settled is not None
+    assert settled.verdict == Verdict.COMPLETE
+
+
+class FailingStore(LocalStore):
+    """Uploads fail as told."""
+
+    def __init__(self, root: Path, failure: Callable[[], Exception]) -> None:
+        super().__init__(root)
+        self._failure = failure
+
+    def put(self, key: ObjectKey, data: Buffer, *, create_only: bool = False, served: Served = AS_BYTES) -> ObjectMeta:
+        raise self._failure()
+
+
+def test_what_passes_is_tried_again_ever_later_and_alarmed_in_the_end(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.retry.time.sleep", lambda _: None)
+    site.lay(1)
+    site.submit(1)
+    failing = site.worker(output=FailingStore(site.output, lambda: Transient("start_multipart", "x", "503")))
+
+    alarms = []
+    for _ in range(4):
+        failed = site.process(1, failing)
+        assert failed is not None
+        assert (failed.state, failed.verdict) == (State.FAILED, None)
+        assert failed.due_at is not None
+        alarms.append(failed.alarm is not None)
+
+    assert alarms == [False, False, False, True]
+    settled = site.process(1)
+    assert settled is not None
+    assert (settled.state, settled.alarm, settled.tries) == (State.SETTLED, None, 0)
+
+
+def test_a_refusal_is_alarmed_at_once(site: Site) -> None:
+    site.lay(1)
+    site.submit(1)
+
+    failed = site.process(1, site.worker(output=FailingStore(site.output, lambda: Denied("put", "x", "403"))))
+
+    assert failed is not None
+    assert failed.state == State.FAILED
+    assert failed.alarm is not None
+    assert "Check the credentials" in failed.alarm
+
+
+def test_a_fault_of_ours_is_tried_twice_then_alarmed_and_tried_seldom(site: Site) -> None:
+    site.lay(1)
+    site.submit(1)
+    broken = site.worker(output=FailingStore(site.output, lambda: ZeroDivisionError("a bug")))
+
+    first, second = site.process(1, broken), site.process(1, broken)
+
+    assert first is not None
+    assert second is not None
+    assert (first.alarm, first.state) == (None, State.FAILED)
+    assert second.alarm is not None
+    assert "please report it: ZeroDivisionError: a bug" in second.alarm
+    assert second.due_at is not None
+    assert second.due_at - site.catalog.changes(second.id)[-1].at == timedelta(hours=1)
+
+
+def test_a_settled_recording_keeps_its_verdict_when_a_later_look_fails(tmp_path: Path) -> None:
+    site = Site(tmp_path, deadline=NOTHING)
+    site.lay(1, without(2))
+    site.submit(1)
+    site.process(1)
+    site.lay(1)
+
+    failed = site.process(1, site.worker(output=FailingStore(site.output, lambda: ZeroDivisionError("a bug"))))
+
+    assert failed is not None
+    assert (failed.state, failed.verdict, failed.revision) == (State.SETTLED, Verdict.GAPS, 1)
+    assert failed.due_at is not None
+
+
+def test_of_two_workers_one_works(site: Site) -> None:
+    site.lay(1)
+    site.submit(1)
+    taken = site.catalog.claims.take(
+        recording_id(1), holder="another", ttl=timedelta(minutes=1), cause="it was there first"
+    )
+
+    assert taken is not None
+    assert site.process(1) is None
+    assert contents(site.output) == {}
+
+
+def test_a_worker_that_slept_past_its_lease_is_refused(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It falls asleep in the middle; somebody else does the work; when it wakes, it changes nothing."""
+    site.lay(1)
+    site.submit(1)
+    reserve, slept = Held.number, []
+
+    def sleepy(held: Held, content_digest: str, *, newest: int) -> object:
+        if not slept:
+            slept.append(True)
+            site.settle()
+            monkeypatch.setattr(held, "check", lambda _size_bytes=0: None)
+        return reserve(held, content_digest, newest=newest)
+
+    monkeypatch.setattr(Held, "number", sleepy)
+    with pytest.raises(LeaseLostError):
+        site.process(1, site.worker("sleeper"))
+
+    assert slept
+    assert site.recording(1).verdict == Verdict.COMPLETE
+    assert len(manifests(site.output)) == 1
+    actors = [change.actor for change in site.catalog.changes(recording_id(1))]
+    assert actors == ["test", "sleeper", "overseer", "worker", "worker"]
+
+
+def test_who_wakes_after_the_number_was_reserved_writes_the_same_bytes(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last moment at which a lease is looked at before the manifest is written: even after it there is one."""
+    site.lay(1)
+    site.submit(1)
+    reserve, slept = Held.number, []
+
+    def sleepy(held: Held, content_digest: str, *, newest: int) -> object:
+        reserved = reserve(held, content_digest, newest=newest)
+        if not slept:
+            slept.append(True)
+            site.settle()
+        return reserved
+
+    monkeypatch.setattr(Held, "number", sleepy)
+    with pytest.raises(LeaseLostError):
+        site.process(1, site.worker("sleeper"))
+
+    assert slept
+    assert len(manifests(site.output)) == 1
+    assert site.manifest(1).revision == 1
+
+
+def test_a_worker_without_its_lease_stops_reading(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.lay(1)
+    site.submit(1)
+    begin = Held.__enter__
+
+    def too_late(held: Held) -> Held:
+        held._valid_until = 0.0
+        return begin(held)
+
+    monkeypatch.setattr(Held, "__enter__", too_late)
+    with pytest.raises(LeaseLostError):
+        site.process(1)
+    assert contents(site.output) == {}
+    assert unfinished(site.output) == []
+
+
+def test_a_worker_that_is_told_to_stop_hands_back_and_leaves_nothing(site: Site) -> None:
+    site.lay(1)
+    site.submit(1)
+
+    def interrupt() -> Exception:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        site.process(1, site.worker(output=FailingStore(site.output, interrupt)))
+
+    handed_back = site.recording(1)
+    assert (handed_back.state, handed_back.tries) == (State.STOPPED, 0)
+    assert handed_back.due_at is not None
+    assert site.causes(1)[-1] == "the worker was told to stop"
+    assert site.held_leases() == []
+
+
+def test_an_upload_that_a_dead_worker_left_is_aborted_by_the_next(site: Site) -> None:
+    site.lay(1)
+    site.submit(1)
+    claim = site.catalog.claims.take(recording_id(1), holder="dead", ttl=timedelta(minutes=1), cause="it died")
+    assert claim is not None
+    key = f"media/agora/{sid(1)}/mix/0123456789abcdef.mp4"
+    LocalStore(site.output).start_multipart(ObjectKey(key)).put_part(1, b"half")
+    assert unfinished(site.output) == [key]
+
+    site.settle()
+
+    assert unfinished(site.output) == []
+    assert site.recording(1).verdict == Verdict.COMPLETE
+
+
+def test_a_run_that_was_replaced_does_nothing(site: Site) -> None:
+    site.lay(1)
+    site.submit(1)
+    [old] = site.catalog.runs.hand_over(most=1, batch=1)
+    site.catalog.runs.give_up(old.key, look_in=NOTHING)
+    [new] = site.catalog.runs.hand_over(most=1, batch=1)
+
+    assert old.key != new.key
+    assert site.process(1, run=old.key) is None
+    settled = site.process(1, run=new.key)
+    assert settled is not None
+    assert settled.state == State.SETTLED
+
+
+def test_one_poisoned_recording_delays_nobody(site: Site) -> None:
+    """Whoever touches it dies: after two deaths it is alarmed and tried seldom, alone, and all others are settled."""
+    for number in range(1, 13):
+        site.lay(number, pieces=slices(1))
+        site.submit(number, Queue.BULK)
+    died: list[str] = []
+
+    class Deadly(InlineStarter):
+        def start(self, run: Run) -> str:
+            for subject in run.subjects:
+                number = int(subject.rpartition(":")[2], 16)
+                if number == 7:
+                    site.catalog.claims.take(
+                        recording_id(7), holder="victim", ttl=timedelta(seconds=60), cause="it dies", run=run.key
+                    )
+                    died.append(run.key)
+                    break
+                site.process(number, run=run.key)
+            self.started[run.key] = run
+            return run.key
+
+    overseer = site.overseer(Deadly(site))
+    for _ in range(6):
+        overseer.reconcile()
+        overseer.dispatch()
+        if len(died) < 2:
+            site.time_passes()
+
+    others = [site.recording(number) for number in range(1, 13) if number != 7]
+    assert {recording.verdict for recording in others} == {Verdict.COMPLETE}
+    assert len(died) == 2
+    assert died[0].startswith("bulk#")
+    assert died[1].startswith(f"agora:{sid(7)}#"), "what has failed before goes alone"
+    site.time_passes()
+    overseer.reconcile()
+    poisoned = site.recording(7)
+    assert (poisoned.state, poisoned.verdict, poisoned.tries) == (State.FAILED, None, 2)
+    assert poisoned.alarm == "its worker ended without a word"
+
+
+def test_a_step_that_hangs_loses_its_lease(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.steps.working.STALL", timedelta(seconds=0))
+    monkeypatch.setattr("flows.steps.working.Held.check", lambda _self, _size_bytes=0: None)
+    site.lay(1)
+    site.submit(1)
+    claim = site.catalog.claims.take(recording_id(1), holder="w", ttl=timedelta(milliseconds=90), cause="it hangs")
+    assert claim is not None
+    held = Held(site.worker("w"), claim)
+    held._ttl = timedelta(milliseconds=90)
+
+    with held:
+        ended = threading.Event()
+        ended.wait(0.3)
+        assert not held._thread.is_alive()
+    assert [
+        r.id
+        for r in site.catalog.claims.take_back(
+            actor="o", cause="c", look_in=lambda _: NOTHING, is_alarming=lambda _: False
+        )
+    ] == [recording_id(1)]
