@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
@@ -13,9 +14,7 @@ from catalog.records import Queue, Run
 from flows.settings import OnDamage, OnDeadline
 from flows.steps import assembling
 from flows.steps.working import Held
-from storage.base import AS_BYTES, ObjectMeta, Served
-from storage.checksums import Buffer
-from storage.errors import Denied, Transient
+from storage.errors import Denied, NoSpace
 from storage.keys import ObjectKey
 from storage.local import LocalStore
 from tests.flows.folders import contents, manifests, slices, unfinished
@@ -263,17 +262,14 @@ class FailingStore(LocalStore):
         super().__init__(root)
         self._failure = failure
 
-    def put(self, key: ObjectKey, data: Buffer, *, create_only: bool = False, served: Served = AS_BYTES) -> ObjectMeta:
+    def put(self, *_: Any, **__: Any) -> NoReturn:  # noqa: ANN401
         raise self._failure()
 
 
-def test_what_passes_is_tried_again_ever_later_and_alarmed_in_the_end(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("storage.retry.time.sleep", lambda _: None)
+def test_what_passes_is_tried_again_ever_later_and_alarmed_in_the_end(site: Site) -> None:
     site.lay(1)
     site.submit(1)
-    failing = site.worker(output=FailingStore(site.output, lambda: Transient("start_multipart", "x", "503")))
+    failing = site.worker(output=FailingStore(site.output, lambda: NoSpace("put", "x", "the disk is full")))
 
     alarms = []
     for _ in range(4):
@@ -347,7 +343,8 @@ def test_a_worker_that_slept_past_its_lease_is_refused(site: Site, monkeypatch: 
     """It falls asleep in the middle; somebody else does the work; when it wakes, it changes nothing."""
     site.lay(1)
     site.submit(1)
-    reserve, slept = Held.number, []
+    reserve = Held.number
+    slept: list[bool] = []
 
     def sleepy(held: Held, content_digest: str, *, newest: int) -> object:
         if not slept:
@@ -373,7 +370,8 @@ def test_who_wakes_after_the_number_was_reserved_writes_the_same_bytes(
     """The last moment at which a lease is looked at before the manifest is written: even after it there is one."""
     site.lay(1)
     site.submit(1)
-    reserve, slept = Held.number, []
+    reserve = Held.number
+    slept: list[bool] = []
 
     def sleepy(held: Held, content_digest: str, *, newest: int) -> object:
         reserved = reserve(held, content_digest, newest=newest)
