@@ -214,9 +214,10 @@ def manifests_prefix(vendor: str, task_id: Component) -> str:
     return f"manifests/{_recording(vendor, task_id)}/"
 
 
-def media_prefix(recording: RecordingId) -> str:
-    """Below this stand the outputs of a recording, unless a naming rule puts them elsewhere."""
-    return f"media/{_recording(recording.vendor, recording.task_id)}/"
+def recording_prefixes(recording: RecordingId) -> tuple[str, ...]:
+    """Below these stand the outputs (unless a naming rule puts them elsewhere), proofs and manifests of a recording."""
+    ids = _recording(recording.vendor, recording.task_id)
+    return tuple(f"{kind}/{ids}/" for kind in ("media", "segments", "manifests"))
 
 
 def index_prefix(axis: IndexAxis, value: Component) -> str:

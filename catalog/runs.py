@@ -128,7 +128,7 @@ def _make(connection: Connection, members: list[RowMapping], now: datetime) -> R
     is_alone = _goes_alone(members[0])
     first = rows.to_recording(members[0])
     run = Run(
-        key=f"{id_text(first.id)}#{members[0]['attempt'] + 1}" if is_alone else f"bulk#{uuid.uuid4().hex}",
+        key=f"{id_text(first.id) if is_alone else 'bulk'}#{uuid.uuid4().hex}",
         flow=ALONE if is_alone else TOGETHER,
         queue=first.queue,
         subjects=tuple(id_text(rows.to_recording(row).id) for row in members),
@@ -143,7 +143,7 @@ def _make(connection: Connection, members: list[RowMapping], now: datetime) -> R
         )
     )
     ids = [row["id"] for row in members]
-    values = {"run": run.key, "due_at": None, "attempt": recordings.c.attempt + 1}
+    values = {"run": run.key, "due_at": None}
     connection.execute(update(recordings).where(recordings.c.id.in_(ids)).values(values))
     return run
 

@@ -97,7 +97,6 @@ recordings = Table(
     Column("due_at", UtcDateTime),
     Column("looks", Integer, nullable=False, server_default="0"),
     Column("tries", Integer, nullable=False, server_default="0"),
-    Column("attempt", Integer, nullable=False, server_default="0"),
     Column("concluded_by", BigInteger),
     Column("alarm", Text),
     Column("run", Text),

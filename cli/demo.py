@@ -1,22 +1,30 @@
-"""`aftertake demo`: three recordings, one in each cloud, go through the Prefect flow into one; then what came of it."""
+"""`aftertake demo`: three recordings, one in each cloud, go through `aftertake serve`; then what came of them."""
 
-import asyncio
 import json
 import os
 import shlex
+import socket
 import sys
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from catalog.index import Catalog
 from catalog.layout import served
+from catalog.model import RecordingId, State
 from cli.exits import Exit
 from cli.report import document, lines
 from cli.sandbox import wait_for_the_end
+from cli.serve import Serving
 from cli.show import show
 from deployments.sandbox.clouds import Clouds
 from deployments.sandbox.recordings import Recording, record_three
 from deployments.sandbox.stage import ARCHIVE, Stage, set_stage
+from flows.opening import open_catalog
+from flows.settings import Settings
 from flows.steps.publishing import Published
 from storage.base import ObjectStore
 from storage.keys import output_key
@@ -26,17 +34,12 @@ from storage.opening import open_store
 from storage.reading import VerifiedReader
 from storage.urls import place_of
 
-_QUIET_PREFECT = {
-    "DO_NOT_TRACK": "1",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_LOGGING_LEVEL": "WARNING",
-    "PREFECT_CLI_PROMPT": "false",
-}
 _LINK_S = 3600
+_PATIENCE_S = 300
 
 
 def demo(folder: str, *, as_json: bool) -> int:
-    """Record, process and report; everything is kept below `folder`. On a terminal the clouds stay until Ctrl-C."""
+    """Record, process and report; everything is kept below `folder`. On a terminal it goes on serving until Ctrl-C."""
     root = Path(folder).absolute()
     _say("encoding three recordings, one in each vendor's layout …")
     recordings = record_three()
@@ -45,33 +48,83 @@ def demo(folder: str, *, as_json: bool) -> int:
     with Clouds() as clouds:
         stage = set_stage(clouds, recordings)
         os.environ.update(stage.environment)
-        os.environ.update({**_QUIET_PREFECT, "PREFECT_HOME": str(root / "prefect")})
-        os.environ.update({"AFTERTAKE_CONFIG": os.devnull, "AFTERTAKE_OUTPUT": stage.output})
-        _say("running the Prefect flow process_recording on each (its server takes some seconds to start) …")
-        asyncio.run(_process(recordings, stage))
-        writes = _writes(clouds)
-        archive = open_store(stage.output)
-        kept = LocalStore(root / "published")
-        _copy(archive, kept)
-        published = [found for r in recordings for found in show(kept, f"{r.vendor}:{r.task_id}")]
-        if as_json:
-            print(json.dumps({**document("demo", published), "writes": writes}, ensure_ascii=False, indent=2))
-            return _exit(writes)
-        print("\n".join(_report(recordings, published, stage, writes, root)))
-        if sys.stdout.isatty() and sys.stdin.isatty():
-            print("\n".join(_links(published, archive)), flush=True)
-            wait_for_the_end()
+        settings = _settings(stage, root)
+        _say("starting `aftertake serve`: web, loops, Prefect's server and a worker (some seconds) …")
+        with _serving(settings) as serving, open_catalog(settings) as catalog:
+            _process(catalog, recordings, stage)
+            writes = _writes(clouds)
+            archive = open_store(stage.output)
+            kept = LocalStore(root / "published")
+            _copy(archive, kept)
+            published = [found for r in recordings for found in show(kept, f"{r.vendor}:{r.task_id}")]
+            if as_json:
+                print(json.dumps({**document("demo", published), "writes": writes}, ensure_ascii=False, indent=2))
+                return _exit(writes)
+            print("\n".join(_report(recordings, published, stage, writes, root)))
+            if sys.stdout.isatty() and sys.stdin.isatty():
+                print("\n".join([*_links(published, archive), *serving.lines()]), flush=True)
+                wait_for_the_end()
     return _exit(writes)
 
 
-async def _process(recordings: Sequence[Recording], stage: Stage) -> None:
-    from flows.deployed import process_recording  # noqa: PLC0415 - Prefect reads its settings when it is imported
+def _settings(stage: Stage, root: Path) -> Settings:
+    """Those of one machine with three sources; a catalog of an earlier demo would know these recordings already."""
+    data = root / "serve"
+    for left in data.glob("catalog.db*"):
+        left.unlink()
+    # The recordings are minutes old and whole as far as they go: what is missing is not waited for.
+    sources = [
+        {"name": vendor, "vendor": vendor, "store": url, "deadline": "0s"} for vendor, url in stage.sources.items()
+    ]
+    return Settings.load(
+        {
+            "AFTERTAKE_CONFIG": os.devnull,
+            "AFTERTAKE_DATA": str(data),
+            "AFTERTAKE_LISTEN": f"127.0.0.1:{_free_port()}",
+            "AFTERTAKE_OUTPUT": stage.output,
+            "AFTERTAKE_SOURCES": json.dumps(sources),
+        }
+    )
 
-    for recording in recordings:
-        source = stage.sources[recording.vendor]
-        os.environ["AFTERTAKE_SOURCE"] = source
-        verdict = await process_recording(f"{recording.vendor}:{recording.task_id}")
-        _say(f"  {recording.vendor}, {place_of(source)}: {verdict}")
+
+@contextmanager
+def _serving(settings: Settings) -> Iterator[Serving]:
+    ended = threading.Event()
+    environment = {"PREFECT_API_URL": f"http://127.0.0.1:{_free_port()}/api"}
+    with Serving(("prefect", "web", "loops", "worker"), settings, environment) as serving:
+        watcher = threading.Thread(target=serving.watch, args=(ended,))
+        watcher.start()
+        try:
+            yield serving
+        finally:
+            ended.set()
+            watcher.join()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
+
+
+def _process(catalog: Catalog, recordings: Sequence[Recording], stage: Stage) -> None:
+    """Say that the recordings have stopped, and wait for their verdicts."""
+    waiting = {RecordingId(vendor=recording.vendor, task_id=recording.task_id) for recording in recordings}
+    for recording in waiting:
+        catalog.register(
+            recording, state=State.STOPPED, cause="recorded by the demo", actor="demo", source=recording.vendor
+        )
+    deadline = time.monotonic() + _PATIENCE_S
+    while waiting:
+        for recording in sorted(waiting, key=lambda each: each.vendor):
+            found = catalog.get(recording)
+            if found.state is State.SETTLED:
+                _say(f"  {recording.vendor}, {place_of(stage.sources[recording.vendor])}: {found.verdict}")
+                waiting.remove(recording)
+        if time.monotonic() > deadline:
+            message = f"no verdict after {_PATIENCE_S} s: {', '.join(each.task_id for each in waiting)}"
+            raise TimeoutError(message)
+        time.sleep(0.2)
 
 
 def _writes(clouds: Clouds) -> dict[str, int]:

@@ -50,7 +50,18 @@ class Overseer:
         runs = self.catalog.runs
         runs.hand_over(most=HANDED_AT_ONCE, batch=BATCH)
         undelivered = [run for run in runs.to_look_at(most=_LOOKED_AT_ONCE) if run.delivered_at is None]
-        return sum(self._deliver(run) for run in undelivered)
+        delivered = 0
+        try:
+            for run in undelivered:
+                flow_run = self.starter.start(run)
+                runs.delivered(run.key, flow_run, look_in=self.patience)
+                delivered += 1
+        except StarterDownError as error:
+            waiting = undelivered[delivered:]
+            _log.warning("%s runs wait to be started: %s", len(waiting), error)
+            for run in waiting:
+                runs.look_later(run.key, _RETRY_DELIVERY)
+        return delivered
 
     def reconcile(self) -> None:
         """Take back what dead workers had, and see what became of the runs that were delivered."""
@@ -67,20 +78,10 @@ class Overseer:
 
     def sweep(self) -> int:
         """Abort uploads that nobody will complete; how many."""
-        left = sweep_uploads(self.output, older_than=ABANDONED, now=datetime.now(UTC), prefix="media/")
+        left = sweep_uploads(self.output, older_than=ABANDONED, now=datetime.now(UTC))
         for upload in left:
             _log.warning("aborted an abandoned upload of %s", upload.key)
         return len(left)
-
-    def _deliver(self, run: Run) -> bool:
-        try:
-            flow_run = self.starter.start(run)
-        except StarterDownError as error:
-            _log.warning("run %s could not be started: %s", run.key, error)
-            self.catalog.runs.look_later(run.key, _RETRY_DELIVERY)
-            return False
-        self.catalog.runs.delivered(run.key, flow_run, look_in=self.patience)
-        return True
 
     def _look_after(self, run: Run) -> None:
         """A run that has ended, died or got lost, and still has recordings, gives them up to another one."""

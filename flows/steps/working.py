@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from catalog.errors import CatalogError, LeaseLostError
-from catalog.layout import media_prefix
+from catalog.layout import recording_prefixes
 from catalog.model import RecordingId
 from catalog.records import Claim, Lease, Reservation, id_text
 from flows.settings import OnDamage, OnDeadline, Settings
@@ -133,11 +133,9 @@ def claim_recording(worker: Worker, recording: RecordingId, run: str | None) -> 
     cause = f"run {run}" if run else "by hand"
     claim = worker.catalog.claims.take(recording, holder=worker.name, ttl=worker.settings.lease, cause=cause, run=run)
     if claim is not None and claim.recording.tries:
-        left = sweep_uploads(
-            worker.output, older_than=timedelta(0), now=datetime.now(UTC), prefix=media_prefix(recording)
-        )
-        for upload in left:
-            _log.info("%s: aborted an upload that was left of %s", id_text(recording), upload.key)
+        for prefix in recording_prefixes(recording):
+            left = sweep_uploads(worker.output, older_than=timedelta(0), now=datetime.now(UTC), prefix=prefix)
+            _log.info("%s: aborted %s uploads that were left below %s", id_text(recording), len(left), prefix)
     return claim
 
 

@@ -32,7 +32,7 @@ def test_killed_at_every_change_and_run_again(first: int, tmp_path: Path) -> Non
 
     for stage in range(first, MOST_STAGES, STRIDES):
         output = tmp_path / f"{stage}"
-        if not killed_at(stage, source, output):
+        if not killed_at(stage, run, source, output, watched=output):
             assert stage > 20
             break
         _readers_meet_nothing_half(output)
@@ -62,7 +62,7 @@ def test_killed_again_and_again_on_the_same_output(tmp_path: Path) -> None:
     source, output = individual().write_to(tmp_path / "in"), tmp_path / "out"
     run(source, tmp_path / "whole")
 
-    kills = [killed_at(stage, source, output) for stage in (3, 9, 14, 20, 26, 31)]
+    kills = [killed_at(stage, run, source, output, watched=output) for stage in (3, 9, 14, 20, 26, 31)]
     run(source, output)
 
     assert kills[:3] == [True] * 3

@@ -1,7 +1,6 @@
 """One machine with a catalog: recordings of Agora in a folder, what is published of them, and whoever works there."""
 
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,9 +17,10 @@ from catalog.tables import leases, recordings, runs
 from flows.loops import Overseer
 from flows.process import Inline, process_recording, run_inline
 from flows.settings import Settings, Source
-from flows.starting import Seen
+from flows.starting import Seen, Starter
 from flows.steps.working import Worker
 from storage.local import LocalStore
+from storage.local_uploads import UPLOADS
 from tests.flows.folders import followed, slices
 from tests.lab import Laid, Slice, agora_mixed
 
@@ -105,6 +105,14 @@ class Site:
         """The published one, after all that it names was found."""
         return followed(self.output, VENDOR, sid(number))
 
+    def dies_over(self, number: int) -> None:
+        """A worker takes the recording, and is never heard of again."""
+        claim = self.catalog.claims.take(
+            recording_id(number), holder="dead", ttl=timedelta(minutes=1), cause="somebody who died"
+        )
+        assert claim is not None
+        self.time_passes()
+
     def time_passes(self) -> None:
         """Every lease is over, and everything that waits is due."""
 
@@ -116,7 +124,12 @@ class Site:
 
         self.catalog.database.write(work)
 
-    def overseer(self, starter: "InlineStarter | None" = None, name: str = "overseer") -> Overseer:
+    def days_pass(self) -> None:
+        """Whatever upload is under way began long ago."""
+        for upload in (self.output / UPLOADS).glob("*"):
+            os.utime(upload, (0, 0))
+
+    def overseer(self, starter: Starter | None = None, name: str = "overseer") -> Overseer:
         """Somebody who runs the loops here."""
         starter = starter or InlineStarter(self)
         return Overseer(name=name, catalog=self.catalog, starter=starter, output=LocalStore(self.output))
@@ -159,11 +172,3 @@ class InlineStarter:
 
     def end(self, flow_run: str, why: str) -> None:
         raise AssertionError(f"{flow_run} ended already ({why})")
-
-
-def uploaded_at(folder: Path, ago: timedelta) -> None:
-    """All files of a folder were written that long ago."""
-    then = time.time() - ago.total_seconds()
-    for path in folder.rglob("*"):
-        if path.is_file():
-            os.utime(path, (then, then))

@@ -51,7 +51,6 @@ def upgrade() -> None:
         sa.Column("due_at", UtcDateTime(), nullable=True),
         sa.Column("looks", sa.Integer(), server_default="0", nullable=False),
         sa.Column("tries", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("attempt", sa.Integer(), server_default="0", nullable=False),
         sa.Column("concluded_by", sa.BigInteger(), nullable=True),
         sa.Column("alarm", sa.Text(), nullable=True),
         sa.Column("run", sa.Text(), nullable=True),
