@@ -16,7 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, func, select, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError
 
 from catalog.errors import CatalogUnavailableError, CatalogUrlError
 
@@ -79,7 +79,7 @@ class Database:
             try:
                 return attempt()
             except DBAPIError as error:
-                if not (_may_pass(error) or isinstance(error, OperationalError)):
+                if not (_may_pass(error) or type(error) in {OperationalError, DatabaseError}):
                     raise
                 is_over = time.monotonic() - began + wait > self._patience.total_seconds()
                 if is_over or not _may_pass(error):

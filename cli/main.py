@@ -10,7 +10,6 @@ from typing import Any
 
 from catalog.model import State
 from cli import find
-from cli.demo import demo
 from cli.doctor import add_arguments as add_doctor_arguments
 from cli.doctor import doctor
 from cli.exits import Exit, exit_of_error, exit_of_verdict
@@ -208,4 +207,6 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
+    from cli.demo import demo  # noqa: PLC0415 - it brings SQLAlchemy, which other commands do without
+
     return demo(options.folder, as_json=options.json)
