@@ -56,7 +56,7 @@ async def tasks_of(run: Any, count: int) -> list[Any]:  # noqa: ANN401 - Prefect
     async with get_client() as client:
         for _ in range(50):
             found = [task for task in await client.read_task_runs() if task.flow_run_id == run.id]
-            if len(found) == count and all(task.state.is_final() for task in found):
+            if len(found) == count and all(task.state and task.state.is_final() for task in found):
                 break
             await asyncio.sleep(0.2)
     return sorted(found, key=lambda task: str(task.start_time))
