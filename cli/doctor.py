@@ -1,8 +1,6 @@
 """`aftertake doctor`: whether the configured stores are right, and what to do where they are not."""
 
 import argparse
-import json
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,7 +8,7 @@ from typing import Any
 
 from catalog.wire import utc_text
 from cli.exits import Exit
-from cli.report import printable
+from cli.report import tell
 from flows.settings import Settings, SettingsError, known_sources
 from flows.steps.examining import Examination
 from flows.steps.store_checks import Check, Outcome, Place, Role, StoreReport, counted, failed, ok
@@ -59,15 +57,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def doctor(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Examine the stores of the arguments; without any, those of the settings."""
     sources, output = _places(options)
     configured = [Place.parse(Role.SOURCE, url) for url in Settings.load().known_stores]
     diagnosis = diagnose(Examination(), sources, output, apart_from=configured, sweep_days=options.sweep)
-    text = [json.dumps(document(diagnosis), indent=2)] if options.json else map(printable, lines(diagnosis))
-    for line in text:
-        print(line)
-    sys.stdout.flush()
+    tell(document(diagnosis), lines(diagnosis), as_json=options.json)
     return diagnosis.exit
 
 
