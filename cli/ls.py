@@ -25,7 +25,7 @@ from flows.settings import Settings
 
 Word = TypeVar("Word", bound=StrEnum)
 
-_HEADS: Final = ("verdict", "", "recording", "room", "start (UTC)", "length", "rev")
+_HEADS: Final = ("verdict", "recording", "room", "start (UTC)", "length", "rev")
 _WIDEST: Final = 60
 _WIDEST_ROOM: Final = 24
 
@@ -117,8 +117,7 @@ def lines(query: Query, page: Page) -> Iterator[str]:
 def _row(recording: Recording) -> Sequence[str]:
     room = printable(recording.room or "-")
     return (
-        str(verdict_of(recording) or recording.state),
-        "!" if recording.alarm else "",
+        f"{verdict_of(recording) or recording.state}{' !' if recording.alarm else ''}",
         printable(id_text(recording.id)),
         room if len(room) <= _WIDEST_ROOM else f"{room[: _WIDEST_ROOM - 1]}…",
         _second(recording.started_at),
