@@ -90,5 +90,5 @@ def moment(text: str) -> datetime:
 
 def _is_there(text: str) -> bool:
     with suppress(OSError, ValueError):
-        return Path(text).exists()
+        return bool(text) and Path(text).exists()
     return False
