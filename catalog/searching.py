@@ -125,7 +125,7 @@ def _after(query: Query, span_from: ColumnElement[Any], number: ColumnElement[An
     if query.cursor is None:
         return []
     at, last = _read_cursor(query)
-    return [span_from <= at, tuple_(span_from, number) < tuple_(at, last)]
+    return [span_from <= at, tuple_(span_from, number) < (at, last)]
 
 
 def _cursor(query: Query, at: datetime, number: int) -> str:
