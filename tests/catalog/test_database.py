@@ -1,28 +1,32 @@
 """The database behind the catalog: its URL, its tables, its times, and a server that goes away."""
 
+import fcntl
 import multiprocessing
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from itertools import repeat
 from pathlib import Path
 from traceback import format_exception
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, func, inspect, select, text
 from sqlalchemy.exc import DBAPIError, StatementError
 
+from catalog import rows
 from catalog.database import Database
 from catalog.errors import CatalogUnavailableError, CatalogUrlError
 from catalog.index import Catalog
 from catalog.model import State
 from catalog.tables import exports, leases, metadata, recordings
 from tests.catalog.processes import migrate
-from tests.catalog.steps import hear, recording_id, settle, take
+from tests.catalog.steps import at_once, hear, recording_id, settle, take
 from tests.postgres import Postgres
 
 NEWEST = "0002"
@@ -130,23 +134,23 @@ def test_many_processes_migrate_at_once(empty_url: str) -> None:
 
 
 def test_many_threads_migrate_at_once(empty_url: str) -> None:
-    databases = [Database(place) for place in repeat(empty_url, 4)]
-    failed: list[BaseException] = []
-
-    def run(database: Database) -> None:
-        try:
-            database.migrate()
-        except BaseException as error:  # noqa: BLE001 - seen below
-            failed.append(error)
-
-    threads = [threading.Thread(target=run, args=(database,)) for database in databases]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    databases = [Database(place) for place in repeat(empty_url, 8)]
+    at_once([database.migrate for database in databases])
+    assert all(database.is_current() for database in databases)
     for database in databases:
         database.close()
-    assert failed == []
+
+
+def test_who_migrates_a_file_waits_for_another_who_does(tmp_path: Path) -> None:
+    with closing(Database(f"sqlite:///{tmp_path}/catalog.db")) as database:
+        late = threading.Thread(target=database.migrate)
+        with (tmp_path / "catalog.db.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            late.start()
+            late.join(0.3)
+            assert late.is_alive()
+        late.join()
+        assert database.is_current()
 
 
 TIMES = [
@@ -268,6 +272,40 @@ def test_a_server_that_restarts_amid_writes_loses_and_doubles_nothing(on_server:
         assert on_server.get(recording_id(name)).state is State.SETTLED
         story = [change.state.value for change in on_server.changes(recording_id(name))]
         assert story == ["stopped", "processing", "settled"]
+
+
+def test_what_the_server_ends_in_the_middle_is_done_again(on_server: Catalog, postgres_url: str) -> None:
+    tried: list[int] = []
+
+    def work(connection: Connection) -> None:
+        tried.append(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
+        connection.execute(leases.insert(), {"name": "x", "fence": 0, "expires_at": TIMES[-1]})
+        if len(tried) == 1:
+            with psycopg.connect(postgres_url) as other:
+                other.execute("SELECT pg_terminate_backend(%s, 5000)", tried)
+        connection.execute(text("SELECT 1"))
+
+    on_server.database.write(work)
+    assert len(set(tried)) == 2
+    assert on_server.database.read(lambda c: c.scalar(select(func.count()).select_from(leases))) == 1
+
+
+def test_of_two_that_wait_for_each_other_one_is_done_again(on_server: Catalog) -> None:
+    hear(on_server, "t1")
+    hear(on_server, "t2")
+    meeting, tried = threading.Barrier(2), [0, 0]
+
+    def work(number: int, connection: Connection) -> None:
+        connection.execute(text("SET LOCAL deadlock_timeout = '20ms'"))
+        tried[number] += 1
+        first, second = ("t1", "t2") if number else ("t2", "t1")
+        rows.known(connection, recording_id(first), lock=True)
+        if sum(tried) <= 2:
+            meeting.wait()
+        rows.known(connection, recording_id(second), lock=True)
+
+    at_once([partial(on_server.database.write, partial(work, number)) for number in (0, 1)])
+    assert sorted(tried) == [1, 2]
 
 
 def test_a_server_that_stays_away_is_reported_after_the_patience(postgres: Postgres, postgres_url: str) -> None:
