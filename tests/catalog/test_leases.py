@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 
+from catalog import leasing
 from catalog.errors import LeaseLostError
 from catalog.index import Catalog
 from catalog.records import Lease
@@ -144,3 +145,16 @@ def test_taken_in_turn_no_number_comes_twice(catalog: Catalog) -> None:
 
     numbers = at_once([partial(take_and_release, f"holder {n}") for n in range(4)])
     assert sorted(number for some in numbers for number in some) == list(range(1, 21))
+
+
+def test_only_what_is_over_is_ended_by_others(catalog: Catalog, database: LeapingDatabase) -> None:
+    """Between the look at what is over and its end, somebody may have taken or prolonged it."""
+
+    def end() -> bool:
+        return database.write(lambda connection: leasing.end(connection, "backfill", now=database.now(connection)))
+
+    lead(catalog)
+    assert not end()
+    assert lead(catalog, "b") is None
+    database.pass_by(LATER)
+    assert [end(), end()] == [True, False]

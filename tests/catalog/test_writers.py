@@ -7,7 +7,7 @@ from catalog.index import Catalog
 from tests.catalog.processes import register_and_claim
 from tests.catalog.steps import recording_id, states
 
-WRITERS, RECORDINGS = 4, 250
+WRITERS, RECORDINGS = 4, 125
 
 
 def test_four_processes_register_and_claim(catalog: Catalog, url: str) -> None:
