@@ -22,6 +22,8 @@ _OURS: Final = tuple(timedelta(seconds=seconds) for seconds in (15, 3600, 6 * 36
 """The same after failures of ours: once soon, then seldom, so that one poisoned recording takes nobody's time."""
 _LOST: Final = tuple(timedelta(seconds=seconds) for seconds in (0, 60, 900, 3600, 6 * 3600))
 """The same after workers that died: most deaths have nothing to do with the recording."""
+_DAMAGE_POLL: Final = timedelta(minutes=5)
+"""Between the two reads after which damage counts: time for a vendor to upload again."""
 _PATIENT_TRIES: Final = 4
 _MOST_TRIES: Final = 2
 
@@ -75,7 +77,8 @@ def what_failed(error: Exception, recording: Recording) -> Waiting | Failed:
     if isinstance(error, HeldError):
         return Waiting(cause=cause, look_in=None)
     if isinstance(error, NotFinalError):
-        return Waiting(cause=cause, look_in=next_look(recording.looks), damage_digest=error.damage_digest)
+        look_in = max(next_look(recording.looks), _DAMAGE_POLL if error.damage_digest else timedelta(0))
+        return Waiting(cause=cause, look_in=look_in, damage_digest=error.damage_digest)
     if is_transient(error):
         is_alarming = recording.tries + 1 >= _PATIENT_TRIES
         look_in = _step(_PASSING, recording.tries)

@@ -23,7 +23,10 @@ from tests.flows.folders import contents, manifests, slices, unfinished
 from tests.flows.site import Site, sid
 
 # Prefect's event clients leave their sockets to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+pytestmark = [
+    pytest.mark.xdist_group("prefect"),  # one server for all of them
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+]
 
 
 @pytest.fixture
