@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import threading
+from contextlib import suppress
 from importlib.resources import files
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -16,7 +17,7 @@ import uvicorn
 import yaml
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
 from prefect.workers.process import ProcessWorker
@@ -126,13 +127,7 @@ async def _register_pool(client: PrefectClient, pool: dict[str, Any]) -> None:
             overwrite=True,
         )
     for queue in pool["work_queues"]:
-        try:
-            found = await client.read_work_queue_by_name(queue["name"], work_pool_name=pool["name"])
-            await client.update_work_queue(found.id, priority=queue["priority"], description=queue["description"])
-        except ObjectNotFound:
-            await client.create_work_queue(
-                queue["name"],
-                work_pool_name=pool["name"],
-                priority=queue["priority"],
-                description=queue["description"],
-            )
+        with suppress(ObjectAlreadyExists):  # of an earlier start, or of a machine that starts beside us
+            await client.create_work_queue(queue["name"], work_pool_name=pool["name"])
+        found = await client.read_work_queue_by_name(queue["name"], work_pool_name=pool["name"])
+        await client.update_work_queue(found.id, priority=queue["priority"], description=queue["description"])
