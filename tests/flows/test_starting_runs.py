@@ -2,15 +2,21 @@
 
 import asyncio
 import gc
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
 import pytest
 
 from catalog.records import Queue, Run
 from flows.starting import Seen
+
+if TYPE_CHECKING:  # Prefect only where a test needs it
+    from prefect.client.orchestration import PrefectClient
+
+T = TypeVar("T")
 
 # Prefect's clients leave their sockets to the garbage collector.
 pytestmark = [
@@ -34,7 +40,7 @@ def a_run(key: str) -> Run:
 
 
 def test_a_run_that_was_taken_by_a_worker_that_died_is_no_longer_waiting() -> None:
-    from prefect.states import Pending, Running  # noqa: PLC0415 - Prefect only where a test needs it
+    from prefect.states import Pending, Running  # noqa: PLC0415
 
     from flows.hosting import register  # noqa: PLC0415
     from flows.prefect_api import PrefectStarter  # noqa: PLC0415
@@ -67,7 +73,7 @@ def test_several_machines_register_at_once() -> None:
 
     from flows.hosting import definitions, register  # noqa: PLC0415
 
-    async def together(client: Any) -> list[str]:
+    async def together(client: "PrefectClient") -> list[str]:
         with suppress(ObjectNotFound):
             await client.delete_work_pool("aftertake")
         await asyncio.gather(*(register(client) for _ in range(4)))
@@ -79,11 +85,11 @@ def test_several_machines_register_at_once() -> None:
     gc.collect()
 
 
-def told(ask: Any) -> Any:
+def told(ask: "Callable[[PrefectClient], Awaitable[T]]") -> T:
     """What the server answers to what is asked with a client."""
     from prefect.client.orchestration import get_client  # noqa: PLC0415
 
-    async def asked() -> Any:
+    async def asked() -> T:
         async with get_client() as client:
             return await ask(client)
 
