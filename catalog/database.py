@@ -28,9 +28,11 @@ BUSY: Final = timedelta(seconds=30)
 """How long a writer of SQLite waits for another one."""
 PATIENCE: Final = timedelta(seconds=90)
 """How long an operation is tried again while the server of PostgreSQL is away."""
+IDLE_IN_TRANSACTION: Final = timedelta(seconds=10)
+"""How long a transaction may stand still before the server of PostgreSQL ends it; ours do nothing but SQL."""
 _MIGRATION_LOCK: Final = 0x4146_5441
-_PASSING_STATES: Final = re.compile(r"40001|40P01|55P03|57P0[123]|53\d\d\d|08\d\d\d")
-"""SQLSTATE of what another try may mend: serialization, deadlock, shutdown, start-up, resources, connection."""
+_PASSING_STATES: Final = re.compile(r"25P03|40001|40P01|55P03|57P0[123]|53\d\d\d|08\d\d\d")
+"""SQLSTATE of what another try may mend: idle, serialization, deadlock, shutdown, start-up, resources, connection."""
 _SQLITE_AWAY: Final = tuple(
     f"SQLITE_{name}" for name in ("BUSY", "CANTOPEN", "CORRUPT", "FULL", "IOERR", "NOTADB", "READONLY")
 )
@@ -168,8 +170,10 @@ def _engine(url: URL) -> Engine:
 
 
 def _postgres(url: URL) -> Engine:
-    # Sessions in UTC, so that texts of times in logs of the server can be compared.
-    options = {"options": "-c timezone=UTC", "connect_timeout": 10, "application_name": "aftertake"}
+    # Sessions in UTC, so that texts of times in logs of the server can be compared. A machine that stops in the middle
+    # of a transaction would hold up everybody who wants the same rows, until it is back.
+    session = f"-c timezone=UTC -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION.total_seconds():.0f}s"
+    options = {"options": session, "connect_timeout": 10, "application_name": "aftertake"}
     return create_engine(url, pool_pre_ping=True, pool_size=4, max_overflow=12, connect_args=options)
 
 

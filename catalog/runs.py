@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, case, delete, select, update
 
-from catalog import rows
+from catalog import leasing, rows
 from catalog.database import Database
 from catalog.model import State
 from catalog.records import RECORDING_LEASE, Queue, Run, id_text, run_lease
@@ -97,6 +97,18 @@ class Runs:
             return connection.execute(query.where(is_waiting & (runs.c.created_at < since))).first() is not None
 
         return self._database.read(work)
+
+    def hurry_dead(self) -> None:
+        """Runs whose process let the lease run out, instead of giving it back, are to be looked at now."""
+
+        def work(connection: Connection) -> None:
+            now = self._database.now(connection)
+            for name in leasing.expired(connection, run_lease(""), now=now, limit=100):
+                if leasing.end(connection, name, now=now):
+                    is_it = runs.c.key == name.removeprefix(run_lease(""))
+                    connection.execute(update(runs).where(is_it).values(look_at=now))
+
+        self._database.write(work)
 
     def has_subjects(self, key: str) -> bool:
         """Whether any recording is still in the run's hands."""

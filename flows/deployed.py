@@ -9,7 +9,7 @@ import hashlib
 import logging
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar
 
@@ -34,8 +34,8 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
-_URGENT = timedelta(seconds=2)
-"""How long an urgent recording waits for a free slot before a batch makes room."""
+_URGENT = timedelta(seconds=15)
+"""How long an urgent recording waits for a free slot before batches make room; a flow's process takes some to start."""
 
 
 class NoVerdictError(Exception):
@@ -96,9 +96,10 @@ async def process_recording(recording_id: str) -> str:
 async def process_batch(recording_ids: list[str]) -> dict[str, int]:
     """Process many recordings, one after another; how many came to which state. Urgent ones go before the rest."""
     log, counts, key = get_run_logger(), dict[str, int](), _key()
-    with open_worker(Settings.load()) as worker, _kept(worker, key):
-        for recording_id in recording_ids:
-            if worker.catalog.runs.is_urgent(longer_than=_URGENT):
+    with open_worker(Settings.load()) as worker, _kept(worker, key) as require_ours:
+        for number, recording_id in enumerate(recording_ids):
+            require_ours()
+            if number and worker.catalog.runs.is_urgent(longer_than=_URGENT):
                 log.info("the rest of the batch makes room for urgent recordings")
                 break
             try:
@@ -114,14 +115,16 @@ async def process_batch(recording_ids: list[str]) -> dict[str, int]:
 
 
 @contextmanager
-def _kept(worker: Worker, key: str | None) -> Iterator[None]:
-    """The lease of the run, from which the loops see that it lives."""
+def _kept(worker: Worker, key: str | None) -> Iterator[Callable[[], None]]:
+    """The lease of the run, from which the loops see that it lives; what is yielded raises once that is lost."""
     name = run_lease(key) if key else None
     lease = worker.catalog.claims.lead(name, holder=worker.name, ttl=worker.settings.lease) if name else None
-    with Kept(worker, lease) if lease else nullcontext():
-        yield
-    if lease:
-        worker.catalog.claims.release(lease)
+    if lease is None:
+        yield lambda: None
+        return
+    with Kept(worker, lease) as kept:
+        yield kept.check
+    worker.catalog.claims.release(lease)
 
 
 def _key() -> str | None:

@@ -72,9 +72,18 @@ class Overseer:
             is_alarming=is_often_dying,
         ):
             _log.warning("%s: its worker ended without a word; it is tried again", id_text(recording.id))
-        for run in self.catalog.runs.to_look_at(most=_LOOKED_AT_ONCE):
-            if run.delivered_at is not None:
+        runs = self.catalog.runs
+        runs.hurry_dead()
+        delivered = [run for run in runs.to_look_at(most=_LOOKED_AT_ONCE) if run.delivered_at is not None]
+        seen = 0
+        try:
+            for run in delivered:
                 self._look_after(run)
+                seen += 1
+        except StarterDownError as error:
+            _log.warning("nobody says what became of %s runs: %s", len(delivered) - seen, error)
+            for run in delivered[seen:]:
+                runs.look_later(run.key, self.patience)
 
     def sweep(self) -> int:
         """Abort uploads that nobody will complete; how many."""
@@ -86,18 +95,12 @@ class Overseer:
     def _look_after(self, run: Run) -> None:
         """A run that has ended, died or got lost, and still has recordings, gives them up to another one."""
         runs = self.catalog.runs
-        try:
-            seen = self.starter.look(run.flow_run or "")
-            is_alive = seen is Seen.QUEUED or (seen is Seen.RUNNING and runs.is_under_way(run.key))
-            if is_alive:
-                runs.look_later(run.key, self.patience)
-                return
-            if seen is Seen.RUNNING:
-                self.starter.end(run.flow_run or "", "its process ended without a word")
-        except StarterDownError as error:
-            _log.warning("nobody says what became of run %s: %s", run.key, error)
+        seen = self.starter.look(run.flow_run or "")
+        if seen is Seen.QUEUED or (seen is Seen.RUNNING and runs.is_under_way(run.key)):
             runs.look_later(run.key, self.patience)
             return
+        if seen is Seen.RUNNING:
+            self.starter.end(run.flow_run or "", "its process ended without a word")
         if freed := runs.give_up(run.key, look_in=timedelta(0)):
             _log.warning("run %s came to nothing; %s recordings are handed to another one", run.key, freed)
         if not runs.has_subjects(run.key):

@@ -1,29 +1,34 @@
 """Prefect as the starter of runs: the one module that starts deployments, by name."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Final, Self
 from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import FlowRun, WorkerStatus
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Crashed
 
 from catalog.records import Run
 from flows.starting import Seen, StarterDownError
 
 _DOWN: Final = (httpx.TransportError, PrefectHTTPStatusError, ObjectNotFound, RuntimeError)
-_QUEUED: Final = {StateType.SCHEDULED, StateType.PENDING}
+_STARTING: Final = timedelta(minutes=1)
 
 
 class PrefectStarter:
     """Runs as flow runs of the deployments in `deployments/prefect.yaml`; the key of a run is its idempotency key."""
 
-    def __init__(self) -> None:
-        """The server is that of `PREFECT_API_URL`."""
+    def __init__(self, *, starting: timedelta = _STARTING) -> None:
+        """The server is that of `PREFECT_API_URL`. After `starting`, a run that has not begun needs a living worker."""
         self._client: SyncPrefectClient = get_client(sync_client=True)
         self._deployments: dict[str, UUID] = {}
+        self._starting = starting
 
     def __enter__(self) -> Self:
         """Open connections."""
@@ -41,38 +46,55 @@ class PrefectStarter:
         alone = len(run.subjects) == 1 and run.flow == "process_recording"
         parameters = {"recording_id": run.subjects[0]} if alone else {"recording_ids": list(run.subjects)}
         try:
-            if run.flow not in self._deployments:
-                self._deployments[run.flow] = self._client.read_deployment_by_name(f"{run.flow}/{run.flow}").id
-            made = self._client.create_flow_run_from_deployment(
-                self._deployments[run.flow],
-                parameters=parameters,
-                idempotency_key=run.key,
-                work_queue_name=run.queue.value,
-                tags=[f"rec:{subject}" for subject in run.subjects],
-            )
-        except _DOWN as error:
+            with _asked_once():
+                if run.flow not in self._deployments:
+                    self._deployments[run.flow] = self._client.read_deployment_by_name(f"{run.flow}/{run.flow}").id
+                made = self._client.create_flow_run_from_deployment(
+                    self._deployments[run.flow],
+                    parameters=parameters,
+                    idempotency_key=run.key,
+                    work_queue_name=run.queue.value,
+                    tags=[f"rec:{subject}" for subject in run.subjects],
+                )
+        except StarterDownError:
             self._deployments.clear()
-            raise StarterDownError(_said(error)) from error
+            raise
         return str(made.id)
 
     def look(self, flow_run: str) -> Seen:
         """See Starter."""
-        try:
-            state = self._client.read_flow_run(UUID(flow_run)).state
-        except ObjectNotFound:
-            return Seen.UNKNOWN
-        except _DOWN as error:
-            raise StarterDownError(_said(error)) from error
-        if state is None or state.is_final():
-            return Seen.ENDED
-        return Seen.QUEUED if state.type in _QUEUED else Seen.RUNNING
+        with _asked_once():
+            try:
+                run = self._client.read_flow_run(UUID(flow_run))
+            except ObjectNotFound:
+                return Seen.UNKNOWN
+            if run.state is None or run.state.is_final():
+                return Seen.ENDED
+            is_waiting = run.state.is_scheduled() or (run.state.is_pending() and self._is_starting(run))
+            return Seen.QUEUED if is_waiting else Seen.RUNNING
+
+    def _is_starting(self, run: FlowRun) -> bool:
+        """Whether a worker that lives has just taken the run, or waits for what runs it; one that died left it so."""
+        if run.state is None or datetime.now(UTC) - run.state.timestamp < self._starting:
+            return True
+        workers = self._client.read_workers_for_work_pool(run.work_pool_name or "")
+        living = {worker.name for worker in workers if worker.status == WorkerStatus.ONLINE}
+        return run.labels.get("prefect.worker.name") in living
 
     def end(self, flow_run: str, why: str) -> None:
         """See Starter."""
-        try:
+        with _asked_once():
             self._client.set_flow_run_state(UUID(flow_run), Crashed(message=why), force=True)
-        except _DOWN as error:
-            raise StarterDownError(_said(error)) from error
+
+
+@contextmanager
+def _asked_once() -> Iterator[None]:
+    """Without trying again, which Prefect's client does for a minute: the loops come back, and have others to see."""
+    try:
+        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+            yield
+    except _DOWN as error:
+        raise StarterDownError(_said(error)) from error
 
 
 def _said(error: Exception) -> str:

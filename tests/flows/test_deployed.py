@@ -154,13 +154,13 @@ def test_a_batch_makes_room_for_urgent_recordings(site: Site, monkeypatch: pytes
     from flows import deployed  # noqa: PLC0415
 
     monkeypatch.setattr(deployed, "_URGENT", timedelta(0))
-    for number, queue in ((1, Queue.BULK), (2, Queue.LIVE)):
+    for number, queue in ((1, Queue.BULK), (2, Queue.BULK), (3, Queue.LIVE)):
         site.lay(number, pieces=slices(1))
         site.submit(number, queue)
     site.catalog.runs.hand_over(most=10, batch=10)
 
-    assert told(lambda: deployed.process_batch([f"agora:{sid(1)}"])) == {}
-    assert site.recording(1).state == State.STOPPED
+    assert told(lambda: deployed.process_batch([f"agora:{sid(n)}" for n in (1, 2)])) == {"settled": 1}
+    assert site.recording(2).state == State.STOPPED
 
 
 SLOW = """

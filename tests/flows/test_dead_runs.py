@@ -1,0 +1,115 @@
+"""Batches whose process died, and loops that go on while nobody says what became of a run."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from catalog.records import Queue, Run, run_lease
+from flows.loops import Overseer
+from flows.starting import Seen, StarterDownError
+from storage.local import LocalStore
+from tests.flows.site import Site, recording_id
+
+MINUTE = timedelta(minutes=1)
+
+
+class Engine:
+    """Starts nothing; says of every run the same, or does not answer."""
+
+    def __init__(self) -> None:
+        self.started: list[Run] = []
+        self.asked: list[str] = []
+        self.ended: list[str] = []
+        self.is_down = False
+
+    def start(self, run: Run) -> str:
+        self.started.append(run)
+        return run.key
+
+    def look(self, flow_run: str) -> Seen:
+        self.asked.append(flow_run)
+        if self.is_down:
+            raise StarterDownError("away")
+        return Seen.RUNNING
+
+    def end(self, flow_run: str, why: str) -> None:
+        assert "without a word" in why
+        self.ended.append(flow_run)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+@pytest.fixture
+def engine() -> Engine:
+    return Engine()
+
+
+@pytest.fixture
+def overseer(site: Site, engine: Engine) -> Overseer:
+    return Overseer(name="overseer", catalog=site.catalog, starter=engine, output=LocalStore(site.output))
+
+
+def begun_batch(site: Site, overseer: Overseer, engine: Engine, *, lives_for: timedelta) -> Run:
+    """A batch of two that was delivered a moment ago, and whose process has taken its lease."""
+    for number in (1, 2):
+        site.lay(number)
+        site.submit(number, Queue.BULK)
+    overseer.dispatch()
+    (run,) = engine.started
+    site.catalog.claims.lead(run_lease(run.key), holder="flow", ttl=lives_for)
+    return run
+
+
+def test_a_batch_that_died_gives_its_recordings_back_as_soon_as_its_lease_is_over(
+    site: Site, overseer: Overseer, engine: Engine
+) -> None:
+    run = begun_batch(site, overseer, engine, lives_for=timedelta(0))
+
+    overseer.reconcile()
+
+    assert engine.ended == [run.key]
+    assert [site.recording(number).run for number in (1, 2)] == [None, None]
+    assert site.held_leases() == []
+    overseer.dispatch()
+    assert len(engine.started) == 2
+
+
+def test_a_batch_that_lives_keeps_them(site: Site, overseer: Overseer, engine: Engine) -> None:
+    run = begun_batch(site, overseer, engine, lives_for=MINUTE)
+
+    overseer.reconcile()
+
+    assert (engine.asked, engine.ended) == ([], [])
+    assert site.recording(1).run == run.key
+
+
+def test_while_nobody_answers_one_question_is_asked_and_dead_workers_are_noticed(
+    site: Site, overseer: Overseer, engine: Engine
+) -> None:
+    for number in (1, 2, 3):
+        site.lay(number)
+        site.submit(number)
+    overseer.dispatch()
+    site.dies_over(1)
+    engine.is_down = True
+
+    overseer.reconcile()
+
+    assert len(engine.asked) == 1
+    assert site.recording(1).run is None
+    engine.is_down = False
+    site.time_passes()
+    overseer.reconcile()
+    assert site.recording(2).run is None
+
+
+def test_a_batch_of_recordings_is_not_worked_on_by_who_lost_it(site: Site, overseer: Overseer, engine: Engine) -> None:
+    run = begun_batch(site, overseer, engine, lives_for=timedelta(0))
+    overseer.reconcile()
+
+    assert site.process(1, run=run.key) is None
+    assert site.catalog.get(recording_id(1)).tries == 0

@@ -1,0 +1,96 @@
+"""Runs at a real server of Prefect, of which no worker takes note, or one that died."""
+
+import asyncio
+import gc
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, TypeVar
+from uuid import UUID
+
+import pytest
+
+from catalog.records import Queue, Run
+from flows.starting import Seen
+
+if TYPE_CHECKING:  # Prefect only where a test needs it
+    from prefect.client.orchestration import PrefectClient
+
+T = TypeVar("T")
+
+# Prefect's clients leave their sockets to the garbage collector.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+    pytest.mark.usefixtures("prefect_server"),
+]
+
+
+def a_run(key: str) -> Run:
+    now = datetime.now(UTC)
+    return Run(
+        key=key,
+        flow="process_batch",
+        queue=Queue.BULK,
+        subjects=("agora:1", "agora:2"),
+        created_at=now,
+        delivered_at=None,
+        flow_run=None,
+        look_at=now,
+    )
+
+
+def test_a_run_that_was_taken_by_a_worker_that_died_is_no_longer_waiting() -> None:
+    from prefect.states import Pending, Running  # noqa: PLC0415
+
+    from flows.hosting import register  # noqa: PLC0415
+    from flows.prefect_api import PrefectStarter  # noqa: PLC0415
+
+    told(register)
+    with PrefectStarter() as starter, PrefectStarter(starting=timedelta(0)) as impatient:
+        flow_run = starter.start(a_run("bulk#1"))
+        assert starter.start(a_run("bulk#1")) == flow_run
+        assert impatient.look(flow_run) is Seen.QUEUED
+
+        told(lambda client: client.set_flow_run_state(UUID(flow_run), Pending(), force=True))
+        assert starter.look(flow_run) is Seen.QUEUED
+        assert impatient.look(flow_run) is Seen.RUNNING
+
+        told(lambda client: client.update_flow_run_labels(UUID(flow_run), {"prefect.worker.name": "a worker"}))
+        assert impatient.look(flow_run) is Seen.RUNNING
+        told(lambda client: client.send_worker_heartbeat("aftertake", "a worker", heartbeat_interval_seconds=30))
+        assert impatient.look(flow_run) is Seen.QUEUED
+
+        told(lambda client: client.set_flow_run_state(UUID(flow_run), Running(), force=True))
+        assert impatient.look(flow_run) is Seen.RUNNING
+        impatient.end(flow_run, "its process ended without a word")
+        assert starter.look(flow_run) is Seen.ENDED
+        assert starter.look(str(UUID(int=0))) is Seen.UNKNOWN
+    gc.collect()
+
+
+def test_several_machines_register_at_once() -> None:
+    from prefect.exceptions import ObjectNotFound  # noqa: PLC0415
+
+    from flows.hosting import definitions, register  # noqa: PLC0415
+
+    async def together(client: "PrefectClient") -> list[str]:
+        with suppress(ObjectNotFound):
+            await client.delete_work_pool("aftertake")
+        await asyncio.gather(*(register(client) for _ in range(4)))
+        pool = definitions()["work_pools"][0]
+        queues = await client.read_work_queues(work_pool_name=pool["name"])
+        return sorted(queue.name for queue in queues)
+
+    assert told(together) == ["bulk", "default", "export", "live"]
+    gc.collect()
+
+
+def told(ask: "Callable[[PrefectClient], Awaitable[T]]") -> T:
+    """What the server answers to what is asked with a client."""
+    from prefect.client.orchestration import get_client  # noqa: PLC0415
+
+    async def asked() -> T:
+        async with get_client() as client:
+            return await ask(client)
+
+    return asyncio.run(asked())
