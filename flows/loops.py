@@ -6,6 +6,7 @@ die at any line and be done again: what it decides stands in the catalog before 
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -140,17 +141,20 @@ def run_loops(overseer: Overseer, ended: threading.Event) -> None:
 
 
 def _run(overseer: Overseer, loop: Loop, ended: threading.Event) -> None:
+    """Lead, and do a pass whenever it is time; who is about to lead does one at once."""
     lease: Lease | None = None
+    due_at = 0.0
     while not ended.is_set():
         try:
-            lease = overseer.catalog.claims.lead(f"loop:{loop.name}", holder=overseer.name, ttl=_LEAD + loop.every)
-            if lease:
+            lease = overseer.catalog.claims.lead(f"loop:{loop.name}", holder=overseer.name, ttl=_LEAD)
+            if lease and time.monotonic() >= due_at:
+                due_at = time.monotonic() + loop.every.total_seconds()
                 loop.once()
         except (CatalogError, StorageError) as error:
             _log.warning("loop %s: %s", loop.name, error)
         except Exception:  # noqa: BLE001 - a fault in one pass must not end the loop
             _log.exception("loop %s: a fault of Aftertake", loop.name)
-        ended.wait(loop.every.total_seconds())
+        ended.wait(min(loop.every, _LEAD / 3).total_seconds())
     if lease:
         with _told(loop):
             overseer.catalog.claims.release(lease)
