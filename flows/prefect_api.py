@@ -15,9 +15,10 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Crashed
 
 from catalog.records import Run
-from flows.starting import Seen, StarterDownError
+from flows.starting import RefusedError, Seen, StarterDownError
 
-_DOWN: Final = (httpx.TransportError, PrefectHTTPStatusError, ObjectNotFound, RuntimeError)
+_DOWN: Final = (httpx.TransportError, RuntimeError)
+_REFUSED: Final = (PrefectHTTPStatusError, ObjectNotFound)
 _STARTING: Final = timedelta(minutes=1)
 
 
@@ -54,9 +55,9 @@ class PrefectStarter:
                     parameters=parameters,
                     idempotency_key=run.key,
                     work_queue_name=run.queue.value,
-                    tags=[f"rec:{subject}" for subject in run.subjects],
+                    tags=[f"rec:{run.subjects[0]}"] if alone else [],  # the server takes less than a hundred
                 )
-        except StarterDownError:
+        except (StarterDownError, RefusedError):
             self._deployments.clear()
             raise
         return str(made.id)
@@ -95,7 +96,10 @@ def _asked_once() -> Iterator[None]:
             yield
     except _DOWN as error:
         raise StarterDownError(_said(error)) from error
+    except _REFUSED as error:
+        raise RefusedError(_said(error)) from error
 
 
 def _said(error: Exception) -> str:
+    error = error.http_exc if isinstance(error, ObjectNotFound) else error
     return f"Prefect: {' '.join(str(error).split())[:200] or type(error).__name__}"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from catalog.records import Queue, Run, run_lease
+from catalog.records import Queue, Run, id_text, run_lease
 from flows.loops import Overseer
-from flows.starting import Seen, StarterDownError
+from flows.starting import RefusedError, Seen, StarterDownError
 from storage.local import LocalStore
 from tests.flows.site import Site, recording_id
 
@@ -22,8 +22,11 @@ class Engine:
         self.asked: list[str] = []
         self.ended: list[str] = []
         self.is_down = False
+        self.refused: set[str] = set()
 
     def start(self, run: Run) -> str:
+        if any(subject in self.refused for subject in run.subjects):
+            raise RefusedError("not this one")
         self.started.append(run)
         return run.key
 
@@ -107,9 +110,19 @@ def test_while_nobody_answers_one_question_is_asked_and_dead_workers_are_noticed
     assert site.recording(2).run is None
 
 
-def test_a_batch_of_recordings_is_not_worked_on_by_who_lost_it(
-    site: Site, overseer: Overseer, engine: Engine
-) -> None:
+def test_a_run_that_is_refused_holds_nobody_up(site: Site, overseer: Overseer, engine: Engine) -> None:
+    for number in (1, 2, 3):
+        site.submit(number)
+    engine.refused = {id_text(recording_id(1))}
+
+    assert overseer.dispatch() == 2
+
+    engine.refused = set()
+    site.time_passes()
+    assert overseer.dispatch() == 1
+
+
+def test_a_batch_of_recordings_is_not_worked_on_by_who_lost_it(site: Site, overseer: Overseer, engine: Engine) -> None:
     run = begun_batch(site, overseer, engine, lives_for=timedelta(0))
     overseer.reconcile()
 
