@@ -74,7 +74,7 @@ class Overseer:
         return len(left)
 
     def _each(self, found: Sequence[Run], ask: Callable[[Run], None], pause: timedelta) -> int:
-        """Ask of each run; how many were answered. One that is refused waits alone; without an answer, all others do."""
+        """Ask of each run; how many were answered. One that is refused waits alone; while nobody answers, all do."""
         answered = 0
         for number, run in enumerate(found):
             try:
