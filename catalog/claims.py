@@ -1,7 +1,7 @@
 """Claims: who may work on a recording, and what came of it.
 
 A claim is a lease with a fencing number. Everything that a worker writes of a recording it writes under its claim, in
-one transaction with the check that it holds it still.
+one transaction with the check that it holds it still. The row of a recording is locked before its lease, by everybody.
 """
 
 from collections.abc import Callable, Mapping
@@ -42,14 +42,12 @@ class Claims:
                 return None
             now = self._database.now(connection)
             name = f"{RECORDING_LEASE}{id_text(recording)}"
+            is_ours = leasing.is_held(connection, name, by=holder, now=now)
             lease = leasing.acquire(connection, name, holder=holder, ttl=ttl, now=now)
             if lease is None:
                 return None
-            rows.add_change(
-                connection, row, was=row["state"], at=now, state=State.PROCESSING, cause=cause, actor=holder
-            )
-            values = {"state": State.PROCESSING, "due_at": None, "tries": row["tries"] + 1}
-            connection.execute(update(recordings).where(recordings.c.id == row["id"]).values(values))
+            if not is_ours:
+                _begin(connection, row, now=now, cause=cause, actor=holder)
             return Claim(recording=rows.to_recording(row), lease=lease)
 
         return self._database.write(work)
@@ -76,9 +74,9 @@ class Claims:
         """
 
         def work(connection: Connection) -> Reservation:
+            recording = rows.known(connection, claim.recording.id, lock=True)["id"]
             now = self._database.now(connection)
             leasing.require(connection, claim.lease, now=now)
-            recording = rows.known(connection, claim.recording.id)["id"]
             of_it = revisions.c.recording == recording
             is_same = of_it & (revisions.c.content_digest == content_digest) & (revisions.c.revision > newest)
             reserved = connection.execute(select(revisions).where(is_same)).first()
@@ -164,7 +162,7 @@ class Claims:
         state = State.STOPPED if before is State.PROCESSING else before
 
         def values(_connection: Connection, row: RowMapping, now: datetime) -> _Values:
-            return {"state": state, "due_at": now, "tries": max(row["tries"] - 1, 0)}
+            return {"state": _without_verdict(row, state), "due_at": now, "tries": max(row["tries"] - 1, 0)}
 
         return self._conclude(claim, values, cause=cause)
 
@@ -181,12 +179,14 @@ class Claims:
         def work(connection: Connection) -> list[Recording]:
             now = self._database.now(connection)
             dead = leasing.expired(connection, RECORDING_LEASE, now=now, limit=100)
-            return [_take_back(connection, lease, now) for lease in dead]
+            back = [_take_back(connection, name, now) for name in dead]
+            return [recording for recording in back if recording]
 
-        def _take_back(connection: Connection, lease: Lease, now: datetime) -> Recording:
-            row = rows.known(connection, read_id(lease.name.removeprefix(RECORDING_LEASE)), lock=True)
+        def _take_back(connection: Connection, name: str, now: datetime) -> Recording | None:
+            row = rows.known(connection, read_id(name.removeprefix(RECORDING_LEASE)), lock=True)
             recording = rows.to_recording(row)
-            leasing.release(connection, lease)
+            if not leasing.end(connection, name, now=now):
+                return None
             if recording.state is not State.PROCESSING:
                 return recording
             state = _without_verdict(row, State.FAILED)
@@ -227,6 +227,12 @@ class Claims:
             return rows.to_recording(rows.known(connection, claim.recording.id))
 
         return self._database.write(work)
+
+
+def _begin(connection: Connection, row: RowMapping, *, now: datetime, cause: str, actor: str) -> None:
+    rows.add_change(connection, row, was=row["state"], at=now, state=State.PROCESSING, cause=cause, actor=actor)
+    values = {"state": State.PROCESSING, "due_at": None, "tries": row["tries"] + 1}
+    connection.execute(update(recordings).where(recordings.c.id == row["id"]).values(values))
 
 
 def _without_verdict(row: RowMapping, state: State) -> State:

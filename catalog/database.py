@@ -4,7 +4,7 @@ import fcntl
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, func, select, t
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
-from catalog.errors import CatalogUnavailableError, CatalogUrlError
+from catalog.errors import CatalogTextError, CatalogUnavailableError, CatalogUrlError
 
 T = TypeVar("T")
 
@@ -33,6 +33,11 @@ IDLE_IN_TRANSACTION: Final = timedelta(seconds=10)
 _MIGRATION_LOCK: Final = 0x4146_5441
 _PASSING_STATES: Final = re.compile(r"25P03|40001|40P01|55P03|57P0[123]|53\d\d\d|08\d\d\d")
 """SQLSTATE of what another try may mend: idle, serialization, deadlock, shutdown, start-up, resources, connection."""
+_SQLITE_AWAY: Final = tuple(
+    f"SQLITE_{name}" for name in ("BUSY", "CANTOPEN", "CORRUPT", "FULL", "IOERR", "NOTADB", "READONLY")
+)
+_ODD: Final = re.compile("[\0\ud800-\udfff]")
+_SHOWN: Final = 80
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 
@@ -72,8 +77,15 @@ class Database:
         return self._tried(lambda: self._in_transaction(work, reads=True))
 
     def _in_transaction(self, work: Callable[[Connection], T], *, reads: bool = False) -> T:
-        with self.engine.connect().execution_options(aftertake_reads=reads) as connection, connection.begin():
+        options = self._reading if reads else {}
+        with self.engine.connect().execution_options(**options) as connection, connection.begin():
             return work(connection)
+
+    @property
+    def _reading(self) -> dict[str, Any]:
+        if self.is_sqlite:
+            return {"aftertake_reads": True}
+        return {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
     def _tried(self, attempt: Callable[[], T]) -> T:
         began, wait = time.monotonic(), 0.05
@@ -81,10 +93,10 @@ class Database:
             try:
                 return attempt()
             except DBAPIError as error:
-                if not (_may_pass(error) or isinstance(error, OperationalError)):
+                is_away = _is_away(error)
+                if not is_away and not _may_pass(error):
                     raise
-                is_over = time.monotonic() - began + wait > self._patience.total_seconds()
-                if is_over or not _may_pass(error):
+                if is_away or time.monotonic() - began + wait > self._patience.total_seconds():
                     message = f"the catalog {self.place} does not answer: {_reason(error)}. Start it, or check the URL."
                     raise CatalogUnavailableError(message) from error
                 _log.warning("the catalog does not answer (%s); trying again", _reason(error))
@@ -140,7 +152,7 @@ class Database:
 def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter of a port that is no number
         message = "the catalog's URL cannot be read. Write sqlite:////absolute/path.db or postgresql://user@host/name."
         raise CatalogUrlError(message) from None
     if parsed.drivername in {"postgresql", "postgres", "postgresql+psycopg"}:
@@ -152,16 +164,35 @@ def _parsed(url: str) -> URL:
 
 
 def _engine(url: URL) -> Engine:
-    if url.get_backend_name() != "sqlite":
-        # Sessions in UTC, so that texts of times in logs of the server can be compared. A machine that stops in the
-        # middle of a transaction would hold up everybody who wants the same rows, until it is back.
-        session = f"-c timezone=UTC -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION.total_seconds():.0f}s"
-        options = {"options": session, "connect_timeout": 10, "application_name": "aftertake"}
-        return create_engine(url, pool_pre_ping=True, pool_size=4, max_overflow=12, connect_args=options)
+    engine = _sqlite(url) if url.get_backend_name() == "sqlite" else _postgres(url)
+    event.listen(engine, "before_cursor_execute", _refuse_odd_text)
+    return engine
+
+
+def _postgres(url: URL) -> Engine:
+    # Sessions in UTC, so that texts of times in logs of the server can be compared. A machine that stops in the middle
+    # of a transaction would hold up everybody who wants the same rows, until it is back.
+    session = f"-c timezone=UTC -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION.total_seconds():.0f}s"
+    options = {"options": session, "connect_timeout": 10, "application_name": "aftertake"}
+    return create_engine(url, pool_pre_ping=True, pool_size=4, max_overflow=12, connect_args=options)
+
+
+def _sqlite(url: URL) -> Engine:
     engine = create_engine(url, connect_args={"timeout": BUSY.total_seconds(), "check_same_thread": False})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _refuse_odd_text(_connection: object, _cursor: object, _statement: str, given: Any, _: object, many: bool) -> None:  # noqa: ANN401 - as SQLAlchemy calls it
+    """Texts come from vendors and from searching people. PostgreSQL refuses some, SQLite keeps them: neither shall."""
+    for line in given if many else [given]:
+        for value in line.values() if isinstance(line, Mapping) else line:
+            if isinstance(value, str) and _ODD.search(value):
+                message = (
+                    f"{value[:_SHOWN]!r} cannot be kept in the catalog: a character of it is NUL or a lone surrogate"
+                )
+                raise CatalogTextError(message)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - of sqlite3, or a driver like it
@@ -174,6 +205,11 @@ def _begin_sqlite(connection: Connection) -> None:
     """Writers queue at once: one that begins as a reader cannot wait for its turn later."""
     reads = connection.get_execution_options().get("aftertake_reads", False)
     connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _is_away(error: DBAPIError) -> bool:
+    """SQLite has waited already where waiting can help."""
+    return str(getattr(error.orig, "sqlite_errorname", "")).startswith(_SQLITE_AWAY)
 
 
 def _may_pass(error: DBAPIError) -> bool:

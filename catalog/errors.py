@@ -6,6 +6,7 @@ CatalogError
 ├── DocumentError  a stored document that cannot be read, or a value that must not be written
 ├── CatalogUrlError          no catalog can be kept there; the setting must be changed
 ├── CatalogUnavailableError  the database does not answer; trying again may help
+├── CatalogTextError         text that not every database can hold, such as one with a NUL character
 ├── UnknownRecordingError    no such recording in the catalog
 ├── UnknownExportError       no such export in the catalog
 ├── CursorError              a cursor that this search did not give
@@ -35,6 +36,10 @@ class CatalogUrlError(CatalogError):
 
 class CatalogUnavailableError(CatalogError):
     """The database of the catalog does not answer."""
+
+
+class CatalogTextError(CatalogError):
+    """Some text cannot be held by every database."""
 
 
 class UnknownRecordingError(CatalogError):

@@ -69,9 +69,11 @@ class Exports:
             fresh = {"id": uuid.uuid4().hex, "digest": digest, "request": dict(request), "state": ExportState.QUEUED}
             who = {"requested_by": requested_by, "reason": reason, "created_at": now, "changed_at": now}
             made = rows.insert(connection, exports).values(**fresh, **who).on_conflict_do_nothing()
-            new = connection.execute(made.returning(exports.c.id)).first()
             is_it = (exports.c.digest == digest) & exports.c.state.in_(_SERVING)
-            row = connection.execute(select(exports).where(is_it)).mappings().one()
+            row = None
+            while row is None:  # one that was in the way may end before it is read
+                new = connection.execute(made.returning(exports.c.id)).first()
+                row = connection.execute(select(exports).where(is_it)).mappings().one_or_none()
             rows.add_audit(
                 connection,
                 at=now,

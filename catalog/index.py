@@ -162,7 +162,9 @@ class Catalog:
 
         def work(connection: Connection) -> int:
             now = self.database.now(connection)
-            return sum(put_manifest(connection, manifest, key, now=now) for manifest, key in manifests)
+            # Oldest first: it says when a recording was first heard of, and settled.
+            ordered = sorted(manifests, key=lambda item: item[0].revision)
+            return sum(put_manifest(connection, manifest, key, now=now) for manifest, key in ordered)
 
         return self.database.write(work)
 

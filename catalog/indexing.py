@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, update
 
 from catalog import rows
 from catalog.manifest import content_digest
@@ -21,8 +21,7 @@ def put_manifest(connection: Connection, manifest: Manifest, key: str, *, now: d
     _put_revision(connection, recording["id"], manifest, key)
     if recording["revision"] >= manifest.revision:
         return False
-    begins = manifest.started_at or recording["heard_at"]
-    ends = max(manifest.ended_at or begins, begins)
+    begins, ends = _span(manifest, heard_at=recording["heard_at"])
     values: dict[str, Any] = {
         "room": manifest.room,
         "mode": manifest.mode,
@@ -36,9 +35,10 @@ def put_manifest(connection: Connection, manifest: Manifest, key: str, *, now: d
         "revision": manifest.revision,
         "manifest": key,
         "content_digest": content_digest(manifest),
+        "settled_at": recording["settled_at"] or manifest.created_at,
     }
     if recording["state"] != State.PROCESSING:
-        values |= {"state": State.SETTLED, "settled_at": recording["settled_at"] or manifest.created_at, "due_at": None}
+        values |= {"state": State.SETTLED, "due_at": None}
     connection.execute(update(recordings).where(recordings.c.id == recording["id"]).values(values))
     for table in (outputs, streams):
         connection.execute(delete(table).where(table.c.recording == recording["id"]))
@@ -67,13 +67,23 @@ def _row(connection: Connection, manifest: Manifest, *, now: datetime) -> Any:  
 
 
 def _put_revision(connection: Connection, recording: int, manifest: Manifest, key: str) -> None:
-    of_it = (revisions.c.recording == recording) & (revisions.c.revision == manifest.revision)
-    published = {"verdict": manifest.verdict, "manifest": key}
-    if connection.execute(select(revisions.c.revision).where(of_it)).first():
-        connection.execute(update(revisions).where(of_it).values(published))
-        return
-    values = {"recording": recording, "revision": manifest.revision, "created_at": manifest.created_at}
-    connection.execute(revisions.insert().values(content_digest=content_digest(manifest), **values, **published))
+    """What was published under a number belongs to it, whatever it was reserved for."""
+    published = {
+        "content_digest": content_digest(manifest),
+        "created_at": manifest.created_at,
+        "verdict": manifest.verdict,
+        "manifest": key,
+    }
+    put = rows.insert(connection, revisions).values(recording=recording, revision=manifest.revision, **published)
+    connection.execute(put.on_conflict_do_update(index_elements=["recording", "revision"], set_=published))
+
+
+def _span(manifest: Manifest, *, heard_at: datetime) -> tuple[datetime, datetime]:
+    """That of the recording and all of its streams: search relies on no stream being outside."""
+    starts = [manifest.started_at, *(stream.started_at for stream in manifest.streams)]
+    stops = [manifest.ended_at, *(stream.ended_at for stream in manifest.streams)]
+    begins = min((at for at in starts if at), default=heard_at)
+    return begins, max([begins, *(at for at in stops if at)])
 
 
 def _stream(recording: int, stream: StreamRecord, *, begins: datetime, ends: datetime) -> dict[str, Any]:

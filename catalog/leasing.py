@@ -6,7 +6,7 @@ that it still wants to write gets in. Times are those of `Database.now`, one clo
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, select, update
 
 from catalog import rows
 from catalog.errors import LeaseLostError
@@ -51,10 +51,24 @@ def release(connection: Connection, lease: Lease) -> None:
     connection.execute(update(leases).where(is_ours).values(holder=None))
 
 
-def expired(connection: Connection, prefix: str, *, now: datetime, limit: int) -> list[Lease]:
-    """Leases whose holders neither ended nor prolonged them; locked until the transaction ends."""
-    dead = (
-        leases.c.holder.is_not(None) & (leases.c.expires_at <= now) & leases.c.name.startswith(prefix, autoescape=True)
-    )
-    rows = connection.execute(select(leases).where(dead).limit(limit).with_for_update(skip_locked=True))
-    return [Lease(name=r.name, holder=r.holder, fence=r.fence, expires_at=r.expires_at) for r in rows]
+def is_held(connection: Connection, name: str, *, by: str, now: datetime) -> bool:
+    """Whether `by` holds the lease at this moment."""
+    is_it = (leases.c.name == name) & (leases.c.holder == by) & (leases.c.expires_at > now)
+    return connection.execute(select(leases.c.name).where(is_it)).first() is not None
+
+
+def expired(connection: Connection, prefix: str, *, now: datetime, limit: int) -> list[str]:
+    """The names of leases whose holders neither ended nor prolonged them; `end` them."""
+    is_named = leases.c.name.startswith(prefix, autoescape=True)
+    query = select(leases.c.name).where(_is_dead(now) & is_named).order_by(leases.c.name).limit(limit)
+    return list(connection.scalars(query))
+
+
+def end(connection: Connection, name: str, *, now: datetime) -> bool:
+    """Free a lease whose time is over; False if somebody took or prolonged it meanwhile."""
+    ended = update(leases).where(_is_dead(now) & (leases.c.name == name)).values(holder=None)
+    return bool(connection.execute(ended).rowcount)
+
+
+def _is_dead(now: datetime) -> ColumnElement[bool]:
+    return leases.c.holder.is_not(None) & (leases.c.expires_at <= now)

@@ -103,10 +103,10 @@ class Runs:
 
         def work(connection: Connection) -> None:
             now = self._database.now(connection)
-            for lease in leasing.expired(connection, run_lease(""), now=now, limit=100):
-                leasing.release(connection, lease)
-                is_it = runs.c.key == lease.name.removeprefix(run_lease(""))
-                connection.execute(update(runs).where(is_it).values(look_at=now))
+            for name in leasing.expired(connection, run_lease(""), now=now, limit=100):
+                if leasing.end(connection, name, now=now):
+                    is_it = runs.c.key == name.removeprefix(run_lease(""))
+                    connection.execute(update(runs).where(is_it).values(look_at=now))
 
         self._database.write(work)
 

@@ -1,11 +1,10 @@
 """Search over all recordings: by ids, room, user, stream, time, verdict and state, page by page."""
 
 import base64
-import binascii
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Column, ColumnElement, Connection, Select, func, select, tuple_
@@ -19,6 +18,7 @@ from catalog.tables import recordings, streams
 from catalog.wire import utc_text
 
 MOST_ROWS: Final = 500
+_FIRST_TIME: Final = datetime.min.replace(tzinfo=UTC)
 _NEWEST_FIRST: Final = (recordings.c.span_from.desc(), recordings.c.id.desc())
 
 
@@ -41,6 +41,11 @@ class Query:
     is_alarmed: bool = False
     limit: int = 50
     cursor: str | None = None
+
+    def __post_init__(self) -> None:
+        for at in (self.since, self.until):
+            if at is not None and at.tzinfo is None:
+                raise ValueError(f"{at} has no time zone")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +116,13 @@ def _overlap(
         wanted += [spans.span_from < query.until, ordered_by < query.until]
     if query.since is not None:
         wanted += [spans.span_to >= query.since]
-        wanted += [ordered_by >= query.since - longest] if longest is not None else []
+        wanted += [ordered_by >= _back(query.since, longest)] if longest is not None else []
     return wanted
+
+
+def _back(at: datetime, by: timedelta) -> datetime:
+    """Earlier by that much, or the first of all times."""
+    return at - by if at - _FIRST_TIME > by else _FIRST_TIME
 
 
 def _longest(connection: Connection, query: Query) -> timedelta | None:
@@ -125,7 +135,7 @@ def _after(query: Query, span_from: ColumnElement[Any], number: ColumnElement[An
     if query.cursor is None:
         return []
     at, last = _read_cursor(query)
-    return [span_from <= at, tuple_(span_from, number) < tuple_(at, last)]
+    return [span_from <= at, tuple_(span_from, number) < (at, last)]
 
 
 def _cursor(query: Query, at: datetime, number: int) -> str:
@@ -137,14 +147,20 @@ def _read_cursor(query: Query) -> tuple[datetime, int]:
     given = query.cursor or ""
     try:
         digest, at, number = json.loads(base64.urlsafe_b64decode(given + "=" * (-len(given) % 4)))
-        read = datetime.fromisoformat(at), int(number)
-    except (ValueError, TypeError, binascii.Error) as error:
+        read = datetime.fromisoformat(at).astimezone(UTC), _row_number(number)
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         message = f"{given!r} is no cursor. Take it from the answer before, and leave it as it is."
         raise CursorError(message) from error
     if digest != _digest(query):
         message = "the cursor belongs to another search. Ask for the first page of this one."
         raise CursorError(message)
     return read
+
+
+def _row_number(given: object) -> int:
+    if not isinstance(given, int) or not 0 < given < 2**63:
+        raise ValueError(f"{given!r} is not the number of a row")
+    return given
 
 
 def _digest(query: Query) -> str:

@@ -41,6 +41,8 @@ class UtcDateTime(TypeDecorator[datetime]):
         """Into the database."""
         if value is None:
             return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value} has no time zone")
         utc = value.astimezone(UTC)
         return f"{utc.year:04d}{utc.strftime(_SQLITE_TIME)[-23:]}" if dialect.name == "sqlite" else utc
 

@@ -1,5 +1,6 @@
 """`aftertake demo`: three recordings, one in each cloud, go through `aftertake serve`; then what came of them."""
 
+import argparse
 import json
 import os
 import shlex
@@ -38,9 +39,14 @@ _LINK_S = 3600
 _PATIENCE_S = 300
 
 
-def demo(folder: str, *, as_json: bool) -> int:
-    """Record, process and report; everything is kept below `folder`. On a terminal it goes on serving until Ctrl-C."""
-    root = Path(folder).absolute()
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where to keep what it makes."""
+    parser.add_argument("--folder", default="demo-output", help="where to keep what is published")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Record, process and report; everything is kept below a folder. On a terminal it goes on serving until Ctrl-C."""
+    root = Path(options.folder).absolute()
     _say("encoding three recordings, one in each vendor's layout …")
     recordings = record_three()
     for recording in recordings:
@@ -57,7 +63,7 @@ def demo(folder: str, *, as_json: bool) -> int:
             kept = LocalStore(root / "published")
             _copy(archive, kept)
             published = [found for r in recordings for found in show(kept, f"{r.vendor}:{r.task_id}")]
-            if as_json:
+            if options.json:
                 print(json.dumps({**document("demo", published), "writes": writes}, ensure_ascii=False, indent=2))
                 return _exit(writes)
             print("\n".join(_report(recordings, published, stage, writes, root)))

@@ -1,16 +1,14 @@
 """`aftertake doctor`: whether the configured stores are right, and what to do where they are not."""
 
 import argparse
-import json
-import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from catalog.wire import utc_text
 from cli.exits import Exit
-from cli.report import printable
+from cli.report import tell
 from flows.settings import Settings, SettingsError, known_sources
 from flows.steps.examining import Examination
 from flows.steps.store_checks import Check, Outcome, Place, Role, StoreReport, counted, failed, ok
@@ -29,14 +27,24 @@ _INDENT = 24
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """What `doctor` found: one report for each store, and the uploads that a sweep aborted (None: no sweep)."""
+    """What `doctor` found: one report for each store, and the uploads that a sweep aborted (None: no sweep).
+
+    `catalog` is the check of the catalog, where the settings are examined and not only stores.
+    """
 
     stores: Sequence[StoreReport]
     swept: Sequence[PendingUpload] | None = None
+    catalog: Check | None = None
+
+    @property
+    def checks(self) -> Sequence[Check]:
+        """All checks."""
+        stores = [check for store in self.stores for check in store.checks]
+        return [*stores, self.catalog] if self.catalog else stores
 
     def count(self, outcome: Outcome) -> int:
         """How many checks ended so."""
-        return sum(check.outcome is outcome for store in self.stores for check in store.checks)
+        return sum(check.outcome is outcome for check in self.checks)
 
     @property
     def exit(self) -> Exit:
@@ -59,15 +67,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def doctor(options: argparse.Namespace) -> int:
-    """Examine the stores of the arguments; without any, those of the settings."""
+def run(options: argparse.Namespace) -> int:
+    """Examine the stores of the arguments; without any, those of the settings, and the catalog."""
+    settings, is_bare = Settings.load(), not options.source and not options.output
     sources, output = _places(options)
-    configured = [Place.parse(Role.SOURCE, url) for url in Settings.load().known_stores]
+    configured = [Place.parse(Role.SOURCE, url) for url in settings.known_stores]
     diagnosis = diagnose(Examination(), sources, output, apart_from=configured, sweep_days=options.sweep)
-    text = [json.dumps(document(diagnosis), indent=2)] if options.json else map(printable, lines(diagnosis))
-    for line in text:
-        print(line)
-    sys.stdout.flush()
+    if is_bare:
+        from cli.catalog_check import check_catalog  # noqa: PLC0415 - SQL is for those who ask the catalog
+
+        diagnosis = replace(diagnosis, catalog=check_catalog(settings))
+    tell(document(diagnosis), lines(diagnosis), as_json=options.json)
     return diagnosis.exit
 
 
@@ -107,11 +117,14 @@ def _sweep(examination: Examination, output: Place, older_than: timedelta) -> tu
 def document(diagnosis: Diagnosis) -> dict[str, Any]:
     """The one JSON object that `--json` prints."""
     outcomes = [store.outcome for store in diagnosis.stores]
+    outcomes += [diagnosis.catalog.outcome] if diagnosis.catalog else []
     shown: dict[str, Any] = {
         "schema": "aftertake.doctor/1",
         "outcome": max(outcomes, key=lambda outcome: outcome.rank).value,
         "stores": [_store(store) for store in diagnosis.stores],
     }
+    if diagnosis.catalog:
+        shown["catalog"] = _check(diagnosis.catalog)
     if diagnosis.swept is not None:
         shown["swept"] = [
             {"key": upload.key, "upload_id": upload.upload_id, "started_at": utc_text(upload.started_at)}
@@ -125,11 +138,12 @@ def _store(store: StoreReport) -> dict[str, Any]:
         "role": store.role.value,
         "url": store.url,
         "outcome": store.outcome.value,
-        "checks": [
-            {"check": check.name, "outcome": check.outcome.value, "seen": check.seen, "fix": check.fix or None}
-            for check in store.checks
-        ],
+        "checks": [_check(check) for check in store.checks],
     }
+
+
+def _check(check: Check) -> dict[str, Any]:
+    return {"check": check.name, "outcome": check.outcome.value, "seen": check.seen, "fix": check.fix or None}
 
 
 def lines(diagnosis: Diagnosis) -> Iterator[str]:
@@ -137,13 +151,19 @@ def lines(diagnosis: Diagnosis) -> Iterator[str]:
     for store in diagnosis.stores:
         yield f"{store.role.value}  {store.url}"
         for check in store.checks:
-            yield f"  {_SHOWN.get(check.outcome, check.outcome.value):<8} {check.name:<12} {check.seen}"
-            if check.fix:
-                yield f"{'':{_INDENT}}-> {check.fix}"
+            yield from _check_lines(check)
+    if diagnosis.catalog:
+        yield from _check_lines(diagnosis.catalog)
     for upload in diagnosis.swept or ():
         yield f"aborted  {upload.key}  begun {utc_text(upload.started_at)}"
     counted = ((Outcome.FAIL, "fail"), (Outcome.WARN, "warn"), (Outcome.SKIPPED, "were skipped"))
     yield "doctor: " + ", ".join(f"{diagnosis.count(outcome)} {words}" for outcome, words in counted)
+
+
+def _check_lines(check: Check) -> Iterator[str]:
+    yield f"  {_SHOWN.get(check.outcome, check.outcome.value):<8} {check.name:<12} {check.seen}"
+    if check.fix:
+        yield f"{'':{_INDENT}}-> {check.fix}"
 
 
 def _places(options: argparse.Namespace) -> tuple[list[Place], Place | None]:

@@ -2,6 +2,14 @@
 
 from enum import IntEnum
 
+from catalog.errors import (
+    CatalogUnavailableError,
+    CatalogUrlError,
+    CursorError,
+    LayoutError,
+    LeaseLostError,
+    UnknownRecordingError,
+)
 from catalog.model import Verdict
 from flows.settings import SettingsError
 from flows.steps.finding import NothingFoundError
@@ -38,10 +46,16 @@ class Exit(IntEnum):
 _ERRORS: tuple[tuple[type[Exception], Exit], ...] = (
     (NothingFoundError, Exit.NOT_FOUND),
     (NotFound, Exit.NOT_FOUND),
+    (UnknownRecordingError, Exit.NOT_FOUND),
     (NotFinalError, Exit.NOT_FINAL),
     (SettingsError, Exit.USAGE),
     (Unsupported, Exit.USAGE),
     (InvalidKey, Exit.USAGE),
+    (LayoutError, Exit.USAGE),
+    (CursorError, Exit.USAGE),
+    (CatalogUrlError, Exit.USAGE),
+    (CatalogUnavailableError, Exit.TRY_AGAIN),
+    (LeaseLostError, Exit.TRY_AGAIN),
     (Transient, Exit.TRY_AGAIN),
     (Archived, Exit.TRY_AGAIN),
     (NoSpace, Exit.TRY_AGAIN),

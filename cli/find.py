@@ -1,12 +1,28 @@
 """`aftertake find`: a recording that is not where it was promised, looked for in every configured store."""
 
+import argparse
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from catalog.wire import utc_text
 from cli.exits import Exit, exit_of_error
-from flows.steps.searching import Search, Sighting
+from cli.report import tell
+from flows.settings import known_sources
+from flows.steps.searching import Search, Sighting, search
 from flows.steps.store_checks import counted
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to look for, and where."""
+    parser.add_argument("task", metavar="TASK", help="task id, or VENDOR:TASK_ID")
+    parser.add_argument("--store", action="append", metavar="URL", help="a store to look through, instead of those")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Look through the stores of the arguments; without any, those of the settings."""
+    searches = [search(url, options.task) for url in options.store or known_sources()]
+    tell(document(options.task, searches), lines(options.task, searches), as_json=options.json)
+    return exit_code(searches)
 
 
 def document(task: str, searches: Sequence[Search]) -> dict[str, Any]:
@@ -23,18 +39,18 @@ def document(task: str, searches: Sequence[Search]) -> dict[str, Any]:
 
 def lines(task: str, searches: Sequence[Search]) -> Iterator[str]:
     """The same for people."""
-    for search in searches:
-        for sighting in search.sightings:
+    for each in searches:
+        for sighting in each.sightings:
             yield f"{sighting.vendor} {sighting.task_id}: {sighting.store}"
             yield (
                 f"  {counted(sighting.segments, 'slice')} and {counted(sighting.playlists, 'playlist')} "
                 f"in {sighting.folder or 'its root'}, "
                 f"{sighting.size_bytes} bytes, the newest of {utc_text(sighting.newest)}"
             )
-        if search.failure:
-            yield f"! {search.store}: {search.failure}"
-    if not any(search.sightings for search in searches):
-        yield f"no object of {task} in {', '.join(search.store for search in searches)}"
+        if each.failure:
+            yield f"! {each.store}: {each.failure}"
+    if not any(each.sightings for each in searches):
+        yield f"no object of {task} in {', '.join(each.store for each in searches)}"
 
 
 def exit_code(searches: Sequence[Search]) -> Exit:

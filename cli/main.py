@@ -1,44 +1,55 @@
-"""`aftertake`: the commands and their arguments."""
+"""`aftertake`: the commands, each in the module of its name, which is imported when the command is given."""
 
 import argparse
-import json
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from types import MappingProxyType
+from typing import Final, Protocol, cast
 
-from catalog.model import State
-from cli import find
-from cli.demo import demo
-from cli.doctor import add_arguments as add_doctor_arguments
-from cli.doctor import doctor
-from cli.exits import Exit, exit_of_error, exit_of_verdict
-from cli.progress import Progress
-from cli.report import Result, Unsettled, document, lines, overall, printable
-from cli.sandbox import sandbox
-from cli.serve import PARTS, serve
-from cli.show import show
-from flows.process import Inline, check, process, run_inline
-from flows.settings import SettingsError, known_sources, other_stores
-from flows.steps.finding import find_recordings
-from flows.steps.planning import OnlyVariantsError
-from flows.steps.publishing import Published
-from flows.steps.searching import search
-from flows.steps.tasks import Task
-from storage.opening import open_source, open_store
+from cli.exits import Exit, exit_of_error
+from cli.report import printable
+from flows.settings import SettingsError
 
 EPILOG = (
     "Exit codes: 0 all well, 1 unexpected, 2 usage, 3 something is lost, 4 not found, 5 try again, 6 refused, "
     "7 not final yet."
 )
 
-Story = Callable[[Task], Coroutine[Any, Any, Published]]
+
+class Command(Protocol):
+    """What the module of a command offers."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Say what the command takes beside `--json`."""
+
+    def run(self, options: argparse.Namespace) -> int:
+        """Do it, and answer with the exit code."""
+
+
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "ls": ("cli.ls", "recordings of the catalog, the newest first"),
+        "show": ("cli.show", "one recording: its verdict, its outputs, its story"),
+        "submit": ("cli.submit", "make a recording known, so that it is processed"),
+        "retry": ("cli.retry", "look at a recording now that waits, failed or was left to a person"),
+        "check": ("cli.check", "read every byte of a recording folder and judge it; writes nothing"),
+        "process": ("cli.process", "prove, join and publish the recordings of a folder, or one of the catalog"),
+        "find": ("cli.find", "look through every configured store for a recording's objects"),
+        "reindex": ("cli.reindex", "make the catalog again from the manifests of the output"),
+        "doctor": ("cli.doctor", "whether the configured stores are right, and what to do where they are not"),
+        "sandbox": ("cli.sandbox", "serve S3, OSS and COS on this machine, for trying things out"),
+        "serve": ("cli.serve", "run everything on this machine, or some parts of it"),
+        "demo": ("cli.demo", "record three real calls into three clouds and process them"),
+    }
+)
+"""By name: the module and what it does. What only some commands need (SQL, the sandbox) costs the others nothing."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and answer with its exit code; errors become one sentence on stderr."""
-    options = _parser().parse_args(arguments)
+    options = _parsed(sys.argv[1:] if arguments is None else arguments)
     try:
         return int(options.run(options))
     except KeyboardInterrupt:
@@ -62,150 +73,22 @@ def _said(error: Exception) -> str:
     return "\n".join(map(printable, said))
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="aftertake", description="Prove and join cloud recordings.", epilog=EPILOG)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    checking = _command(commands, "check", _check, "read every byte of a recording folder and judge it; writes nothing")
-    checking.add_argument("url", help="a recording folder, or any HLS folder (path or store URL)")
-    processing = _command(commands, "process", _process, "prove, join and publish the recordings of a folder")
-    processing.add_argument("url", help="a recording folder, or any HLS folder (path or store URL)")
-    processing.add_argument("--output", required=True, metavar="URL", help="where MP4s and manifests go")
-    showing = _command(commands, "show", _show, "what was published of a recording")
-    showing.add_argument("task", metavar="TASK", help="task id, or VENDOR:TASK_ID")
-    showing.add_argument("--output", required=True, metavar="URL", help="where MP4s and manifests lie")
-    finding = _command(commands, "find", _find, "look through every configured store for a recording's objects")
-    finding.add_argument("task", metavar="TASK", help="task id, or VENDOR:TASK_ID")
-    finding.add_argument("--store", action="append", metavar="URL", help="a store to look through, instead of those")
-    imitating = _command(commands, "sandbox", _sandbox, "serve S3, OSS and COS on this machine, for trying things out")
-    imitating.add_argument("--port", type=int, default=0, help="where to listen; a free port unless said")
-    imitating.add_argument("--empty", action="store_true", help="lay no recordings into the buckets")
-    text = "whether the configured stores are right, and what to do where they are not"
-    add_doctor_arguments(_command(commands, "doctor", doctor, text))
-    text = "run everything on this machine, or some parts of it: " + ", ".join(PARTS)
-    serving = _command(commands, "serve", _serve, text)
-    serving.add_argument("parts", nargs="*", choices=(*PARTS, []), metavar="PART", help="all, unless named")
-    demonstrating = _command(commands, "demo", _demo, "record three real calls into three clouds and process them")
-    demonstrating.add_argument("--folder", default="demo-output", help="where to keep what is published")
-    return parser
+    for name, (_, text) in COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text, epilog=EPILOG)
+        if name in arguments[:1]:
+            _prepare(command, load(name))
+    return parser.parse_args(arguments)
 
 
-def _command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
-    name: str,
-    run: Callable[[argparse.Namespace], int],
-    text: str,
-) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=text, description=text, epilog=EPILOG)
+def _prepare(parser: argparse.ArgumentParser, command: Command) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.set_defaults(run=run)
-    return parser
+    command.add_arguments(parser)
+    parser.set_defaults(run=command.run)
 
 
-def _check(options: argparse.Namespace) -> int:
-    return _work("check", options, lambda task: check(Inline(), task))
-
-
-def _process(options: argparse.Namespace) -> int:
-    target = open_store(options.output)
-    return _work("process", options, lambda task: process(Inline(), task, target))
-
-
-def _work(command: str, options: argparse.Namespace, story: Story) -> int:
-    source = open_source(options.url)
-    found = find_recordings(source)
-    progress = Progress(command, sum(meta.size_bytes for meta in found[0][1].values()))
-    try:
-        results = _results(
-            story,
-            [
-                Task(
-                    source=source,
-                    objects=objects,
-                    metas=metas,
-                    now=datetime.now(UTC),
-                    progress=progress.add,
-                    elsewhere=other_stores(),
-                )
-                for objects, metas in found
-            ],
-        )
-    finally:
-        progress.finish()
-    for result in results:
-        if isinstance(result, Unsettled):
-            print(f"aftertake: {printable(result.reason)}", file=sys.stderr)
-    _say(command, options, results)
-    return _exit(results)
-
-
-def _results(story: Story, tasks: Sequence[Task]) -> list[Result]:
-    """One for each recording. A playlist of playlists is none, unless there is nothing else."""
-    results: list[Result] = []
-    only_variants: OnlyVariantsError | None = None
-    for task in tasks:
-        try:
-            results.append(run_inline(story(task)))
-        except OnlyVariantsError as error:
-            only_variants = error
-        except Exception as error:  # noqa: BLE001 - what has no exit code of its own is raised again
-            results.append(_unsettled(task, error, alone=len(tasks) == 1))
-    if only_variants and not results:
-        raise only_variants
-    return results
-
-
-def _unsettled(task: Task, error: Exception, *, alone: bool) -> Unsettled:
-    """What kept a recording from a verdict; it must not hide the others of the folder."""
-    code = exit_of_error(error)
-    if code is Exit.UNEXPECTED or (alone and code is not Exit.NOT_FINAL):
-        raise error
-    state = State.WAITING if code is Exit.NOT_FINAL else State.FAILED
-    reason = str(error)
-    return Unsettled(vendor=task.objects.vendor, task_id=task.objects.task_id, state=state, reason=reason, exit=code)
-
-
-def _exit(results: Sequence[Result]) -> Exit:
-    unsettled = [result.exit for result in results if isinstance(result, Unsettled)]
-    verdict = overall(results)
-    if verdict is None:
-        return Exit(min(unsettled))
-    kept = any(isinstance(result, Published) and result.kept for result in results)
-    return Exit.LOST if kept else exit_of_verdict(verdict)
-
-
-def _say(command: str, options: argparse.Namespace, results: Sequence[Result]) -> None:
-    _print(options, document(command, results), lines(results))
-
-
-def _print(options: argparse.Namespace, answer: Mapping[str, Any], text: Iterable[str]) -> None:
-    for line in [json.dumps(answer, indent=2)] if options.json else map(printable, text):
-        print(line)
-    sys.stdout.flush()
-
-
-def _show(options: argparse.Namespace) -> int:
-    published: Sequence[Published] = show(open_store(options.output), options.task)
-    _say("show", options, published)
-    return Exit.OK
-
-
-def _find(options: argparse.Namespace) -> int:
-    searches = [search(url, options.task) for url in options.store or known_sources()]
-    _print(options, find.document(options.task, searches), find.lines(options.task, searches))
-    return find.exit_code(searches)
-
-
-def _sandbox(options: argparse.Namespace) -> int:
-    try:
-        return sandbox(port=options.port, empty=options.empty, as_json=options.json)
-    except OSError as error:
-        message = f"the sandbox cannot listen on port {options.port}: {error.strerror}. Choose another --port."
-        raise SettingsError(message) from error
-
-
-def _serve(options: argparse.Namespace) -> int:
-    return serve(options.parts)
-
-
-def _demo(options: argparse.Namespace) -> int:
-    return demo(options.folder, as_json=options.json)
+def load(name: str) -> Command:
+    """The command of that name."""
+    return cast("Command", import_module(COMMANDS[name][0]))

@@ -8,34 +8,48 @@ _PLAIN_EVERY_S = 10.0
 _TERMINAL_EVERY_S = 0.1
 
 
-class Progress:
-    """Counts source bytes; may be told from several threads."""
+class Line:
+    """A line that is said anew, though not too often."""
 
-    def __init__(self, command: str, total_bytes: int) -> None:
-        """`total_bytes` is what the listing says; playlists and side files count in, so the end may come early."""
+    def __init__(self, command: str) -> None:
+        """Every line begins with the command."""
         self._command = command
-        self._total = max(total_bytes, 1)
-        self._done = 0
-        self._lock = threading.Lock()
         self._is_terminal = sys.stderr.isatty()
         self._said_at = time.monotonic()
         self._said = False
 
-    def add(self, size_bytes: int) -> None:
-        """More bytes have been taken."""
-        with self._lock:
-            self._done += size_bytes
-            every = _TERMINAL_EVERY_S if self._is_terminal else _PLAIN_EVERY_S
-            if time.monotonic() - self._said_at >= every:
-                self._say()
+    def say(self, text: str) -> None:
+        """Say how far it is, unless that was said just now."""
+        every = _TERMINAL_EVERY_S if self._is_terminal else _PLAIN_EVERY_S
+        if time.monotonic() - self._said_at < every:
+            return
+        self._said, self._said_at = True, time.monotonic()
+        line = f"{self._command}: {text}"
+        sys.stderr.write(f"\r\x1b[K{line}" if self._is_terminal else f"{line}\n")
+        sys.stderr.flush()
 
     def finish(self) -> None:
         """Leave a clean line."""
         if self._said and self._is_terminal:
             sys.stderr.write("\r\x1b[K")
 
-    def _say(self) -> None:
-        self._said, self._said_at = True, time.monotonic()
-        text = f"{self._command}: {self._done / 1e6:.0f} of {self._total / 1e6:.0f} MB"
-        sys.stderr.write(f"\r\x1b[K{text}" if self._is_terminal else f"{text}\n")
-        sys.stderr.flush()
+
+class Progress:
+    """Counts source bytes; may be told from several threads."""
+
+    def __init__(self, command: str, total_bytes: int) -> None:
+        """`total_bytes` is what the listing says; playlists and side files count in, so the end may come early."""
+        self._line = Line(command)
+        self._total = max(total_bytes, 1)
+        self._done = 0
+        self._lock = threading.Lock()
+
+    def add(self, size_bytes: int) -> None:
+        """More bytes have been taken."""
+        with self._lock:
+            self._done += size_bytes
+            self._line.say(f"{self._done / 1e6:.0f} of {self._total / 1e6:.0f} MB")
+
+    def finish(self) -> None:
+        """Leave a clean line."""
+        self._line.finish()

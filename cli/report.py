@@ -1,11 +1,14 @@
 """What the command says: one JSON object, or lines for people."""
 
-from collections.abc import Iterator, Sequence
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from catalog.model import Absence, Gap, Manifest, Span, State, StreamRecord, Verdict
 from catalog.wire import utc_text
+from cli.exits import Exit, exit_of_verdict
 from flows.steps.publishing import Published
 from media.findings import Finding
 
@@ -42,11 +45,25 @@ Result = Published | Unsettled
 
 
 def overall(results: Sequence[Result]) -> Verdict | None:
-    """The worst verdict; None while any recording has none. Empty ones do not count beside others."""
-    if not results or any(isinstance(r, Unsettled) for r in results):
+    """The worst verdict; None while any recording has none."""
+    return worst([r.manifest.verdict if isinstance(r, Published) else None for r in results])
+
+
+def worst(verdicts: Sequence[Verdict | None]) -> Verdict | None:
+    """None where one is not known. Empty ones do not count beside others."""
+    known = [verdict for verdict in verdicts if verdict is not None]
+    if not known or len(known) < len(verdicts):
         return None
-    verdicts = [r.manifest.verdict for r in results if isinstance(r, Published)]
-    return min((v for v in verdicts if v is not Verdict.EMPTY), key=lambda v: v.rank, default=Verdict.EMPTY)
+    return min((v for v in known if v is not Verdict.EMPTY), key=lambda v: v.rank, default=Verdict.EMPTY)
+
+
+def exit_of(results: Sequence[Result]) -> Exit:
+    """That of the worst verdict; without one, what keeps a recording from it."""
+    verdict = overall(results)
+    if verdict is None:
+        return Exit(min(result.exit for result in results if isinstance(result, Unsettled)))
+    kept = any(isinstance(result, Published) and result.kept for result in results)
+    return Exit.LOST if kept else exit_of_verdict(verdict)
 
 
 def _state(results: Sequence[Result]) -> State:
@@ -59,6 +76,13 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def tell(answer: Mapping[str, Any], text: Iterable[str], *, as_json: bool) -> None:
+    """Print the answer: one JSON object, or its lines for people, whatever the names in them hold."""
+    for line in [json.dumps(answer, indent=2)] if as_json else map(printable, text):
+        print(line)
+    sys.stdout.flush()
+
+
 def document(command: str, results: Sequence[Result]) -> dict[str, Any]:
     """The one JSON object that `--json` prints."""
     verdict = overall(results)
@@ -66,11 +90,12 @@ def document(command: str, results: Sequence[Result]) -> dict[str, Any]:
         "schema": f"aftertake.{command}/1",
         "state": _state(results).value,
         "verdict": verdict.value if verdict else None,
-        "recordings": [_recording(result) for result in results],
+        "recordings": [described(result) for result in results],
     }
 
 
-def _recording(result: Result) -> dict[str, Any]:
+def described(result: Result) -> dict[str, Any]:
+    """One recording in JSON."""
     if isinstance(result, Unsettled):
         return {
             "vendor": result.vendor,

@@ -1,5 +1,6 @@
 """`aftertake sandbox`: the three clouds on this machine, for trying things out, until it is interrupted."""
 
+import argparse
 import json
 import shlex
 import signal
@@ -12,6 +13,22 @@ from cli.exits import Exit
 from deployments.sandbox.clouds import Clouds
 from deployments.sandbox.recordings import record_three
 from deployments.sandbox.stage import Stage, set_stage
+from flows.settings import SettingsError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where to listen, and with what in the buckets."""
+    parser.add_argument("--port", type=int, default=0, help="where to listen; a free port unless said")
+    parser.add_argument("--empty", action="store_true", help="lay no recordings into the buckets")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until it is interrupted."""
+    try:
+        return sandbox(port=options.port, empty=options.empty, as_json=options.json)
+    except OSError as error:
+        message = f"the sandbox cannot listen on port {options.port}: {error.strerror}. Choose another --port."
+        raise SettingsError(message) from error
 
 
 def sandbox(*, port: int, empty: bool, as_json: bool) -> int:

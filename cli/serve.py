@@ -4,6 +4,7 @@ Nothing that a part holds is lost with it: what must survive stands in the catal
 something leaves a lease that runs out.
 """
 
+import argparse
 import importlib
 import logging
 import multiprocessing
@@ -52,8 +53,16 @@ _PREFECT: Mapping[str, str] = MappingProxyType(
 )
 
 
-def serve(names: Iterable[str]) -> int:
-    """Run parts by name, none meaning all, until SIGINT or SIGTERM. Raises `SettingsError`."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which parts."""
+    parts = ", ".join(PARTS)
+    parser.add_argument(
+        "parts", nargs="*", choices=(*PARTS, []), metavar="PART", help=f"some of {parts}; all unless said"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the parts until SIGINT or SIGTERM. Raises `SettingsError`."""
     settings, ended = Settings.load(), threading.Event()
 
     def end(_signal: int, _frame: FrameType | None) -> None:
@@ -61,7 +70,7 @@ def serve(names: Iterable[str]) -> int:
 
     before = {kind: signal.signal(kind, end) for kind in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with Serving(tuple(names) or tuple(PARTS), settings) as serving:
+        with Serving(tuple(options.parts) or tuple(PARTS), settings) as serving:
             print("\n".join(serving.lines()), file=sys.stderr)
             serving.watch(ended)
     finally:

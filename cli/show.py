@@ -1,15 +1,37 @@
-"""`aftertake show`: the newest manifests of a task."""
+"""`aftertake show`: what the catalog knows of a task; with `--output`, its newest manifests alone."""
 
+import argparse
 from collections.abc import Iterator
 
 from catalog.components import Component, encode_component
 from catalog.errors import LayoutError
 from catalog.layout import ManifestKey, decode_key
+from cli.exits import Exit
+from cli.meaning import task
+from cli.report import document, lines, tell
 from flows.steps.finding import NothingFoundError
 from flows.steps.publishing import Published, read_manifest
 from storage.base import ObjectMeta, ObjectStore
 from storage.errors import NotFound
 from storage.listing import listed
+from storage.opening import open_store
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which recording, and where to look."""
+    parser.add_argument("task", type=task, metavar="TASK", help="task id, or VENDOR:TASK_ID")
+    parser.add_argument("--output", metavar="URL", help="read the manifests that lie there, and ask no catalog")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Show every recording with this task id."""
+    if options.output is None:
+        from cli.story import show_stories  # noqa: PLC0415 - SQL is for those who ask the catalog
+
+        return show_stories(options.task.text, as_json=options.json)
+    published = show(open_store(options.output), options.task.text)
+    tell(document("show", published), lines(published), as_json=options.json)
+    return Exit.OK
 
 
 def show(store: ObjectStore, task: str) -> list[Published]:

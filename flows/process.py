@@ -12,10 +12,11 @@ from catalog.errors import LeaseLostError
 from catalog.model import RecordingId
 from catalog.records import Recording
 from flows.settings import require_apart
-from flows.steps.assembling import StreamResult, assemble_stream, check_stream
+from flows.steps.accounts import Account, account_of
+from flows.steps.assembling import assemble_stream, check_stream
 from flows.steps.concluding import Outcome, Settled, Unchanged, conclude, what_failed
 from flows.steps.planning import NotFinalError, RecordingPlan, plan_recording, require_unchanged
-from flows.steps.publishing import Published, describe, publish
+from flows.steps.publishing import Published, describe, publish, standing_streams
 from flows.steps.searching import look_elsewhere
 from flows.steps.tasks import Task
 from flows.steps.waiting import is_damaged
@@ -129,27 +130,32 @@ async def _publish(
     def accepts(judgement: Judgement) -> bool:
         return takes_damage or not is_damaged(judgement)
 
-    results = [
-        await steps.run(
-            f"assemble {stream.assembly.stream}",
-            assemble_stream,
-            source,
-            target,
+    standing = await steps.run("compare", standing_streams, target, plan) if task.known_plan else {}
+    accounts = []
+    for stream in plan.streams:
+        name = stream.assembly.stream
+        account = standing.get(name) or account_of(
             plan,
-            stream,
-            accepts=accepts,
-            progress=task.progress,
+            await steps.run(
+                f"assemble {name}",
+                assemble_stream,
+                source,
+                target,
+                plan,
+                stream,
+                accepts=accepts,
+                progress=task.progress,
+            ),
         )
-        for stream in plan.streams
-    ]
+        accounts.append(account)
     await steps.run("look again", require_unchanged, source, plan)
     if not patience.accepts_damage(plan, task.now):
-        _require_whole(plan, results)
-    return await steps.run("publish", publish, source, target, plan, results, task.number)
+        _require_whole(plan, accounts)
+    return await steps.run("publish", publish, source, target, plan, accounts, task.number)
 
 
-def _require_whole(plan: RecordingPlan, results: list[StreamResult]) -> None:
+def _require_whole(plan: RecordingPlan, accounts: list[Account]) -> None:
     """What is damaged is waited for, since vendors upload again; see `Patience.damage_digest`."""
-    if held := [result.assembly.plan.stream for result in results if result.is_held]:
+    if held := [account.record.stream for account in accounts if account.is_held]:
         message = f"recording {plan.objects.task_id} is not final: slices of {', '.join(held)} are damaged"
         raise NotFinalError(f"{message}; they are read again before that counts as their last state.", plan.digest)

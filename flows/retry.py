@@ -2,11 +2,21 @@
 
 from catalog.errors import CatalogUnavailableError
 from flows.settings import SettingsError
+from flows.steps.finding import NothingFoundError
 from flows.steps.publishing import StrangeManifestError
 from storage.errors import AlreadyExists, Archived, Changed, Denied, NoSpace, NotFound, Transient, Unsupported
 
 _PASSING = (Transient, Changed, NoSpace, CatalogUnavailableError)
-_FOR_A_PERSON = (SettingsError, StrangeManifestError, Denied, Archived, NotFound, AlreadyExists, Unsupported)
+_FOR_A_PERSON = (
+    SettingsError,
+    NothingFoundError,
+    StrangeManifestError,
+    Denied,
+    Archived,
+    NotFound,
+    AlreadyExists,
+    Unsupported,
+)
 
 
 def is_transient(error: BaseException) -> bool:

@@ -1,7 +1,5 @@
 """The web application: whether it lives, and whether it is ready."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from importlib.metadata import version
 
@@ -25,13 +23,7 @@ class Health(BaseModel):
 
 def build_app(database: Database) -> FastAPI:
     """The application on this catalog, which need not answer yet."""
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        yield
-        database.close()
-
-    app = FastAPI(title="Aftertake", version=version("aftertake"), lifespan=lifespan)
+    app = FastAPI(title="Aftertake", version=version("aftertake"))
 
     @app.get("/livez", summary="Whether the process answers")
     async def livez() -> dict[str, str]:

@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Final
 
 from catalog.model import Verdict
@@ -21,6 +22,8 @@ _OURS: Final = tuple(timedelta(seconds=seconds) for seconds in (15, 3600, 6 * 36
 """The same after failures of ours: once soon, then seldom, so that one poisoned recording takes nobody's time."""
 _LOST: Final = tuple(timedelta(seconds=seconds) for seconds in (0, 60, 900, 3600, 6 * 3600))
 """The same after workers that died: most deaths have nothing to do with the recording."""
+_DAMAGE_POLL: Final = timedelta(minutes=5)
+"""Between the two reads after which damage counts: time for a vendor to upload again."""
 _PATIENT_TRIES: Final = 4
 _MOST_TRIES: Final = 2
 
@@ -47,11 +50,20 @@ class Waiting:
     damage_digest: str | None = None
 
 
+class Failure(StrEnum):
+    """Who must act: nobody, because it passes; a person, who can change rights, settings or the bucket; or we."""
+
+    PASSING = "passing"
+    FOR_A_PERSON = "for_a_person"
+    OURS = "ours"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """There is no verdict, by our own fault; `is_alarming` if somebody should know."""
+    """There is no verdict, and the recording is not to blame; `is_alarming` if somebody should know."""
 
     cause: str
+    failure: Failure
     look_in: timedelta
     is_alarming: bool
 
@@ -65,15 +77,19 @@ def what_failed(error: Exception, recording: Recording) -> Waiting | Failed:
     if isinstance(error, HeldError):
         return Waiting(cause=cause, look_in=None)
     if isinstance(error, NotFinalError):
-        return Waiting(cause=cause, look_in=next_look(recording.looks), damage_digest=error.damage_digest)
+        look_in = max(next_look(recording.looks), _DAMAGE_POLL if error.damage_digest else timedelta(0))
+        return Waiting(cause=cause, look_in=look_in, damage_digest=error.damage_digest)
     if is_transient(error):
         is_alarming = recording.tries + 1 >= _PATIENT_TRIES
-        return Failed(cause=cause, look_in=_step(_PASSING, recording.tries), is_alarming=is_alarming)
+        look_in = _step(_PASSING, recording.tries)
+        return Failed(cause=cause, failure=Failure.PASSING, look_in=look_in, is_alarming=is_alarming)
     if needs_a_person(error):
-        return Failed(cause=cause, look_in=_OURS[1], is_alarming=True)
+        return Failed(cause=cause, failure=Failure.FOR_A_PERSON, look_in=_OURS[1], is_alarming=True)
     _log.error("%s: a fault of Aftertake", id_text(recording.id), exc_info=error)
     cause = f"a fault of Aftertake, please report it: {type(error).__name__}: {cause}"
-    return Failed(cause=cause, look_in=_step(_OURS, recording.tries), is_alarming=recording.tries + 1 >= _MOST_TRIES)
+    is_alarming = recording.tries + 1 >= _MOST_TRIES
+    look_in = _step(_OURS, recording.tries)
+    return Failed(cause=cause, failure=Failure.OURS, look_in=look_in, is_alarming=is_alarming)
 
 
 def after_a_death(recording: Recording) -> timedelta:

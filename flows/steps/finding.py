@@ -31,9 +31,8 @@ def find_recordings(store: ObjectStore, folder: str = "") -> list[Found]:
     recordings = group(metas.values()).recordings
     if not recordings:
         what = f"{len(metas)} objects, none of which is a playlist (.m3u8)" if metas else "nothing"
-        message = (
-            f"no recording in {store.url}: there is {what}. Point to the folder that holds the .m3u8 and its slices."
-        )
+        where = f"{folder} of {store.url}" if folder else store.url
+        message = f"no recording in {where}: there is {what}. Point to the folder that holds the .m3u8 and its slices."
         raise NothingFoundError(message)
     return [(_named_apart(store, recording), metas) for recording in recordings]
 

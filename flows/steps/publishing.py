@@ -1,6 +1,6 @@
 """Publish: data first, manifest last. A reader who follows a manifest never meets a missing or a changing object."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from catalog.errors import DocumentError
-from catalog.layout import LAYOUT_VERSION, SegmentsKey, manifests_prefix, served
+from catalog.layout import LAYOUT_VERSION, manifests_prefix, served
 from catalog.manifest import content_digest, from_json
 from catalog.model import (
     Manifest,
@@ -18,9 +18,7 @@ from catalog.model import (
     Software,
     Source,
     StoredObject,
-    StreamRecord,
 )
-from catalog.proofs import ProofFile, encode_proofs
 from catalog.publishing import (
     StoredDocument,
     index_documents,
@@ -31,8 +29,9 @@ from catalog.publishing import (
     what_is_worse,
 )
 from catalog.records import Reservation
+from flows.steps.accounts import Account, standing_accounts, without_outputs
 from flows.steps.assembling import StreamResult
-from flows.steps.describing import bounded, describe_stream, findings_of, segment_proofs, verdict_of
+from flows.steps.describing import bounded, describe_stream, findings_of, verdict_of
 from flows.steps.planning import RecordingPlan
 from media.assemble import LIBAV_VERSION
 from media.findings import Severity
@@ -41,6 +40,7 @@ from storage.errors import Changed, NotFound
 from storage.keys import output_key
 from storage.listing import listed
 from storage.reading import VerifiedReader
+from storage.retry import Retry
 from storage.writing import put_proved
 from vendors.base import ListedObject
 
@@ -72,9 +72,28 @@ class Published:
 
 def describe(source: ObjectStore, plan: RecordingPlan, results: Sequence[StreamResult]) -> Manifest:
     """The manifest that these results would get, as the first revision; nothing is written."""
-    records = [describe_stream(result, None) for result in results]
-    would_publish = any(result.assembly.parts for result in results)
-    return _manifest(source, plan, results, records, published=would_publish)
+    accounts = [
+        Account(plan=result.plan, record=describe_stream(result, None), findings=findings_of(result), proofs=None)
+        for result in results
+    ]
+    return _manifest(source, plan, accounts, published=any(result.assembly.parts for result in results))
+
+
+def standing_streams(target: ObjectStore, plan: RecordingPlan) -> Mapping[str, Account]:
+    """By stream, the accounts that the newest published manifest gives, of those whose outputs are all still there."""
+    standing = _revisions(target, plan.id)
+    accounts = standing_accounts(plan, standing[-1][0]) if standing else {}
+    return {name: account for name, account in accounts.items() if _are_there(target, account)}
+
+
+def _are_there(target: ObjectStore, account: Account) -> bool:
+    try:
+        return all(
+            Retry().call(lambda key=output.key: target.head(key)).size_bytes == output.size_bytes  # type: ignore[misc]
+            for output in account.record.outputs
+        )
+    except NotFound:
+        return False
 
 
 class NumberRevision(Protocol):
@@ -93,7 +112,7 @@ def publish(
     source: ObjectStore,
     target: ObjectStore,
     plan: RecordingPlan,
-    results: Sequence[StreamResult],
+    accounts: Sequence[Account],
     number: NumberRevision = number_next,
 ) -> Published:
     """Segment proofs, then the manifest, then what is derived from it.
@@ -101,14 +120,9 @@ def publish(
     The same content is not published twice, and a published revision is never replaced by a worse one. Where a stream
     is held, nothing is published but the manifest that says so.
     """
-    if any(result.is_held for result in results):
-        results = [replace(result, outputs=()) for result in results]
-    proofs = [encode_proofs(segment_proofs(result)) for result in results]
-    records = [
-        describe_stream(result, proof.reference(_segments_key(plan, result, proof)))
-        for result, proof in zip(results, proofs, strict=True)
-    ]
-    manifest = _manifest(source, plan, results, records, published=any(r.outputs for r in results))
+    if any(account.is_held for account in accounts):
+        accounts = [without_outputs(account) for account in accounts]
+    manifest = _manifest(source, plan, accounts, published=any(account.record.outputs for account in accounts))
     standing = _revisions(target, plan.id)
     if standing:
         newest, key = standing[-1]
@@ -120,16 +134,12 @@ def publish(
         manifest = next_revision(manifest, newest, key)
     reserved = number(content_digest(manifest), newest=manifest.revision - 1)
     manifest = replace(manifest, revision=reserved.revision, created_at=reserved.created_at)
-    for result, proof in zip(results, proofs, strict=True):
-        _put(target, StoredDocument(key=_segments_key(plan, result, proof).key, body=proof.body))
+    for proofs in (account.proofs for account in accounts if account.proofs):
+        _put(target, proofs)
     document = manifest_document(manifest)
     _put(target, document)
     _derive(target, manifest, document.key, first=standing[0][0] if standing else manifest)
     return Published(manifest=from_json(document.body), key=document.key)
-
-
-def _segments_key(plan: RecordingPlan, result: StreamResult, proof: ProofFile) -> SegmentsKey:
-    return proof.segments_key(plan.id.vendor, plan.id.task_id, result.plan.objects.stream)
 
 
 def _revisions(target: ObjectStore, recording: RecordingId) -> list[tuple[Manifest, str]]:
@@ -163,15 +173,9 @@ def _derive(target: ObjectStore, manifest: Manifest, key: str, *, first: Manifes
             put_proved(target, output_key(document.key), document.body, served=served(document.key))
 
 
-def _manifest(
-    source: ObjectStore,
-    plan: RecordingPlan,
-    results: Sequence[StreamResult],
-    records: Sequence[StreamRecord],
-    *,
-    published: bool,
-) -> Manifest:
-    findings = (*plan.findings, *(f for result in results for f in findings_of(result)))
+def _manifest(source: ObjectStore, plan: RecordingPlan, accounts: Sequence[Account], *, published: bool) -> Manifest:
+    records = [account.record for account in accounts]
+    findings = (*plan.findings, *(finding for account in accounts for finding in account.findings))
     ordered = tuple(sorted(findings, key=lambda f: _SEVERITIES.index(f.severity)))
     starts = [r.started_at for r in records if r.started_at]
     ends = [r.ended_at for r in records if r.ended_at]
@@ -182,12 +186,12 @@ def _manifest(
         mode=Mode(plan.objects.mode),
         revision=1,
         supersedes=None,
-        verdict=verdict_of(records, ordered, published=published, held=any(result.is_held for result in results)),
+        verdict=verdict_of(records, ordered, published=published, held=any(account.is_held for account in accounts)),
         created_at=_now(),
         trace_id=None,
         started_at=min(starts, default=None),
         ended_at=max(ends, default=None),
-        source=_source(source, plan, results),
+        source=_source(source, plan, accounts),
         streams=tuple(records),
         findings=bounded(ordered),
         orphans=_stored(plan.orphans),
@@ -201,13 +205,13 @@ def _now() -> datetime:
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
-def _source(source: ObjectStore, plan: RecordingPlan, results: Sequence[StreamResult]) -> Source:
+def _source(source: ObjectStore, plan: RecordingPlan, accounts: Sequence[Account]) -> Source:
     url = urlsplit(source.url)
     return Source(
         store=url.scheme,
         bucket=unquote(url.netloc or url.path),
         prefix=plan.objects.folder,
-        playlists=tuple(playlist for result in results for playlist in result.plan.playlists),
+        playlists=tuple(playlist for account in accounts for playlist in account.plan.playlists),
     )
 
 

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     scratch = _scratch(output)
     try:
         bench = Bench(scale=scale, inputs=inputs, scratch=scratch, ffmpegs=ffmpegs(), say=say)
-        sections = [bench.speed(), bench.transfer(), bench.listing(), bench.traces(), bench.memory()]
+        sections = [bench.speed(), bench.transfer(), bench.listing(), bench.traces(), bench.memory(), bench.search()]
     finally:
         shutil.rmtree(scratch)
     facts["load at the end"] = machine()["load"]

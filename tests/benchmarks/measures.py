@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+from tests.benchmarks.catalog import searches
 from tests.benchmarks.programs import ROOT, Ffmpeg, Ran, ours, run, serving
 from tests.benchmarks.results import Row, Section
 from tests.benchmarks.rounds import Contestant, Costs, Ratio, contest, ratio
@@ -199,6 +200,10 @@ class Bench:
                 "Idle: a process that imports the same and ends.",
             ],
         )
+
+    def search(self) -> Section:
+        """A large catalog, asked for each thing that people ask for."""
+        return searches(self.scale.recordings, self.scale.searches, self.inputs.parent, self.say)
 
     def _remux(self, folder: Path, *, local: bool = False) -> Ran:
         with _fresh(self.scratch) as place, _fresh(self.scratch) as target:

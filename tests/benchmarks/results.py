@@ -10,7 +10,7 @@ from statistics import median
 
 from tests.benchmarks.rounds import Costs
 
-_PACKAGES = ("aftertake", "av", "numpy", "fastcrc", "urllib3")
+_PACKAGES = ("aftertake", "av", "numpy", "fastcrc", "urllib3", "sqlalchemy", "psycopg")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

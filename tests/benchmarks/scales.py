@@ -6,7 +6,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
     """`busy_bytes` is the input of the speed rows, `long_seconds` that of the memory rows,
-    `keys` what is listed."""
+    `keys` what is listed, `recordings` what is searched, `searches` times of each kind."""
 
     name: str
     clip_seconds: int
@@ -19,6 +19,8 @@ class Scale:
     rounds: int
     memory_rounds: int
     keys: int
+    recordings: int
+    searches: int
 
 
 FULL = Scale(
@@ -33,6 +35,8 @@ FULL = Scale(
     rounds=5,
     memory_rounds=3,
     keys=10_000,
+    recordings=1_000_000,
+    searches=300,
 )
 QUICK = Scale(
     name="quick",
@@ -46,5 +50,7 @@ QUICK = Scale(
     rounds=1,
     memory_rounds=1,
     keys=1_100,
+    recordings=2_000,
+    searches=10,
 )
 SCALES = {scale.name: scale for scale in (FULL, QUICK)}

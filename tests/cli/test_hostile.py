@@ -331,7 +331,7 @@ def test_a_url_that_no_store_understands(url: str, monkeypatch: pytest.MonkeyPat
     assert "Correct the store URL" in one_sentence(run)
 
 
-@pytest.mark.parametrize("arguments", [(), ("check",), ("process", "x"), ("fly", "x"), ("check", "x", "--fast")])
+@pytest.mark.parametrize("arguments", [(), ("check",), ("process",), ("fly", "x"), ("check", "x", "--fast")])
 def test_usage(arguments: tuple[str, ...]) -> None:
     run = aftertake(*arguments)
 

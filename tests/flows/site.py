@@ -4,6 +4,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from flows.steps.working import Worker
 from storage.local import LocalStore
 from storage.local_uploads import UPLOADS
 from tests.flows.folders import followed, slices
-from tests.lab import Laid, Slice, agora_mixed
+from tests.lab import Laid, Slice, agora_individual, agora_mixed
 
 VENDOR = "agora"
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -74,6 +76,13 @@ class Site:
     def lay(self, number: int, stored: Sequence[Slice | None] | None = None, pieces: Sequence[Slice] = ()) -> Laid:
         """A recording of four slices, or of `pieces`, uploaded; `stored` is what lies there in place of its slices."""
         laid = agora_mixed(pieces or slices(), stored=list(stored) if stored else None, sid=sid(number), folder="")
+        laid.write_to(self.source)
+        return laid
+
+    def lay_users(self, number: int, *users: str) -> Laid:
+        """An individual recording: four slices of sound of each user, uploaded."""
+        made = [agora_individual(audio=slices(), uid=user, sid=sid(number), folder="") for user in users]
+        laid = reduce(or_, made)
         laid.write_to(self.source)
         return laid
 

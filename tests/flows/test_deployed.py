@@ -2,51 +2,214 @@
 
 import asyncio
 import gc
+import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from deployments.sandbox.layouts import AGORA_SID
-from flows.steps.finding import NothingFoundError
+from catalog.model import State, Verdict
+from catalog.records import Queue
+from deployments.sandbox.layouts import agora_mixed
+from storage.errors import NoSpace
 from tests.cli.running import ROOT
-from tests.flows.folders import contents, followed, slices
-from tests.lab import agora_mixed
-
+from tests.flows.folders import contents, manifests, slices, unfinished
+from tests.flows.site import Site, sid
 
 # Prefect's event clients leave their sockets to the garbage collector.
-@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-@pytest.mark.usefixtures("prefect_server")
-def test_each_step_shows_as_a_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+pytestmark = [
+    pytest.mark.xdist_group("prefect"),  # one server for all of them
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+]
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_server: None) -> Site:  # noqa: ARG001 - it must run
+    """Whoever loads the settings in this process works on this site."""
+    site = Site(tmp_path)
+    for name, value in site.settings.as_environment().items():
+        monkeypatch.setenv(name, value)
+    return site
+
+
+def told(story: Callable[[], Coroutine[Any, Any, Any]]) -> Any:  # noqa: ANN401 - whatever the flow answers
+    answer = asyncio.run(story())
+    gc.collect()
+    return answer
+
+
+async def run_of(name: str) -> Any:  # noqa: ANN401 - Prefect's own value
     from prefect.client.orchestration import get_client  # noqa: PLC0415 - Prefect only where a test needs it
 
+    async with get_client() as client:
+        [run] = [run for run in await client.read_flow_runs() if run.name == name]
+        return run
+
+
+async def tasks_of(run: Any, count: int) -> list[Any]:  # noqa: ANN401 - Prefect's own values
+    """The tasks of a run; the server hears of them a little later."""
+    from prefect.client.orchestration import get_client  # noqa: PLC0415
+
+    async with get_client() as client:
+        for _ in range(50):
+            found = [task for task in await client.read_task_runs() if task.flow_run_id == run.id]
+            if len(found) == count and all(task.state and task.state.is_final() for task in found):
+                break
+            await asyncio.sleep(0.2)
+    return sorted(found, key=lambda task: str(task.start_time))
+
+
+def test_each_step_shows_as_a_task(site: Site) -> None:
     from flows.deployed import process_recording  # noqa: PLC0415
 
-    source, output = agora_mixed(slices()).write_to(tmp_path / "in"), tmp_path / "out"
-    monkeypatch.setenv("AFTERTAKE_SOURCE", str(source))
-    monkeypatch.setenv("AFTERTAKE_OUTPUT", str(output))
-    recording = f"agora:{AGORA_SID}"
+    site.lay(1)
+    site.submit(1)
+    recording = f"agora:{sid(1)}"
 
     async def story() -> None:
-        assert await process_recording(recording) == "complete"
-        with pytest.raises(NothingFoundError, match="Check the id"):
-            await process_recording("agora:other")
-        async with get_client() as client:
-            runs = {run.name: run for run in await client.read_flow_runs()}
-            tasks = await client.read_task_runs()
-        run = runs[f"rec-{recording}"]
+        assert await process_recording(recording) == "settled complete"
+        run = await run_of(f"rec-{recording}")
         assert run.parameters == {"recording_id": recording}
         assert run.state_name == "Completed"
-        mine = sorted((task for task in tasks if task.flow_run_id == run.id), key=lambda task: str(task.start_time))
+        mine = await tasks_of(run, 7)
         names = [task.name.rpartition("-")[0] for task in mine]
-        assert names == ["find", "plan", "assemble mix", "look again", "publish"]
+        assert names == ["claim", "find", "plan", "assemble mix", "look again", "publish", "conclude"]
         assert {task.state_name for task in mine} == {"Completed"}
         assert all(not inputs for task in mine for inputs in task.task_inputs.values())
 
-    asyncio.run(story())
-    gc.collect()
-    assert followed(output, "agora", AGORA_SID).revision == 1
+    told(story)
+    assert site.manifest(1).revision == 1
+
+
+def test_a_person_finds_the_story_of_a_recording_on_its_page(site: Site) -> None:
+    from prefect.artifacts import Artifact  # noqa: PLC0415
+
+    from flows.deployed import process_recording  # noqa: PLC0415
+
+    site.lay(1)
+    site.submit(1)
+
+    async def story() -> str:
+        await process_recording(f"agora:{sid(1)}")
+        found = await Artifact.aget(f"rec-agora-{sid(1)}")
+        assert found is not None
+        return str(found.data)
+
+    text = told(story)
+    assert f"# agora:{sid(1)}: complete" in text
+    assert "| mix |" in text
+    assert "| settled | complete, revision 1 |" in text
+
+
+def test_a_recording_without_a_verdict_is_a_failed_run(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows import deployed  # noqa: PLC0415
+
+    site.lay(1)
+    site.submit(1)
+    monkeypatch.setattr("flows.process.plan_recording", lambda *_: 1 / 0)
+
+    with pytest.raises(deployed.NoVerdictError, match="ZeroDivisionError"):
+        told(lambda: deployed.process_recording(f"agora:{sid(1)}"))
+    assert site.recording(1).state == State.FAILED
+
+
+def test_a_step_that_fails_in_passing_is_tried_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows import deployed  # noqa: PLC0415
+    from flows.steps.planning import plan_recording  # noqa: PLC0415
+
+    site.lay(1)
+    site.submit(1)
+    failures = [NoSpace("put", "x", "full")]
+
+    def failing_once(*arguments: Any) -> Any:  # noqa: ANN401 - those of the step
+        if failures:
+            raise failures.pop()
+        return plan_recording(*arguments)
+
+    monkeypatch.setattr("flows.process.plan_recording", failing_once)
+
+    assert told(lambda: deployed.process_recording(f"agora:{sid(1)}")) == "settled complete"
+    assert failures == []
+
+
+def test_a_batch_processes_one_after_another(site: Site) -> None:
+    from flows.deployed import process_batch  # noqa: PLC0415
+
+    for number in (1, 2):
+        site.lay(number, pieces=slices(1))
+        site.submit(number, Queue.BULK)
+    ids = [f"agora:{sid(1)}", "agora:unknown", f"agora:{sid(2)}"]
+
+    assert told(lambda: process_batch(ids)) == {"settled": 2}
+    assert [site.recording(number).verdict for number in (1, 2)] == [Verdict.COMPLETE] * 2
+
+
+def test_a_batch_makes_room_for_urgent_recordings(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows import deployed  # noqa: PLC0415
+
+    monkeypatch.setattr(deployed, "_URGENT", timedelta(0))
+    for number, queue in ((1, Queue.BULK), (2, Queue.BULK), (3, Queue.LIVE)):
+        site.lay(number, pieces=slices(1))
+        site.submit(number, queue)
+    site.catalog.runs.hand_over(most=10, batch=10)
+
+    assert told(lambda: deployed.process_batch([f"agora:{sid(n)}" for n in (1, 2)])) == {"settled": 1}
+    assert site.recording(2).state == State.STOPPED
+
+
+SLOW = """
+import asyncio, sys, time
+from flows.steps import assembling
+from media import assemble
+
+real = assembling.assemble
+def slowly(plan, arrivals, open_sink):
+    def slowed():
+        for arrival in arrivals:
+            print("reading", flush=True)
+            time.sleep(0.5)
+            yield arrival
+    return real(plan, slowed(), open_sink)
+assembling.assemble = slowly
+
+from flows.deployed import process_recording
+asyncio.run(process_recording(sys.argv[1]))
+"""
+
+
+def test_a_run_that_is_told_to_end_hands_its_recording_back(site: Site) -> None:
+    """SIGTERM is what Prefect's worker sends when it is told to end, and when somebody cancels the run."""
+    site.lay(1, pieces=slices(20))
+    site.submit(1)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PREFECT_API_URL": api_url()}
+    with subprocess.Popen(  # noqa: S603
+        [sys.executable, "-c", SLOW, f"agora:{sid(1)}"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"reading\n"
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+
+    assert time.monotonic() - began < 10
+    handed_back = site.recording(1)
+    assert (handed_back.state, handed_back.tries) == (State.STOPPED, 0)
+    assert handed_back.due_at is not None
+    assert site.held_leases() == []
+    assert unfinished(site.output) == []
+    assert manifests(site.output) == []
+
+
+def api_url() -> str:
+    from prefect.settings import PREFECT_API_URL  # noqa: PLC0415
+
+    return str(PREFECT_API_URL.value())
 
 
 def test_inline_runs_do_not_import_prefect(tmp_path: Path) -> None:
@@ -62,6 +225,5 @@ def test_inline_runs_do_not_import_prefect(tmp_path: Path) -> None:
         [sys.executable, "-c", text, *arguments], cwd=ROOT, capture_output=True, check=False, timeout=60
     )
 
-    assert done.stderr.decode().split(maxsplit=1)[0] == "0"
-    assert "prefect" not in done.stderr.decode()
+    assert done.stderr.decode().strip() == "0 []"
     assert any(key.startswith("manifests/") for key in contents(output))

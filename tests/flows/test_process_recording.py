@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import pytest
 
@@ -17,6 +17,7 @@ from flows.steps.working import Held
 from storage.errors import Denied, NoSpace
 from storage.keys import ObjectKey
 from storage.local import LocalStore
+from storage.local_files import LocalBody
 from tests.flows.folders import contents, manifests, slices, unfinished
 from tests.flows.site import InlineStarter, Site, recording_id, sid
 from tests.lab import Slice
@@ -511,3 +512,63 @@ def test_a_step_that_hangs_loses_its_lease(site: Site, monkeypatch: pytest.Monke
             actor="o", cause="c", look_in=lambda _: NOTHING, is_alarming=lambda _: False
         )
     ] == [recording_id(1)]
+
+
+def test_a_late_slice_of_one_user_reads_and_rebuilds_that_user_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(tmp_path, deadline=NOTHING)
+    whole = site.lay_users(1, "11", "22")
+    damaged, late = whole.segments[0], whole.segments[-1]
+    (site.source / damaged).write_bytes((site.source / damaged).read_bytes()[:5000])
+    kept = (site.source / late).read_bytes()
+    (site.source / late).unlink()
+    site.submit(1)
+    site.process(1)
+    first = site.manifest(1)
+    monkeypatch.setattr("flows.steps.working.open_source", lambda _: CountingStore(site.source))
+    CountingStore.opened.clear()
+
+    (site.source / late).write_bytes(kept)
+    settled = site.process(1)
+
+    assert settled is not None
+    assert (settled.revision, settled.verdict) == (2, Verdict.GAPS)
+    second = site.manifest(1)
+    assert [s.stream for s in second.streams] == ["11_audio", "22_audio"]
+    assert second.streams[0] == first.streams[0], "the one that is damaged as before"
+    assert not second.streams[1].gaps
+    assert CountingStore.opened >= set(whole.segments[4:])
+    assert not CountingStore.opened & set(whole.segments[:4])
+    assert {f.where for f in second.findings} == {damaged}
+
+    forced = site.process(1, site.worker(is_forced=True))
+    assert forced is not None
+    assert forced.revision == 2, "read whole again, it comes to the very same content"
+
+
+def test_outputs_that_somebody_deleted_are_made_again(tmp_path: Path) -> None:
+    site = Site(tmp_path, deadline=NOTHING)
+    late = site.source / site.lay_users(1, "11", "22").segments[-1]
+    kept = late.read_bytes()
+    late.unlink()
+    site.submit(1)
+    site.process(1)
+    lost = site.output / site.manifest(1).streams[0].outputs[0].key
+    lost.unlink()
+
+    late.write_bytes(kept)
+    site.process(1)
+
+    assert site.manifest(1).verdict == Verdict.COMPLETE
+    assert lost.exists()
+
+
+class CountingStore(LocalStore):
+    """Notes which objects are opened."""
+
+    opened: ClassVar[set[str]] = set()
+
+    def open(self, key: str, *, start: int = 0, end: int | None = None, etag: str | None = None) -> LocalBody:
+        self.opened.add(key)
+        return super().open(key, start=start, end=end, etag=etag)

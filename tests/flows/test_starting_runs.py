@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -26,10 +26,10 @@ pytestmark = [
 ]
 
 
-def a_run(key: str, recordings: int = 2) -> Run:
+def a_run(recordings: int = 2) -> Run:
     now = datetime.now(UTC)
     return Run(
-        key=key,
+        key=f"bulk#{uuid4().hex}",
         flow="process_batch",
         queue=Queue.BULK,
         subjects=tuple(f"agora:{number:032x}" for number in range(recordings)),
@@ -48,8 +48,7 @@ def test_a_run_that_was_taken_by_a_worker_that_died_is_no_longer_waiting() -> No
 
     told(register)
     with PrefectStarter() as starter, PrefectStarter(starting=timedelta(0)) as impatient:
-        flow_run = starter.start(a_run("bulk#1"))
-        assert starter.start(a_run("bulk#1")) == flow_run
+        flow_run = starter.start(a_run())
         assert impatient.look(flow_run) is Seen.QUEUED
 
         told(lambda client: client.set_flow_run_state(UUID(flow_run), Pending(), force=True))
@@ -75,7 +74,7 @@ def test_a_batch_of_any_size_is_taken() -> None:
 
     told(register)
     with PrefectStarter() as starter:
-        assert starter.look(starter.start(a_run("bulk#200", 200))) is Seen.QUEUED
+        assert starter.look(starter.start(a_run(200))) is Seen.QUEUED
     gc.collect()
 
 
@@ -83,7 +82,7 @@ def test_what_the_server_refuses_is_told_apart_from_its_absence() -> None:
     from flows.prefect_api import PrefectStarter  # noqa: PLC0415
 
     with PrefectStarter() as starter, pytest.raises(RefusedError, match="404"):
-        starter.start(replace(a_run("bulk#2"), flow="unknown"))
+        starter.start(replace(a_run(), flow="unknown"))
     gc.collect()
 
 

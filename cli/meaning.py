@@ -1,0 +1,94 @@
+"""What the words of a command line mean: a place or a recording, a time, a text to look for."""
+
+import argparse
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from catalog.errors import LayoutError
+from catalog.model import RecordingId
+from vendors.registry import VENDORS
+
+LONGEST: Final = 1024
+"""Characters of a text to look for: as many as a key of a store may have."""
+
+NO_REASON: Final = "no reason given"
+"""What the audit keeps of those who give none."""
+
+_AGO: Final = re.compile(r"([0-9]{1,6})([mhd])")
+_UNITS: Final = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+_YEARS: Final = range(1970, 9999)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A folder or a store."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A recording as people name it: `VENDOR:TASK_ID`, or a task id alone."""
+
+    text: str
+
+    @property
+    def vendor(self) -> str | None:
+        """None for a task id alone."""
+        vendor, colon, _ = self.text.partition(":")
+        return vendor if colon and vendor in VENDORS else None
+
+    @property
+    def task_id(self) -> str:
+        """Without the vendor."""
+        return self.text.removeprefix(f"{self.vendor}:")
+
+    @property
+    def recording(self) -> RecordingId:
+        """The one recording that is meant. Raises `LayoutError` where the vendor is not said, or the id is empty."""
+        if self.vendor is None or not self.task_id:
+            message = f"{self.text!r} names no recording. Write VENDOR:TASK_ID; the vendors are {', '.join(VENDORS)}."
+            raise LayoutError(message)
+        return RecordingId(vendor=self.vendor, task_id=self.task_id)
+
+
+def place_or_task(text: str) -> Place | Task:
+    """A place is what has `://`, begins as a path does, or is there; anything else names a recording."""
+    if "://" in text or text.startswith(("/", "./", "../")) or _is_there(text):
+        return Place(url=text)
+    return task(text)
+
+
+def task(text: str) -> Task:
+    """The name of a recording."""
+    return Task(text=plain_text(text))
+
+
+def plain_text(text: str) -> str:
+    """A text that a catalog can hold."""
+    with suppress(UnicodeEncodeError):
+        text.encode()
+        if text and "\0" not in text and len(text) <= LONGEST:
+            return text
+    raise argparse.ArgumentTypeError(f"write 1 to {LONGEST} characters in UTF-8")
+
+
+def moment(text: str) -> datetime:
+    """A time in UTC: ISO 8601, in UTC unless it has a zone; a date is its midnight; `24h` or `7d` is that long ago."""
+    with suppress(ValueError, OverflowError):
+        ago = _AGO.fullmatch(text)
+        at = datetime.now(UTC) - int(ago[1]) * _UNITS[ago[2]] if ago else datetime.fromisoformat(text)
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        if at.year in _YEARS:
+            return at.astimezone(UTC).replace(microsecond=at.microsecond // 1000 * 1000)
+    raise argparse.ArgumentTypeError("write a time as 2026-05-03T14:00Z or 2026-05-03, or how long ago as 24h or 7d")
+
+
+def _is_there(text: str) -> bool:
+    with suppress(OSError, ValueError):
+        return bool(text) and Path(text).exists()
+    return False

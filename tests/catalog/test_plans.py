@@ -1,0 +1,145 @@
+"""How the databases find what is searched for: by an index that is in order already, never by reading everything."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.base import Executable
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.expression import ClauseElement
+
+from catalog.database import Database
+from catalog.index import Catalog
+from catalog.model import State, Verdict
+from catalog.searching import Query, statement
+from tests.benchmarks.catalog_rows import BEGIN, HEAVY_USER, fill, room, task_id
+from tests.postgres import Postgres
+
+COUNT = 20_000
+BY_USER = "ix_streams_user_id_recording_from_recording_span_from_span_to"
+BY_STREAM = "ix_streams_stream_recording_from_recording_span_from_span_to"
+BY_TIME = "ix_recordings_span_from_id"
+BY_ROOM = "ix_recordings_room_span_from_id"
+WEEK = Query(since=BEGIN + timedelta(days=300), until=BEGIN + timedelta(days=307))
+
+KINDS: Mapping[str, tuple[Query, str]] = {
+    "user and time": (Query(user=HEAVY_USER, since=WEEK.since, until=WEEK.until), BY_USER),
+    "user": (Query(user=HEAVY_USER), BY_USER),
+    "stream and time": (Query(stream="mix", since=WEEK.since, until=WEEK.until), BY_STREAM),
+    "room and time": (Query(room=room(0), since=WEEK.since, until=WEEK.until), BY_ROOM),
+    "room": (Query(room=room(0)), BY_ROOM),
+    "time": (WEEK, BY_TIME),
+    "everything": (Query(), BY_TIME),
+    "task id": (Query(task_id=task_id(7)), "ix_recordings_task_id"),
+    "common verdict": (Query(verdicts=(Verdict.COMPLETE,)), "ix_recordings_verdict_span_from_id"),
+    "rare verdict": (Query(verdicts=(Verdict.UNREADABLE,)), "ix_recordings_verdict_span_from_id"),
+    "state": (Query(states=(State.WAITING,)), "ix_recordings_state_span_from_id"),
+    "alarmed": (Query(is_alarmed=True), "ix_recordings_alarm"),
+}
+
+
+class Explain(Executable, ClauseElement):
+    """The plan of a statement."""
+
+    inherit_cache = False
+
+    def __init__(self, asked: Select[Any]) -> None:
+        self.asked = asked
+
+
+@compiles(Explain, "sqlite")
+def _of_sqlite(element: Explain, compiler: SQLCompiler, **words: Any) -> str:  # noqa: ANN401
+    return f"EXPLAIN QUERY PLAN {compiler.process(element.asked, **words)}"
+
+
+@compiles(Explain, "postgresql")
+def _of_postgres(element: Explain, compiler: SQLCompiler, **words: Any) -> str:  # noqa: ANN401
+    return f"EXPLAIN (FORMAT JSON) {compiler.process(element.asked, **words)}"
+
+
+def asked(database: Database, query: Query, *, is_next: bool) -> Explain:
+    """The very statement of a search, or that of its second page."""
+    if is_next:
+        cursor = Catalog(database).search(Query(**{**_fields(query), "limit": 3})).cursor
+        query = Query(**{**_fields(query), "cursor": cursor})
+    return Explain(statement(query, longest=timedelta(days=1), limit=51))
+
+
+def _fields(query: Query) -> dict[str, Any]:
+    return {name: getattr(query, name) for name in Query.__slots__}
+
+
+@pytest.fixture(scope="module")
+def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    with closing(Database(f"sqlite:///{tmp_path_factory.mktemp('plans')}/catalog.db")) as database:
+        database.migrate()
+        fill(database, COUNT)
+        yield database
+
+
+@pytest.fixture(scope="module")
+def on_postgres(postgres: Postgres) -> Iterator[Database]:
+    with closing(Database(postgres.create_database("plans"))) as database:
+        database.migrate()
+        fill(database, COUNT)
+        yield database
+    postgres.drop_database("plans")
+
+
+def plan_of_sqlite(database: Database, query: Query, *, is_next: bool = False) -> list[str]:
+    explain = asked(database, query, is_next=is_next)
+    return database.read(lambda connection: [str(row.detail) for row in connection.execute(explain)])
+
+
+def plan_of_postgres(database: Database, query: Query, *, is_next: bool = False) -> dict[str, Any]:
+    def work(connection: Connection) -> dict[str, Any]:
+        found = connection.execute(asked(database, query, is_next=is_next)).scalar_one()
+        plan: dict[str, Any] = (json.loads(found) if isinstance(found, str) else found)[0]["Plan"]
+        return plan
+
+    return database.read(work)
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from nodes(below)
+
+
+PAGED = [(kind, is_next) for kind in KINDS for is_next in (False, True) if not (is_next and kind == "task id")]
+
+
+def test_plans_of_sqlite(sqlite: Database, golden: Callable[[str, str], None]) -> None:
+    lines = [
+        line
+        for kind, is_next in PAGED
+        for line in (f"{kind}{', next page' * is_next}", *plan_of_sqlite(sqlite, KINDS[kind][0], is_next=is_next), "")
+    ]
+    golden("plans/sqlite.txt", "\n".join(lines))
+
+
+@pytest.mark.parametrize(("kind", "is_next"), PAGED)
+def test_sqlite_reads_one_index_in_its_order(sqlite: Database, kind: str, *, is_next: bool) -> None:
+    query, index = KINDS[kind]
+    steps = plan_of_sqlite(sqlite, query, is_next=is_next)
+    reads = [step for step in steps if step.startswith(("SCAN", "SEARCH"))]
+    assert [step for step in reads if index in step] == reads[:1]
+    # Of one page, already found: each of its rows by its number, then put in order.
+    assert reads[1:] in ([], ["SCAN anon_1", "SEARCH recordings USING INTEGER PRIMARY KEY (rowid=?)"])
+    if len(reads) == 1 and kind != "task id":
+        assert steps == reads
+
+
+@pytest.mark.parametrize(("kind", "is_next"), PAGED)
+def test_postgres_reads_one_index_and_sorts_a_page_at_most(on_postgres: Database, kind: str, *, is_next: bool) -> None:
+    """Its plans are worded otherwise in each version, and few rows it likes to sort."""
+    query, index = KINDS[kind]
+    plan = list(nodes(plan_of_postgres(on_postgres, query, is_next=is_next)))
+    assert {node["Index Name"] for node in plan if "Index Name" in node} - {"pk_recordings"} == {index}
+    assert "Seq Scan" not in {node["Node Type"] for node in plan}
+    assert max([node["Plan Rows"] for node in plan if "Sort" in node["Node Type"]], default=0) < COUNT / 100

@@ -1,0 +1,141 @@
+"""What Prefect is told, and who starts runs there."""
+
+import asyncio
+import gc
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from catalog.records import Queue, Run
+from flows.starting import Seen, StarterDownError
+
+pytestmark = [
+    pytest.mark.xdist_group("prefect"),  # one server for all of them
+    pytest.mark.usefixtures("prefect_server"),
+    # Prefect's event clients leave their sockets to the garbage collector.
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _registered() -> Iterator[None]:
+    asyncio.run(register_twice())
+    yield
+    gc.collect()
+
+
+async def register_twice() -> None:
+    from prefect.client.orchestration import get_client  # noqa: PLC0415 - Prefect only where a test needs it
+
+    from flows.hosting import register  # noqa: PLC0415
+
+    async with get_client() as client:
+        await register(client)
+        await register(client)
+
+
+def read(ask: Any) -> Any:  # noqa: ANN401 - Prefect's own values
+    from prefect.client.orchestration import get_client  # noqa: PLC0415
+
+    async def answer() -> Any:  # noqa: ANN401
+        async with get_client() as client:
+            return await ask(client)
+
+    return asyncio.run(answer())
+
+
+def run(key: str, *subjects: str, queue: Queue = Queue.LIVE, flow: str = "process_recording") -> Run:
+    now = datetime.now(UTC)
+    return Run(
+        key=key,
+        flow=flow,
+        queue=queue,
+        subjects=subjects,
+        created_at=now,
+        delivered_at=None,
+        flow_run=None,
+        look_at=now,
+    )
+
+
+def test_pool_queues_and_deployments_are_there() -> None:
+    pool = read(lambda client: client.read_work_pool("aftertake"))
+    queues = read(lambda client: client.read_work_queues(work_pool_name="aftertake"))
+    deployments = read(lambda client: client.read_deployments())
+
+    assert pool.type == "process"
+    assert {queue.name: queue.priority for queue in queues if queue.name != "default"} == {
+        "live": 1,
+        "export": 2,
+        "bulk": 3,
+    }
+    assert {each.entrypoint for each in deployments} == {
+        "flows.deployed.process_recording",
+        "flows.deployed.process_batch",
+    }
+    assert {each.work_queue_name for each in deployments} == {"live", "bulk"}
+
+
+def test_a_pool_of_another_type_stays_as_it_is() -> None:
+    from prefect.client.schemas.actions import WorkPoolUpdate  # noqa: PLC0415
+
+    async def describe(client: Any) -> None:  # noqa: ANN401
+        await client.update_work_pool("aftertake", WorkPoolUpdate(description="somebody else's"))
+
+    read(describe)
+    asyncio.run(register_twice())
+
+    assert read(lambda client: client.read_work_pool("aftertake")).description == "somebody else's"
+
+
+def test_the_same_run_is_started_once() -> None:
+    from flows.prefect_api import PrefectStarter  # noqa: PLC0415
+
+    with PrefectStarter() as starter:
+        first, again = starter.start(run("agora:x#1", "agora:x")), starter.start(run("agora:x#1", "agora:x"))
+        other = starter.start(run("agora:x#2", "agora:x"))
+        assert first == again
+        assert first != other
+        assert starter.look(first) is Seen.QUEUED
+
+    made = read(lambda client: client.read_flow_run(first))
+    assert made.parameters == {"recording_id": "agora:x"}
+    assert made.work_queue_name == "live"
+    assert "rec:agora:x" in made.tags
+
+
+def test_many_recordings_go_together_and_into_their_queue() -> None:
+    from flows.prefect_api import PrefectStarter  # noqa: PLC0415
+
+    with PrefectStarter() as starter:
+        started = starter.start(run("bulk#1", "agora:x", "agora:y", queue=Queue.BULK, flow="process_batch"))
+
+    made = read(lambda client: client.read_flow_run(started))
+    assert made.parameters == {"recording_ids": ["agora:x", "agora:y"]}
+    assert made.work_queue_name == "bulk"
+
+
+def test_a_run_that_died_is_ended() -> None:
+    from flows.prefect_api import PrefectStarter  # noqa: PLC0415
+
+    with PrefectStarter() as starter:
+        started = starter.start(run("agora:z#1", "agora:z"))
+        starter.end(started, "its process ended without a word")
+        assert starter.look(started) is Seen.ENDED
+        assert starter.look("00000000-0000-0000-0000-000000000000") is Seen.UNKNOWN
+
+
+def test_a_server_that_is_away_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415
+
+    from flows.prefect_api import PrefectStarter  # noqa: PLC0415
+
+    monkeypatch.setenv("PREFECT_CLIENT_MAX_RETRIES", "0")
+    with (
+        temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}),
+        PrefectStarter() as starter,
+        pytest.raises(StarterDownError, match="Prefect: "),
+    ):
+        starter.start(run("agora:x#9", "agora:x"))

@@ -1,0 +1,313 @@
+"""The loops see what is due, what died and what got lost, and hand it over once."""
+
+import logging
+import threading
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from catalog.model import State, Verdict
+from catalog.records import Queue, Run, run_lease
+from flows.loops import run_loops
+from flows.starting import Seen, StarterDownError
+from storage.keys import ObjectKey
+from storage.local import LocalStore
+from tests.flows.folders import manifests, slices, unfinished
+from tests.flows.site import InlineStarter, Site, recording_id, sid
+
+MINUTE = timedelta(minutes=1)
+
+
+class ScriptedStarter:
+    """Starts nothing, and says of each run what it is told to say."""
+
+    def __init__(self) -> None:
+        self.started: list[Run] = []
+        self.ended: list[str] = []
+        self.seen = Seen.QUEUED
+        self.is_down = False
+
+    def start(self, run: Run) -> str:
+        self._answer()
+        self.started.append(run)
+        return f"flow run of {run.key}"
+
+    def look(self, flow_run: str) -> Seen:
+        self._answer()
+        assert flow_run.startswith("flow run of ")
+        return self.seen
+
+    def end(self, flow_run: str, why: str) -> None:
+        self._answer()
+        assert why
+        self.ended.append(flow_run)
+
+    def _answer(self) -> None:
+        if self.is_down:
+            raise StarterDownError("connection refused")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+@pytest.fixture
+def starter() -> ScriptedStarter:
+    return ScriptedStarter()
+
+
+def test_what_is_due_is_handed_over_once(site: Site, starter: ScriptedStarter) -> None:
+    site.submit(1)
+    overseer = site.overseer(starter)
+
+    assert [overseer.dispatch(), overseer.dispatch()] == [1, 0]
+
+    [run] = starter.started
+    assert (run.flow, run.subjects, run.queue) == ("process_recording", (f"agora:{sid(1)}",), Queue.LIVE)
+
+
+def test_urgent_recordings_go_first_and_alone_and_others_together(site: Site, starter: ScriptedStarter) -> None:
+    for number in (1, 2, 3):
+        site.submit(number, Queue.BULK)
+    site.submit(4)
+
+    site.overseer(starter).dispatch()
+
+    assert [(run.flow, len(run.subjects)) for run in starter.started] == [
+        ("process_recording", 1),
+        ("process_batch", 3),
+    ]
+
+
+def test_while_nobody_starts_runs_nothing_is_lost(
+    site: Site, starter: ScriptedStarter, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(1, 6):
+        site.submit(number)
+    overseer = site.overseer(starter)
+    starter.is_down = True
+    for _ in range(3):
+        overseer.dispatch()
+        overseer.reconcile()
+        site.time_passes()
+    assert {record.levelno for record in caplog.records if record.name == "flows.loops"} == {logging.WARNING}
+    assert "5 runs wait: connection refused" in caplog.messages
+
+    starter.is_down = False
+    overseer.dispatch()
+    overseer.dispatch()
+
+    assert sorted(run.subjects[0] for run in starter.started) == sorted(f"agora:{sid(n)}" for n in range(1, 6))
+
+
+def test_a_run_that_waits_in_the_queue_is_left_alone(site: Site, starter: ScriptedStarter) -> None:
+    site.submit(1)
+    overseer = site.overseer(starter)
+    overseer.dispatch()
+
+    for _ in range(3):
+        site.time_passes()
+        overseer.reconcile()
+        overseer.dispatch()
+
+    assert len(starter.started) == 1
+
+
+@pytest.mark.parametrize("seen", [Seen.ENDED, Seen.UNKNOWN, Seen.RUNNING])
+def test_a_run_that_came_to_nothing_is_replaced(site: Site, starter: ScriptedStarter, seen: Seen) -> None:
+    """It ended, nobody knows it any more, or it counts as running and no process of it lives."""
+    site.submit(1)
+    overseer = site.overseer(starter)
+    overseer.dispatch()
+    starter.seen = seen
+
+    site.time_passes()
+    overseer.reconcile()
+    overseer.dispatch()
+
+    first, second = starter.started
+    assert first.subjects == second.subjects
+    assert first.key != second.key
+    assert starter.ended == ([f"flow run of {first.key}"] if seen is Seen.RUNNING else [])
+    assert site.process(1, run=first.key) is None, "it comes too late"
+
+
+def test_a_batch_whose_process_lives_keeps_its_recordings(site: Site, starter: ScriptedStarter) -> None:
+    for number in (1, 2, 3):
+        site.submit(number, Queue.BULK)
+    overseer = site.overseer(starter)
+    overseer.dispatch()
+    [run] = starter.started
+    starter.seen = Seen.RUNNING
+    site.time_passes()
+    lease = site.catalog.claims.lead(run_lease(run.key), holder="batch", ttl=MINUTE)
+    assert lease is not None
+
+    overseer.reconcile()
+    overseer.dispatch()
+    assert len(starter.started) == 1
+
+    site.catalog.claims.release(lease)
+    site.time_passes()
+    overseer.reconcile()
+    overseer.dispatch()
+    assert len(starter.started) == 2
+    assert starter.started[1].subjects == run.subjects
+
+
+def test_a_batch_that_ended_early_gives_up_the_rest_only(site: Site, starter: ScriptedStarter) -> None:
+    for number in (1, 2, 3):
+        site.lay(number, pieces=slices(1))
+        site.submit(number, Queue.BULK)
+    overseer = site.overseer(starter)
+    overseer.dispatch()
+    [run] = starter.started
+    site.process(1, run=run.key)
+    starter.seen = Seen.ENDED
+
+    site.time_passes()
+    overseer.reconcile()
+    overseer.dispatch()
+
+    assert starter.started[1].subjects == run.subjects[1:]
+
+
+def test_a_run_that_prefect_left_running_after_its_end_is_ended(site: Site, starter: ScriptedStarter) -> None:
+    site.lay(1, pieces=slices(1))
+    site.submit(1)
+    overseer = site.overseer(starter)
+    overseer.dispatch()
+    [run] = starter.started
+    site.process(1, run=run.key)
+    starter.seen = Seen.RUNNING
+
+    for _ in range(2):
+        site.time_passes()
+        overseer.reconcile()
+        overseer.dispatch()
+
+    assert starter.ended == [f"flow run of {run.key}"]
+    assert len(starter.started) == 1
+    assert site.catalog.runs.to_look_at(most=10) == []
+
+
+def test_a_dead_worker_is_noticed_by_its_lease(site: Site) -> None:
+    site.lay(1)
+    site.submit(1)
+    site.dies_over(1)
+    overseer = site.overseer()
+
+    overseer.reconcile()
+    overseer.dispatch()
+
+    recording = site.recording(1)
+    assert (recording.state, recording.verdict, recording.tries) == (State.SETTLED, Verdict.COMPLETE, 0)
+    assert "its worker ended without a word" in site.causes(1)
+
+
+def test_a_living_worker_is_left_alone(site: Site) -> None:
+    site.lay(1)
+    site.submit(1)
+    claim = site.catalog.claims.take(recording_id(1), holder="alive", ttl=MINUTE, cause="it works")
+    assert claim is not None
+
+    site.overseer().reconcile()
+    site.overseer().dispatch()
+
+    assert site.recording(1).state == State.PROCESSING
+    assert site.causes(1) == ["submitted", "it works"]
+
+
+def test_abandoned_uploads_are_swept_and_young_ones_are_not(site: Site) -> None:
+    store = LocalStore(site.output)
+    store.start_multipart(ObjectKey("media/agora/x/mix/0123456789abcdef.mp4")).put_part(1, b"half")
+    overseer = site.overseer()
+
+    assert overseer.sweep() == 0
+    site.days_pass()
+    assert overseer.sweep() == 1
+    assert unfinished(site.output) == []
+
+
+def test_two_overseers_at_once_hand_over_each_recording_once(site: Site) -> None:
+    """Both believe that they lead, as one does that slept past its lease."""
+    for number in range(1, 41):
+        site.submit(number)
+    starters = [ScriptedStarter(), ScriptedStarter()]
+    sites = [Site(site.root), Site(site.root)]
+
+    def work(mine: Site, starter: ScriptedStarter) -> None:
+        for _ in range(5):
+            mine.overseer(starter).dispatch()
+
+    threads = [
+        threading.Thread(target=work, args=(mine, starter)) for mine, starter in zip(sites, starters, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    keys = {run.key for starter in starters for run in starter.started}
+    assert len(keys) == 40
+
+
+def test_the_loops_run_until_they_are_told_to_end(site: Site) -> None:
+    site.lay(1)
+    site.submit(1)
+    ended = threading.Event()
+    thread = threading.Thread(target=run_loops, args=(site.overseer(InlineStarter(Site(site.root))), ended))
+
+    thread.start()
+    for _ in range(100):
+        if site.recording(1).state == State.SETTLED or ended.wait(0.1):
+            break
+    ended.set()
+    thread.join(10)
+
+    assert not thread.is_alive()
+    assert len(manifests(site.output)) == 1
+    assert site.held_leases() == [], "another machine can go on at once"
+
+
+def test_of_two_machines_one_runs_the_loops(site: Site) -> None:
+    site.submit(1)
+    lease = site.catalog.claims.lead("loop:dispatch", holder="another machine", ttl=MINUTE)
+    assert lease is not None
+    ended, starter = threading.Event(), ScriptedStarter()
+    thread = threading.Thread(target=run_loops, args=(site.overseer(starter), ended))
+
+    thread.start()
+    ended.wait(0.5)
+    assert starter.started == []
+    site.catalog.claims.release(lease)
+    ended.wait(1.5)
+    ended.set()
+    thread.join(10)
+
+    assert len(starter.started) == 1
+
+
+def test_a_fault_in_a_pass_does_not_end_the_loop(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(ScriptedStarter):
+        def start(self, run: Run) -> str:
+            super().start(run)
+            if len(self.started) == 1:
+                raise ZeroDivisionError
+            return f"flow run of {run.key}"
+
+    site.submit(1)
+    ended, starter = threading.Event(), Broken()
+    overseer = replace(site.overseer(starter), patience=timedelta(seconds=1))
+    thread = threading.Thread(target=run_loops, args=(overseer, ended))
+
+    thread.start()
+    ended.wait(2.5)
+    ended.set()
+    thread.join(10)
+
+    assert "loop dispatch: a fault of Aftertake" in caplog.text
+    assert [run.key for run in starter.started[:2]] == [starter.started[0].key] * 2, "delivered again, under its key"
