@@ -81,6 +81,29 @@ def test_a_batch_that_died_gives_its_recordings_back_as_soon_as_its_lease_is_ove
     assert len(engine.started) == 2
 
 
+def test_a_batch_that_died_over_a_recording_waits_for_that_one_only(
+    site: Site, overseer: Overseer, engine: Engine
+) -> None:
+    run = begun_batch(site, overseer, engine, lives_for=timedelta(0))
+    site.catalog.claims.take(recording_id(1), holder="flow", ttl=MINUTE, cause="it", run=run.key)
+
+    overseer.reconcile()
+
+    assert [site.recording(number).run for number in (1, 2)] == [run.key, None]
+
+
+def test_a_run_that_gave_its_lease_back_is_left_to_end(site: Site, overseer: Overseer, engine: Engine) -> None:
+    site.lay(1)
+    site.submit(1)
+    overseer.dispatch()
+    (run,) = engine.started
+    claim = site.catalog.claims.take(recording_id(1), holder="flow", ttl=MINUTE, cause="it", run=run.key)
+    assert claim is not None
+    site.catalog.claims.release(claim.lease)
+
+    assert site.catalog.runs.is_under_way(run.key)
+
+
 def test_a_batch_that_lives_keeps_them(site: Site, overseer: Overseer, engine: Engine) -> None:
     run = begun_batch(site, overseer, engine, lives_for=MINUTE)
 

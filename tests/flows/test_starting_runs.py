@@ -47,7 +47,7 @@ def test_a_run_that_was_taken_by_a_worker_that_died_is_no_longer_waiting() -> No
     from flows.prefect_api import PrefectStarter  # noqa: PLC0415
 
     told(register)
-    with PrefectStarter() as starter, PrefectStarter(starting=timedelta(0)) as impatient:
+    with PrefectStarter() as starter, PrefectStarter(beginning=timedelta(0)) as impatient:
         flow_run = starter.start(a_run())
         assert impatient.look(flow_run) is Seen.QUEUED
 
@@ -61,6 +61,7 @@ def test_a_run_that_was_taken_by_a_worker_that_died_is_no_longer_waiting() -> No
         assert impatient.look(flow_run) is Seen.QUEUED
 
         told(lambda client: client.set_flow_run_state(UUID(flow_run), Running(), force=True))
+        assert starter.look(flow_run) is Seen.QUEUED
         assert impatient.look(flow_run) is Seen.RUNNING
         impatient.end(flow_run, "its process ended without a word")
         assert starter.look(flow_run) is Seen.ENDED
