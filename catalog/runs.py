@@ -75,15 +75,18 @@ class Runs:
         self._database.write(work)
 
     def is_under_way(self, key: str) -> bool:
-        """Whether somebody holds a lease on the run, or on a recording of it."""
+        """Whether somebody holds the lease of the run, or did a moment ago and is ending.
+
+        A run that took none has those of its recordings.
+        """
 
         def work(connection: Connection) -> bool:
             subjects = connection.scalar(select(runs.c.subjects).where(runs.c.key == key)) or []
             names = [run_lease(key), *(f"{RECORDING_LEASE}{subject}" for subject in subjects)]
-            is_held = leases.c.holder.is_not(None) & (leases.c.expires_at > self._database.now(connection))
-            return (
-                connection.execute(select(leases.c.name).where(leases.c.name.in_(names) & is_held)).first() is not None
-            )
+            query = select(leases.c.name, leases.c.expires_at).where(leases.c.name.in_(names))
+            ends = {row.name: row.expires_at for row in connection.execute(query)}
+            now = self._database.now(connection)
+            return any(end > now for end in ([ends[names[0]]] if names[0] in ends else ends.values()))
 
         return self._database.read(work)
 

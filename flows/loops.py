@@ -7,7 +7,7 @@ die at any line and be done again: what it decides stands in the catalog before 
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ from typing import Final
 from catalog.errors import CatalogError
 from catalog.index import Catalog
 from catalog.records import Lease, Run, id_text
-from flows.starting import Seen, Starter, StarterDownError
+from flows.starting import RefusedError, Seen, Starter, StarterDownError
 from flows.steps.concluding import after_a_death, is_often_dying
 from storage.base import ObjectStore
 from storage.errors import StorageError
@@ -51,18 +51,7 @@ class Overseer:
         runs = self.catalog.runs
         runs.hand_over(most=HANDED_AT_ONCE, batch=BATCH)
         undelivered = [run for run in runs.to_look_at(most=_LOOKED_AT_ONCE) if run.delivered_at is None]
-        delivered = 0
-        try:
-            for run in undelivered:
-                flow_run = self.starter.start(run)
-                runs.delivered(run.key, flow_run, look_in=self.patience)
-                delivered += 1
-        except StarterDownError as error:
-            waiting = undelivered[delivered:]
-            _log.warning("%s runs wait to be started: %s", len(waiting), error)
-            for run in waiting:
-                runs.look_later(run.key, _RETRY_DELIVERY)
-        return delivered
+        return self._each(undelivered, self._deliver, _RETRY_DELIVERY)
 
     def reconcile(self) -> None:
         """Take back what dead workers had, and see what became of the runs that were delivered."""
@@ -76,15 +65,7 @@ class Overseer:
         runs = self.catalog.runs
         runs.hurry_dead()
         delivered = [run for run in runs.to_look_at(most=_LOOKED_AT_ONCE) if run.delivered_at is not None]
-        seen = 0
-        try:
-            for run in delivered:
-                self._look_after(run)
-                seen += 1
-        except StarterDownError as error:
-            _log.warning("nobody says what became of %s runs: %s", len(delivered) - seen, error)
-            for run in delivered[seen:]:
-                runs.look_later(run.key, self.patience)
+        self._each(delivered, self._look_after, self.patience)
 
     def sweep(self) -> int:
         """Abort uploads that nobody will complete; how many."""
@@ -92,6 +73,26 @@ class Overseer:
         for upload in left:
             _log.warning("aborted an abandoned upload of %s", upload.key)
         return len(left)
+
+    def _each(self, found: Sequence[Run], ask: Callable[[Run], None], pause: timedelta) -> int:
+        """Ask of each run; how many were answered. One that is refused waits alone; while nobody answers, all do."""
+        answered = 0
+        for number, run in enumerate(found):
+            try:
+                ask(run)
+                answered += 1
+            except RefusedError as error:
+                _log.error("run %s is tried again: %s", run.key, error)
+                self.catalog.runs.look_later(run.key, pause)
+            except StarterDownError as error:
+                _log.warning("%s runs wait: %s", len(found) - number, error)
+                for waiting in found[number:]:
+                    self.catalog.runs.look_later(waiting.key, pause)
+                break
+        return answered
+
+    def _deliver(self, run: Run) -> None:
+        self.catalog.runs.delivered(run.key, self.starter.start(run), look_in=self.patience)
 
     def _look_after(self, run: Run) -> None:
         """A run that has ended, died or got lost, and still has recordings, gives them up to another one."""

@@ -9,26 +9,27 @@ from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.objects import FlowRun, WorkerStatus
+from prefect.client.schemas.objects import FlowRun, State, WorkerStatus
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Crashed
 
 from catalog.records import Run
-from flows.starting import Seen, StarterDownError
+from flows.starting import RefusedError, Seen, StarterDownError
 
-_DOWN: Final = (httpx.TransportError, PrefectHTTPStatusError, ObjectNotFound, RuntimeError)
-_STARTING: Final = timedelta(minutes=1)
+_DOWN: Final = (httpx.TransportError, RuntimeError)
+_REFUSED: Final = (PrefectHTTPStatusError, ObjectNotFound)
+_BEGINNING: Final = timedelta(seconds=20)
 
 
 class PrefectStarter:
     """Runs as flow runs of the deployments in `deployments/prefect.yaml`; the key of a run is its idempotency key."""
 
-    def __init__(self, *, starting: timedelta = _STARTING) -> None:
-        """The server is that of `PREFECT_API_URL`. After `starting`, a run that has not begun needs a living worker."""
+    def __init__(self, *, beginning: timedelta = _BEGINNING) -> None:
+        """The server is that of `PREFECT_API_URL`. `beginning`: so long nobody asks what a run does that was taken."""
         self._client: SyncPrefectClient = get_client(sync_client=True)
         self._deployments: dict[str, UUID] = {}
-        self._starting = starting
+        self._beginning = beginning
 
     def __enter__(self) -> Self:
         """Open connections."""
@@ -54,9 +55,9 @@ class PrefectStarter:
                     parameters=parameters,
                     idempotency_key=run.key,
                     work_queue_name=run.queue.value,
-                    tags=[f"rec:{subject}" for subject in run.subjects],
+                    tags=[f"rec:{run.subjects[0]}"] if alone else [],  # the server takes less than a hundred
                 )
-        except StarterDownError:
+        except (StarterDownError, RefusedError):
             self._deployments.clear()
             raise
         return str(made.id)
@@ -70,13 +71,17 @@ class PrefectStarter:
                 return Seen.UNKNOWN
             if run.state is None or run.state.is_final():
                 return Seen.ENDED
-            is_waiting = run.state.is_scheduled() or (run.state.is_pending() and self._is_starting(run))
-            return Seen.QUEUED if is_waiting else Seen.RUNNING
+            is_waiting = run.state.is_scheduled() or self._is_beginning(run.state)
+            return Seen.QUEUED if is_waiting or self._is_taken(run) else Seen.RUNNING
 
-    def _is_starting(self, run: FlowRun) -> bool:
-        """Whether a worker that lives has just taken the run, or waits for what runs it; one that died left it so."""
-        if run.state is None or datetime.now(UTC) - run.state.timestamp < self._starting:
-            return True
+    def _is_beginning(self, state: State) -> bool:
+        """Whether it was taken, or started, so lately that it cannot have taken a lease yet."""
+        return datetime.now(UTC) - state.timestamp < self._beginning
+
+    def _is_taken(self, run: FlowRun) -> bool:
+        """Whether a worker that lives waits for what is to run it; one that died leaves its runs pending."""
+        if run.state is None or not run.state.is_pending():
+            return False
         workers = self._client.read_workers_for_work_pool(run.work_pool_name or "")
         living = {worker.name for worker in workers if worker.status == WorkerStatus.ONLINE}
         return run.labels.get("prefect.worker.name") in living
@@ -95,7 +100,10 @@ def _asked_once() -> Iterator[None]:
             yield
     except _DOWN as error:
         raise StarterDownError(_said(error)) from error
+    except _REFUSED as error:
+        raise RefusedError(_said(error)) from error
 
 
 def _said(error: Exception) -> str:
+    error = error.http_exc if isinstance(error, ObjectNotFound) else error
     return f"Prefect: {' '.join(str(error).split())[:200] or type(error).__name__}"

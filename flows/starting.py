@@ -19,8 +19,12 @@ class StarterDownError(Exception):
     """It does not answer; everything is tried again later."""
 
 
+class RefusedError(Exception):
+    """It answers, and does not do what was asked of this run; other runs may fare better."""
+
+
 class Starter(Protocol):
-    """Starts runs of flows, each once, and says what became of them. All raise `StarterDownError`."""
+    """Starts runs of flows, each once, and says what became of them. All raise `StarterDownError` or `RefusedError`."""
 
     def start(self, run: Run) -> str:
         """Start it, or find it started under the same key before; its id."""

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from catalog.records import Queue, Run, run_lease
+from catalog.records import Queue, Run, id_text, run_lease
 from flows.loops import Overseer
-from flows.starting import Seen, StarterDownError
+from flows.starting import RefusedError, Seen, StarterDownError
 from storage.local import LocalStore
 from tests.flows.site import Site, recording_id
 
@@ -22,8 +22,11 @@ class Engine:
         self.asked: list[str] = []
         self.ended: list[str] = []
         self.is_down = False
+        self.refused: set[str] = set()
 
     def start(self, run: Run) -> str:
+        if any(subject in self.refused for subject in run.subjects):
+            raise RefusedError("not this one")
         self.started.append(run)
         return run.key
 
@@ -78,6 +81,29 @@ def test_a_batch_that_died_gives_its_recordings_back_as_soon_as_its_lease_is_ove
     assert len(engine.started) == 2
 
 
+def test_a_batch_that_died_over_a_recording_waits_for_that_one_only(
+    site: Site, overseer: Overseer, engine: Engine
+) -> None:
+    run = begun_batch(site, overseer, engine, lives_for=timedelta(0))
+    site.catalog.claims.take(recording_id(1), holder="flow", ttl=MINUTE, cause="it", run=run.key)
+
+    overseer.reconcile()
+
+    assert [site.recording(number).run for number in (1, 2)] == [run.key, None]
+
+
+def test_a_run_that_gave_its_lease_back_is_left_to_end(site: Site, overseer: Overseer, engine: Engine) -> None:
+    site.lay(1)
+    site.submit(1)
+    overseer.dispatch()
+    (run,) = engine.started
+    claim = site.catalog.claims.take(recording_id(1), holder="flow", ttl=MINUTE, cause="it", run=run.key)
+    assert claim is not None
+    site.catalog.claims.release(claim.lease)
+
+    assert site.catalog.runs.is_under_way(run.key)
+
+
 def test_a_batch_that_lives_keeps_them(site: Site, overseer: Overseer, engine: Engine) -> None:
     run = begun_batch(site, overseer, engine, lives_for=MINUTE)
 
@@ -105,6 +131,18 @@ def test_while_nobody_answers_one_question_is_asked_and_dead_workers_are_noticed
     site.time_passes()
     overseer.reconcile()
     assert site.recording(2).run is None
+
+
+def test_a_run_that_is_refused_holds_nobody_up(site: Site, overseer: Overseer, engine: Engine) -> None:
+    for number in (1, 2, 3):
+        site.submit(number)
+    engine.refused = {id_text(recording_id(1))}
+
+    assert overseer.dispatch() == 2
+
+    engine.refused = set()
+    site.time_passes()
+    assert overseer.dispatch() == 1
 
 
 def test_a_batch_of_recordings_is_not_worked_on_by_who_lost_it(site: Site, overseer: Overseer, engine: Engine) -> None:

@@ -4,14 +4,15 @@ import asyncio
 import gc
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
 from catalog.records import Queue, Run
-from flows.starting import Seen
+from flows.starting import RefusedError, Seen
 
 if TYPE_CHECKING:  # Prefect only where a test needs it
     from prefect.client.orchestration import PrefectClient
@@ -25,13 +26,13 @@ pytestmark = [
 ]
 
 
-def a_run(key: str) -> Run:
+def a_run(recordings: int = 2) -> Run:
     now = datetime.now(UTC)
     return Run(
-        key=key,
+        key=f"bulk#{uuid4().hex}",
         flow="process_batch",
         queue=Queue.BULK,
-        subjects=("agora:1", "agora:2"),
+        subjects=tuple(f"agora:{number:032x}" for number in range(recordings)),
         created_at=now,
         delivered_at=None,
         flow_run=None,
@@ -46,9 +47,8 @@ def test_a_run_that_was_taken_by_a_worker_that_died_is_no_longer_waiting() -> No
     from flows.prefect_api import PrefectStarter  # noqa: PLC0415
 
     told(register)
-    with PrefectStarter() as starter, PrefectStarter(starting=timedelta(0)) as impatient:
-        flow_run = starter.start(a_run("bulk#1"))
-        assert starter.start(a_run("bulk#1")) == flow_run
+    with PrefectStarter() as starter, PrefectStarter(beginning=timedelta(0)) as impatient:
+        flow_run = starter.start(a_run())
         assert impatient.look(flow_run) is Seen.QUEUED
 
         told(lambda client: client.set_flow_run_state(UUID(flow_run), Pending(), force=True))
@@ -61,10 +61,29 @@ def test_a_run_that_was_taken_by_a_worker_that_died_is_no_longer_waiting() -> No
         assert impatient.look(flow_run) is Seen.QUEUED
 
         told(lambda client: client.set_flow_run_state(UUID(flow_run), Running(), force=True))
+        assert starter.look(flow_run) is Seen.QUEUED
         assert impatient.look(flow_run) is Seen.RUNNING
         impatient.end(flow_run, "its process ended without a word")
         assert starter.look(flow_run) is Seen.ENDED
         assert starter.look(str(UUID(int=0))) is Seen.UNKNOWN
+    gc.collect()
+
+
+def test_a_batch_of_any_size_is_taken() -> None:
+    from flows.hosting import register  # noqa: PLC0415
+    from flows.prefect_api import PrefectStarter  # noqa: PLC0415
+
+    told(register)
+    with PrefectStarter() as starter:
+        assert starter.look(starter.start(a_run(200))) is Seen.QUEUED
+    gc.collect()
+
+
+def test_what_the_server_refuses_is_told_apart_from_its_absence() -> None:
+    from flows.prefect_api import PrefectStarter  # noqa: PLC0415
+
+    with PrefectStarter() as starter, pytest.raises(RefusedError, match="404"):
+        starter.start(replace(a_run(), flow="unknown"))
     gc.collect()
 
 
