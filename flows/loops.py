@@ -16,6 +16,8 @@ from typing import Final
 from catalog.errors import CatalogError
 from catalog.index import Catalog
 from catalog.records import Lease, Run, id_text
+from catalog.wire import utc_text
+from flows.settings import Settings
 from flows.starting import RefusedError, Seen, Starter, StarterDownError
 from flows.steps.concluding import after_a_death, is_often_dying
 from storage.base import ObjectStore
@@ -34,6 +36,10 @@ ABANDONED: Final = timedelta(days=1)
 _LOOKED_AT_ONCE: Final = 100
 _RETRY_DELIVERY: Final = timedelta(seconds=5)
 _LEAD: Final = timedelta(seconds=30)
+_DEADLINE: Final = timedelta(hours=24)
+"""That of a recording whose source is configured no more."""
+_GRACE: Final = timedelta(hours=1)
+"""After a deadline, for the work itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +50,7 @@ class Overseer:
     catalog: Catalog
     starter: Starter
     output: ObjectStore
+    settings: Settings
     patience: timedelta = timedelta(seconds=60)
 
     def dispatch(self) -> int:
@@ -66,6 +73,17 @@ class Overseer:
         runs.hurry_dead()
         delivered = [run for run in runs.to_look_at(most=_LOOKED_AT_ONCE) if run.delivered_at is not None]
         self._each(delivered, self._look_after, self.patience)
+
+    def remind(self) -> None:
+        """Tell of recordings that should have had a verdict by now; of what nobody stopped, see what is there."""
+        now = datetime.now(UTC)
+        soonest = min((source.deadline for source in self.settings.sources), default=_DEADLINE)
+        for recording in self.catalog.overdue(now - soonest - _GRACE, most=HANDED_AT_ONCE):
+            deadlines = [source.deadline for source in self.settings.sources if source.name == recording.source]
+            if now - recording.heard_at > (deadlines or [_DEADLINE])[0] + _GRACE:
+                cause = f"no verdict since it was heard of at {utc_text(recording.heard_at)}, and its deadline is over"
+                self.catalog.alarm(recording.id, cause=cause, actor=self.name)
+                _log.error("%s: %s", id_text(recording.id), cause)
 
     def sweep(self) -> int:
         """Abort uploads that nobody will complete; how many."""
@@ -125,6 +143,7 @@ def loops_of(overseer: Overseer) -> tuple[Loop, ...]:
     return (
         Loop(name="dispatch", every=timedelta(seconds=1), once=overseer.dispatch),
         Loop(name="reconcile", every=timedelta(seconds=5), once=overseer.reconcile),
+        Loop(name="remind", every=timedelta(minutes=1), once=overseer.remind),
         Loop(name="sweep", every=timedelta(hours=1), once=overseer.sweep),
     )
 
