@@ -96,11 +96,11 @@ class Claims:
         manifest: Manifest,
         key: str,
         *,
-        plan_digest: str,
+        basis: str,
         cause: str,
         look_in: timedelta | None,
     ) -> Recording:
-        """The verdict of `manifest`, which stands under `key`, is that of the recording.
+        """The verdict of `manifest`, which stands under `key`, is that of the recording; it follows from `basis`.
 
         `look_in`: when to see whether lost slices came after all. Raises `LeaseLostError`.
         """
@@ -112,10 +112,10 @@ class Claims:
                 "verdict": manifest.verdict,
                 "settled_at": row["settled_at"] or now,
                 "due_at": _later(now, look_in),
-                "looks": row["looks"] + 1 if row["plan_digest"] == plan_digest else 0,
+                "looks": row["looks"] + 1 if row["basis"] == basis else 0,
                 "tries": 0,
                 "alarm": None,
-                "plan_digest": plan_digest,
+                "basis": basis,
                 "damage_digest": None,
             }
 

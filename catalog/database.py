@@ -162,6 +162,9 @@ def _parsed(url: str) -> URL:
     except (ArgumentError, ValueError):  # the latter of a port that is no number
         message = "the catalog's URL cannot be read. Write sqlite:////absolute/path.db or postgresql://user@host/name."
         raise CatalogUrlError(message) from None
+    if "password" in parsed.query:
+        message = "a password does not belong into the options of the catalog's URL. Write postgresql://USER:PASSWORD@HOST/NAME."
+        raise CatalogUrlError(message)
     if parsed.drivername in {"postgresql", "postgres", "postgresql+psycopg"}:
         return parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername == "sqlite" and parsed.database not in {None, "", ":memory:"}:
@@ -180,7 +183,9 @@ def _postgres(url: URL) -> Engine:
     # Sessions in UTC, so that texts of times in logs of the server can be compared. A machine that stops in the middle
     # of a transaction would hold up everybody who wants the same rows, until it is back.
     session = f"-c timezone=UTC -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION.total_seconds():.0f}s"
-    options = {"options": session, "connect_timeout": 10, "application_name": "aftertake"}
+    # A server whose machine vanishes says no goodbye: it counts as gone after half a minute.
+    vanished = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
+    options = {"options": session, "connect_timeout": 10, "application_name": "aftertake", **vanished}
     return create_engine(url, pool_pre_ping=True, pool_size=4, max_overflow=12, connect_args=options)
 
 

@@ -157,6 +157,21 @@ class Catalog:
 
         self.database.write(work)
 
+    def found(self, recording: RecordingId, folder: str) -> None:
+        """Its objects lie in this folder of its source."""
+        is_it = (recordings.c.vendor == recording.vendor) & (recordings.c.task_id == recording.task_id)
+        told = update(recordings).where(is_it & recordings.c.folder.is_(None)).values(folder=folder)
+        self.database.write(lambda connection: connection.execute(told))
+
+    def note(self, recording: RecordingId, *, actor: str, action: str, reason: str) -> None:
+        """Tell the audit what somebody does to a recording, and why."""
+
+        def work(connection: Connection) -> None:
+            now, subject = self.database.now(connection), id_text(recording)
+            rows.add_audit(connection, at=now, actor=actor, action=action, subject=subject, reason=reason)
+
+        self.database.write(work)
+
     def overdue(self, heard_before: datetime, *, most: int) -> list[Recording]:
         """Recordings without a verdict that were heard of before a time, and that nobody has been told of."""
         here = recordings.c
@@ -229,7 +244,7 @@ def _advance(
     now: datetime,
 ) -> None:
     row = rows.known(connection, recording, lock=True)
-    values: dict[str, Any] = {name: value for name, value in facts.items() if value and not row[name]}
+    values: dict[str, Any] = {name: value for name, value in facts.items() if value is not None and row[name] is None}
     if queue.rank < Queue(row["queue"]).rank:
         values["queue"] = queue
     if row["state"] in _BEFORE_WORK and _BEFORE_WORK.index(state) > _BEFORE_WORK.index(row["state"]):

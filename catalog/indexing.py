@@ -7,7 +7,7 @@ from sqlalchemy import Connection, delete, update
 
 from catalog import rows
 from catalog.manifest import content_digest
-from catalog.model import Manifest, State, StreamRecord
+from catalog.model import Manifest, State, StreamRecord, Verdict
 from catalog.records import Queue
 from catalog.tables import outputs, recordings, revisions, streams
 
@@ -38,7 +38,20 @@ def put_manifest(connection: Connection, manifest: Manifest, key: str, *, now: d
         "settled_at": recording["settled_at"] or manifest.created_at,
     }
     if recording["state"] != State.PROCESSING:
-        values |= {"state": State.SETTLED, "due_at": None}
+        # Without a source nobody could look for what is lost; whoever finds the source makes it due.
+        is_lost = manifest.verdict is not Verdict.COMPLETE and recording["source"] is not None
+        due_at = now if is_lost else None
+        values |= {"state": State.SETTLED, "due_at": due_at, "run": None, "tries": 0, "alarm": None}
+        rows.add_change(
+            connection,
+            recording,
+            was=recording["state"],
+            at=now,
+            state=State.SETTLED,
+            verdict=manifest.verdict,
+            cause=f"revision {manifest.revision} was found in the output",
+            actor="reindex",
+        )
     connection.execute(update(recordings).where(recordings.c.id == recording["id"]).values(values))
     for table in (outputs, streams):
         connection.execute(delete(table).where(table.c.recording == recording["id"]))

@@ -32,7 +32,8 @@ class Recording:
     `source` names a configured source, `folder` the part of it that holds the objects. `due_at` is when somebody must
     look at it next, None while a run has it or nothing is left to do. `looks` counts the looks that ended in waiting,
     `tries` the runs since the last one that ended well. `alarm` is what a person should know. `run` is the key of the
-    run it was handed to. The digests say what the last look saw of its plan and of its damage.
+    run it was handed to. `basis` says what its verdict follows from, `damage_digest` is that of the plan of the last
+    look that met damage.
     """
 
     id: RecordingId
@@ -52,7 +53,7 @@ class Recording:
     tries: int
     alarm: str | None
     run: str | None
-    plan_digest: str | None
+    basis: str | None
     damage_digest: str | None
     revision: int
     manifest: str | None

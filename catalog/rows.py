@@ -31,7 +31,7 @@ def to_recording(row: RowMapping) -> Recording:
         tries=row["tries"],
         alarm=row["alarm"],
         run=row["run"],
-        plan_digest=row["plan_digest"],
+        basis=row["basis"],
         damage_digest=row["damage_digest"],
         revision=row["revision"],
         manifest=row["manifest"],

@@ -102,7 +102,7 @@ recordings = Table(
     Column("concluded_by", BigInteger),
     Column("alarm", Text),
     Column("run", Text),
-    Column("plan_digest", String(64)),
+    Column("basis", String(64)),
     Column("damage_digest", String(64)),
     Column("revision", Integer, nullable=False, server_default="0"),
     Column("manifest", Text),

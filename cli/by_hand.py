@@ -44,7 +44,7 @@ def force(task: Task, reason: str, *, as_json: bool) -> int:
     """Process it whatever the policies say; the audit is told who wanted that, and why."""
     with open_worker(Settings.load(), is_forced=True) as worker:
         recording = _found(worker, task)
-        worker.catalog.make_due(recording.id, queue=recording.queue, actor=own_actor(), action="force", reason=reason)
+        worker.catalog.note(recording.id, actor=own_actor(), action="force", reason=reason)
         return answer("process", [_processed(worker, recording)], as_json=as_json)
 
 

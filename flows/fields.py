@@ -28,6 +28,8 @@ _DURATION = re.compile(r"(\d{1,9})([smhd])")
 _UNITS: Mapping[str, timedelta] = MappingProxyType(
     {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 )
+_SHORTEST_LEASE = timedelta(seconds=5)
+_LONGEST_LEASE = timedelta(hours=1)
 _LONGEST = timedelta(days=3650)
 
 
@@ -49,6 +51,12 @@ def _address(text: object) -> Address:
         if parts.hostname and parts.port is not None and parts.netloc == text and not parts.username:
             return Address(host=parts.hostname, port=parts.port)
     raise ValueError('write HOST:PORT, such as "127.0.0.1:8080"')
+
+
+def _lease(duration: timedelta) -> timedelta:
+    if not _SHORTEST_LEASE <= duration <= _LONGEST_LEASE:
+        raise ValueError('write something from "5s" to "1h"')
+    return duration
 
 
 def _duration(text: object) -> timedelta:
@@ -112,6 +120,8 @@ def _vendor(text: str | None) -> str | None:
 
 Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_seconds)]
 """`"90s"`, `"30m"`, `"24h"`, `"7d"`."""
+Lease = Annotated[Duration, AfterValidator(_lease)]
+"""Long enough for a bad moment of the database, short enough for somebody who waits for what a dead worker had."""
 Store = Annotated[str, AfterValidator(_store)]
 """A store's URL or a path, read as the URL by which the opened store calls itself."""
 Catalog = Annotated[str, AfterValidator(_catalog)]

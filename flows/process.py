@@ -20,7 +20,7 @@ from flows.steps.publishing import Published, describe, publish, standing_stream
 from flows.steps.searching import look_elsewhere
 from flows.steps.tasks import Task
 from flows.steps.waiting import is_damaged
-from flows.steps.working import Held, Worker, claim_recording, seek
+from flows.steps.working import Held, Worker, abort_what_was_left, claim_recording, seek
 from media.judge import Judgement
 from storage.base import ObjectStore
 from storage.wrappers import ReadOnlyStore
@@ -80,14 +80,18 @@ async def process_recording(
 
 
 async def _settle(steps: Steps, worker: Worker, held: Held) -> Outcome:
+    if held.claim.recording.tries:
+        await steps.run("clear", abort_what_was_left, worker, held)
     task = await steps.run("find", seek, worker, held)
     require_apart(task.source, worker.output)
     source = ReadOnlyStore(task.source)
-    plan = await _plan(steps, source, task)
-    if task.known_plan == plan.digest:
+    plan = await steps.run("plan", plan_recording, source, task.objects, task.metas)
+    basis = task.patience.basis(plan)
+    if task.known_basis == basis:
         return Unchanged()
+    plan = await _decided(steps, task, plan)
     published = await _publish(steps, source, worker.output, task, plan)
-    return Settled(published=published, plan_digest=plan.digest)
+    return Settled(published=published, basis=basis)
 
 
 async def process(steps: Steps, task: Task, target: ObjectStore) -> Published:
@@ -97,14 +101,16 @@ async def process(steps: Steps, task: Task, target: ObjectStore) -> Published:
     """
     require_apart(task.source, target)
     source = ReadOnlyStore(task.source)
-    plan = await _plan(steps, source, task)
+    plan = await steps.run("plan", plan_recording, source, task.objects, task.metas)
+    plan = await _decided(steps, task, plan)
     return await _publish(steps, source, target, task, plan)
 
 
 async def check(steps: Steps, task: Task) -> Published:
     """Read every byte of one recording and judge it as `process` would; nothing is written."""
     source = ReadOnlyStore(task.source)
-    plan = await _plan(steps, source, task)
+    plan = await steps.run("plan", plan_recording, source, task.objects, task.metas)
+    plan = await _decided(steps, task, plan)
     results = [
         await steps.run(f"check {stream.assembly.stream}", check_stream, source, plan, stream, task.progress)
         for stream in plan.streams
@@ -113,8 +119,8 @@ async def check(steps: Steps, task: Task) -> Published:
     return Published(manifest=describe(source, plan, results), key=None)
 
 
-async def _plan(steps: Steps, source: ObjectStore, task: Task) -> RecordingPlan:
-    plan = await steps.run("plan", plan_recording, source, task.objects, task.metas)
+async def _decided(steps: Steps, task: Task, plan: RecordingPlan) -> RecordingPlan:
+    """The plan to go by, unless it is to be waited for."""
     task.patience.require_go(plan, task.now)
     if not task.elsewhere:
         return plan
@@ -130,7 +136,7 @@ async def _publish(
     def accepts(judgement: Judgement) -> bool:
         return takes_damage or not is_damaged(judgement)
 
-    standing = await steps.run("compare", standing_streams, target, plan) if task.known_plan else {}
+    standing = await steps.run("compare", standing_streams, target, plan) if task.known_basis else {}
     accounts = []
     for stream in plan.streams:
         name = stream.assembly.stream
@@ -151,7 +157,7 @@ async def _publish(
     await steps.run("look again", require_unchanged, source, plan)
     if not patience.accepts_damage(plan, task.now):
         _require_whole(plan, accounts)
-    return await steps.run("publish", publish, source, target, plan, accounts, task.number)
+    return await steps.run("publish", publish, source, target, plan, accounts, task.licence)
 
 
 def _require_whole(plan: RecordingPlan, accounts: list[Account]) -> None:

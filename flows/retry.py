@@ -4,9 +4,9 @@ from catalog.errors import CatalogUnavailableError
 from flows.settings import SettingsError
 from flows.steps.finding import NothingFoundError
 from flows.steps.publishing import StrangeManifestError
-from storage.errors import AlreadyExists, Archived, Changed, Denied, NoSpace, NotFound, Transient, Unsupported
+from storage.errors import AlreadyExists, Archived, Changed, Corrupt, Denied, NoSpace, NotFound, Transient, Unsupported
 
-_PASSING = (Transient, Changed, NoSpace, CatalogUnavailableError)
+_PASSING = (Transient, Changed, Corrupt, NoSpace, CatalogUnavailableError)
 _FOR_A_PERSON = (
     SettingsError,
     NothingFoundError,

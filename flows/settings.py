@@ -23,6 +23,7 @@ from flows.fields import (
     Catalog,
     Duration,
     Folder,
+    Lease,
     Listen,
     Name,
     Slots,
@@ -232,7 +233,7 @@ class _File(BaseModel):
     data: Folder = Path()
     listen: Listen | None = None
     slots: Annotated[Slots, Field(strict=True)] = 1
-    lease: Duration = timedelta()
+    lease: Lease = timedelta()
     sources: tuple[Source, ...] = ()
 
 

@@ -1,5 +1,6 @@
 """The web application: whether it lives, and whether it is ready."""
 
+import logging
 from datetime import timedelta
 from importlib.metadata import version
 
@@ -10,6 +11,8 @@ from pydantic import BaseModel
 from catalog.database import Database
 from catalog.errors import CatalogError
 from flows.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 _PATIENCE = timedelta(seconds=2)
 
@@ -49,5 +52,6 @@ def _problems(database: Database) -> list[str]:
         if database.is_current():
             return []
     except CatalogError as error:
-        return [str(error)]
+        _log.error("not ready: %s", error)
+        return ["the catalog does not answer; the log says why"]
     return ["the catalog has the tables of another version; it is brought to this one when a worker starts"]

@@ -30,10 +30,10 @@ _MOST_TRIES: Final = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """It has its verdict, which follows from the plan with this digest."""
+    """It has its verdict, which follows from this basis (`Patience.basis`)."""
 
     published: Published
-    plan_digest: str
+    basis: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +106,7 @@ def conclude(worker: Worker, claim: Claim, outcome: Outcome) -> Recording:
     """Tell the catalog, and give up the claim. Raises `LeaseLostError`: then nothing was told."""
     claims = worker.catalog.claims
     match outcome:
-        case Settled(published=published, plan_digest=plan_digest):
+        case Settled(published=published, basis=basis):
             verdict, key = published.stands.verdict, published.key
             if key is None:
                 raise ValueError("what was not published settles nothing")
@@ -115,14 +115,14 @@ def conclude(worker: Worker, claim: Claim, outcome: Outcome) -> Recording:
                 claim,
                 published.stands,
                 key,
-                plan_digest=plan_digest,
+                basis=basis,
                 cause=kept if published.kept else f"{verdict}, revision {published.stands.revision}",
                 look_in=_late_look(worker, claim.recording, verdict),
             )
         case Unchanged():
             recording = claim.recording
             look_in = _late_look(worker, recording, recording.verdict)
-            return claims.wait(claim, cause="nothing new", look_in=look_in, alarm=recording.alarm)
+            return claims.wait(claim, cause="nothing new", look_in=look_in)
         case Waiting(cause=cause, look_in=look_in, damage_digest=damage_digest):
             alarm = cause if look_in is None else None
             return claims.wait(claim, cause=cause, look_in=look_in, alarm=alarm, damage_digest=damage_digest)

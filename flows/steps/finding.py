@@ -11,6 +11,7 @@ from storage.base import ObjectMeta, ObjectStore
 from storage.errors import NotFound
 from storage.listing import listed
 from storage.urls import place_of
+from storage.wrappers import bucket_inside
 from vendors.base import RecordingObjects
 from vendors.plain.names import VENDOR as PLAIN
 from vendors.registry import VENDORS, group
@@ -38,22 +39,27 @@ def find_recordings(store: ObjectStore, folder: str = "") -> list[Found]:
 
 
 def find_recording(store: ObjectStore, recording: RecordingId, folder: str | None) -> Found | None:
-    """One recording, in its folder, or anywhere where that is not known; None if no object of it is there.
+    """One recording in its folder; where that is not known, at the top of the source, then anywhere in it.
 
-    In its folder only names that begin as its own are listed, so that the others there cost nothing.
+    In a folder only names that begin as its own are listed, so that the others there cost nothing. None if no object of
+    it is there.
     """
-    metas: dict[str, ObjectMeta] = {}
-    if folder is None:
+    metas = _metas_of(store, recording, bucket_inside(store)[1] if folder is None else folder)
+    if not metas and folder is None:
         metas = _metas(store, "", holding=None if recording.vendor == PLAIN else recording.task_id)
-    else:
-        for number, start in enumerate(VENDORS[recording.vendor].name_starts(recording.task_id)):
-            some = _metas(store, f"{folder}{start}")
-            if not some and number:
-                break
-            metas |= some
     found = (_named_apart(store, each) for each in group(metas.values()).recordings)
     ours = next((each for each in found if (each.vendor, each.task_id) == (recording.vendor, recording.task_id)), None)
     return (ours, metas) if ours else None
+
+
+def _metas_of(store: ObjectStore, recording: RecordingId, folder: str) -> dict[str, ObjectMeta]:
+    metas: dict[str, ObjectMeta] = {}
+    for number, start in enumerate(VENDORS[recording.vendor].name_starts(recording.task_id)):
+        some = _metas(store, f"{folder}{start}")
+        if not some and number:
+            break
+        metas |= some
+    return metas
 
 
 def _metas(store: ObjectStore, prefix: str, *, holding: str | None = None) -> dict[str, ObjectMeta]:

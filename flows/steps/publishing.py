@@ -96,16 +96,25 @@ def _are_there(target: ObjectStore, account: Account) -> bool:
         return False
 
 
-class NumberRevision(Protocol):
-    """Gives content its number and the time of its making."""
+class Licence(Protocol):
+    """Says whether this is still ours to publish, and under which number."""
 
-    def __call__(self, content_digest: str, *, newest: int) -> Reservation:
+    def number(self, content_digest: str, *, newest: int) -> Reservation:
         """For the content with this digest, after the revision `newest` (0: the first)."""
 
+    def confirm(self) -> None:
+        """Raise if somebody else publishes by now."""
 
-def number_next(content_digest: str, *, newest: int) -> Reservation:  # noqa: ARG001
-    """The next number, as the listing has it: without a catalog nobody else is asked."""
-    return Reservation(revision=newest + 1, created_at=_now())
+
+class Unasked:
+    """Without a catalog nobody else is asked: the next number is that of the listing."""
+
+    def number(self, content_digest: str, *, newest: int) -> Reservation:  # noqa: ARG002
+        """See Licence."""
+        return Reservation(revision=newest + 1, created_at=_now())
+
+    def confirm(self) -> None:
+        """See Licence."""
 
 
 def publish(
@@ -113,7 +122,7 @@ def publish(
     target: ObjectStore,
     plan: RecordingPlan,
     accounts: Sequence[Account],
-    number: NumberRevision = number_next,
+    licence: Licence,
 ) -> Published:
     """Segment proofs, then the manifest, then what is derived from it.
 
@@ -132,12 +141,14 @@ def publish(
         if worse := what_is_worse(newest, manifest):
             return Published(manifest=manifest, key=key, kept="; ".join(worse), standing=newest)
         manifest = next_revision(manifest, newest, key)
-    reserved = number(content_digest(manifest), newest=manifest.revision - 1)
+    reserved = licence.number(content_digest(manifest), newest=manifest.revision - 1)
     manifest = replace(manifest, revision=reserved.revision, created_at=reserved.created_at)
     for proofs in (account.proofs for account in accounts if account.proofs):
         _put(target, proofs)
     document = manifest_document(manifest)
+    licence.confirm()
     _put(target, document)
+    licence.confirm()  # who slept here must not put hints at an older revision in the place of newer ones
     _derive(target, manifest, document.key, first=standing[0][0] if standing else manifest)
     return Published(manifest=from_json(document.body), key=document.key)
 

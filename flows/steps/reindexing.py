@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 from catalog.components import encode_component
 from catalog.errors import LayoutError
 from catalog.layout import LatestKey, ManifestKey, decode_key, served
-from catalog.model import Manifest, State
+from catalog.model import Manifest, State, Verdict
 from catalog.publishing import StoredDocument, index_documents, latest_document
+from catalog.records import Queue, Recording
 from flows.settings import Settings, Source
 from flows.steps.publishing import StrangeManifestError, read_manifest
 from storage.base import ObjectMeta, ObjectStore
@@ -129,7 +130,15 @@ def _take_in(catalog: "Catalog", settings: Settings, revisions: Sequence[_Revisi
     for recording, manifest in newest.items():
         if source := _source(settings, manifest):
             name, cause = source.name, "source found"
-            catalog.register(recording, state=State.HINTED, source=name, cause=cause, actor="reindex")
+            found = catalog.register(recording, state=State.HINTED, source=name, cause=cause, actor="reindex")
+            if manifest.verdict is not Verdict.COMPLETE and found.due_at is None:
+                _make_due(catalog, found)
+
+
+def _make_due(catalog: "Catalog", recording: Recording) -> None:
+    """What is lost may have come meanwhile."""
+    reason = "its verdict was found in the output; what is lost may have come"
+    catalog.make_due(recording.id, queue=Queue.BULK, actor="reindex", action="reindex", reason=reason)
 
 
 def _source(settings: Settings, manifest: Manifest) -> Source | None:

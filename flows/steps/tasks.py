@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flows.steps.assembling import Progress
-from flows.steps.publishing import NumberRevision, number_next
+from flows.steps.publishing import Licence, Unasked
 from flows.steps.waiting import Patience
 from storage.base import ObjectMeta, ObjectStore
 from vendors.base import RecordingObjects
@@ -15,8 +15,8 @@ from vendors.base import RecordingObjects
 class Task:
     """One recording to work on: where it lies, what the listing said of it, and the time by which it is judged.
 
-    `elsewhere`: URLs of the stores in which slices that are missing are looked for. `known_plan` is the digest of the
-    plan that its verdict follows from, if it has one.
+    `elsewhere`: URLs of the stores in which slices that are missing are looked for. `known_basis` is that of the
+    verdict it has, if it has one (`Patience.basis`).
     """
 
     source: ObjectStore
@@ -26,5 +26,5 @@ class Task:
     progress: Progress | None = None
     elsewhere: tuple[str, ...] = ()
     patience: Patience = Patience()  # noqa: RUF009 - it is frozen
-    number: NumberRevision = number_next
-    known_plan: str | None = None
+    licence: Licence = Unasked()  # noqa: RUF009 - it holds nothing
+    known_basis: str | None = None

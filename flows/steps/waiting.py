@@ -4,6 +4,7 @@ Vendors upload late, and again what came out wrong. Before its deadline a record
 slices or holds damaged ones waits; after it, it is judged as it is, or held for a person, as its policy says.
 """
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -65,6 +66,11 @@ class Patience:
     def accepts_damage(self, plan: RecordingPlan, now: datetime) -> bool:
         """Whether what is damaged is taken as it is, because nobody will mend it."""
         return self.deadline is None or self._is_over(plan, now) or self.damage_digest == plan.digest
+
+    def basis(self, plan: RecordingPlan) -> str:
+        """A digest of all that a verdict follows from: the plan, and the policy that may hold what is damaged."""
+        said = f"{plan.digest} {'holds' if self.holds_damage else 'publishes'} damage"
+        return hashlib.sha256(said.encode()).hexdigest()
 
     def _why_wait(self, plan: RecordingPlan, now: datetime) -> str | None:
         if self.deadline is not None and not plan.streams:

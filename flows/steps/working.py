@@ -18,6 +18,7 @@ from flows.steps.finding import find_recording
 from flows.steps.tasks import Task
 from flows.steps.waiting import Now, Patience
 from storage.base import ObjectStore
+from storage.errors import StorageError
 from storage.opening import open_source
 from storage.sweeping import sweep_uploads
 from vendors.base import RecordingObjects
@@ -121,6 +122,11 @@ class Held(Kept):
         self.check()
         return self._worker.catalog.claims.reserve_revision(self.claim, content_digest, newest=newest)
 
+    def confirm(self) -> None:
+        """Raise `LeaseLostError` unless the catalog says that the claim is held still."""
+        self._worker.catalog.claims.renew(self.claim.lease, ttl=self._ttl)
+        self.check()
+
     def hand_back(self, cause: str) -> None:
         """End the work for somebody else to do it: as soon as possible, if the catalog can be told."""
         self.stop()
@@ -129,14 +135,22 @@ class Held(Kept):
 
 
 def claim_recording(worker: Worker, recording: RecordingId, run: str | None) -> Claim | None:
-    """Take the recording; what a run that died has left half-uploaded is dropped. None: not ours to do."""
+    """Take the recording; None if it is not ours to do."""
     cause = f"run {run}" if run else "by hand"
-    claim = worker.catalog.claims.take(recording, holder=worker.name, ttl=worker.settings.lease, cause=cause, run=run)
-    if claim is not None and claim.recording.tries:
-        for prefix in recording_prefixes(recording):
-            left = sweep_uploads(worker.output, older_than=timedelta(0), now=datetime.now(UTC), prefix=prefix)
-            _log.info("%s: aborted %s uploads that were left below %s", id_text(recording), len(left), prefix)
-    return claim
+    return worker.catalog.claims.take(recording, holder=worker.name, ttl=worker.settings.lease, cause=cause, run=run)
+
+
+def abort_what_was_left(worker: Worker, held: Held) -> None:
+    """Abort the uploads of runs before this one, which died; what a store does not let us abort is swept later."""
+    recording, began_at = held.claim.recording.id, held.claim.lease.expires_at - worker.settings.lease
+    for prefix in recording_prefixes(recording):
+        held.check()
+        try:
+            left = sweep_uploads(worker.output, older_than=timedelta(0), now=began_at, prefix=prefix)
+        except StorageError as error:
+            _log.warning("%s: uploads that were left could not be aborted: %s", id_text(recording), error)
+            return
+        _log.info("%s: aborted %s uploads that were left below %s", id_text(recording), len(left), prefix)
 
 
 def seek(worker: Worker, held: Held) -> Task:
@@ -145,12 +159,14 @@ def seek(worker: Worker, held: Held) -> Task:
     source = worker.settings.source(recording.source or "")
     store = open_source(source.store)
     objects, metas = find_recording(store, recording.id, recording.folder) or (_nothing(recording.id), {})
+    if recording.folder is None and metas:
+        worker.catalog.found(recording.id, objects.folder)
     patience = Patience(
         settle_time=source.settle_time,
         deadline=source.deadline,
         heard_at=recording.heard_at,
         damage_digest=recording.damage_digest,
-        holds_at_deadline=source.on_deadline is OnDeadline.HOLD,
+        holds_at_deadline=source.on_deadline is OnDeadline.HOLD and recording.verdict is None,
         holds_damage=source.on_damage is OnDamage.HOLD,
     )
     return Task(
@@ -161,8 +177,8 @@ def seek(worker: Worker, held: Held) -> Task:
         progress=held.check,
         elsewhere=tuple(url for url in worker.settings.known_stores if url != source.store),
         patience=Now() if worker.is_forced else patience,
-        number=held.number,
-        known_plan=None if worker.is_forced else recording.plan_digest,
+        licence=held,
+        known_basis=None if worker.is_forced else recording.basis,
     )
 
 

@@ -40,13 +40,11 @@ def settle(
     catalog: Catalog,
     claim: Claim,
     look_in: timedelta | None = None,
-    plan_digest: str = "p1",
+    basis: str = "p1",
     **changes: Any,
 ) -> Recording:
     published = told_by(claim.recording.id, **changes)
-    return catalog.claims.settle(
-        claim, published, key_of(published), plan_digest=plan_digest, cause="all there", look_in=look_in
-    )
+    return catalog.claims.settle(claim, published, key_of(published), basis=basis, cause="all there", look_in=look_in)
 
 
 def told_by(recording: RecordingId, **changes: Any) -> Manifest:

@@ -181,7 +181,7 @@ def test_its_first_verdict_says_when_it_was_settled(catalog: Catalog, database: 
 
 def test_looks_count_while_the_plan_stays_the_same(catalog: Catalog) -> None:
     hear(catalog)
-    looks = [settle(catalog, take(catalog), plan_digest=digest).looks for digest in ("p1", "p1", "p1", "p2")]
+    looks = [settle(catalog, take(catalog), basis=digest).looks for digest in ("p1", "p1", "p1", "p2")]
     assert looks == [0, 1, 2, 0]
 
 

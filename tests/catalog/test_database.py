@@ -350,3 +350,9 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(CatalogUrlError, match="cannot be made"):
         Database(f"sqlite:///{tmp_path / 'file' / 'below' / 'catalog.db'}").migrate()
+
+
+def test_a_password_among_the_options_is_refused() -> None:
+    with pytest.raises(CatalogUrlError, match="does not belong into the options") as refused:
+        Database("postgresql://u@h/db?password=hidden")
+    assert "hidden" not in str(refused.value)

@@ -121,7 +121,7 @@ def test_settling_and_taking_in_later_give_the_same_rows_of_streams(catalog: Cat
     hear(catalog, "t2")
     for number in (1, 2, 3):
         one = revision(number, "t2")
-        catalog.claims.settle(take(catalog, "t2"), one, key_of(one), plan_digest="p", cause="all there", look_in=None)
+        catalog.claims.settle(take(catalog, "t2"), one, key_of(one), basis="p", cause="all there", look_in=None)
     assert [row for row in rows(catalog)["streams"] if row not in expected["streams"]] == []
     before = rows(catalog)
     assert reindex(catalog, revision(3, "t2")) == 0

@@ -1,7 +1,7 @@
 """The whole story of a recording of the catalog: claimed, processed or waited for, concluded, whatever happens."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
@@ -13,7 +13,8 @@ from catalog.model import State, Verdict
 from catalog.records import Queue, Run
 from flows.settings import OnDamage, OnDeadline
 from flows.steps import assembling
-from flows.steps.working import Held
+from flows.steps.working import Held, abort_what_was_left, claim_recording
+from storage.base import ObjectMeta, PendingUpload
 from storage.errors import Denied, NoSpace
 from storage.keys import ObjectKey
 from storage.local import LocalStore
@@ -562,6 +563,136 @@ def test_outputs_that_somebody_deleted_are_made_again(tmp_path: Path) -> None:
 
     assert site.manifest(1).verdict == Verdict.COMPLETE
     assert lost.exists()
+
+
+def test_who_wakes_with_an_older_revision_does_not_put_hints_at_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had reserved revision 1, of what was there then; meanwhile the slice came, and revision 2 was published."""
+    site = Site(tmp_path, deadline=NOTHING)
+    site.lay(1, without(2))
+    site.submit(1)
+    number = Held.number
+    slept: list[bool] = []
+
+    def sleepy(held: Held, content_digest: str, *, newest: int) -> object:
+        reserved = number(held, content_digest, newest=newest)
+        if not slept:
+            slept.append(True)
+            site.lay(1)
+            site.settle()
+        return reserved
+
+    monkeypatch.setattr(Held, "number", sleepy)
+    with pytest.raises(LeaseLostError):
+        site.process(1, site.worker("sleeper"))
+
+    assert site.recording(1).verdict == Verdict.COMPLETE
+    assert site.manifest(1).verdict == Verdict.COMPLETE, "what readers follow"
+    assert len(manifests(site.output)) == 1
+
+
+def test_who_wakes_before_it_clears_up_leaves_the_uploads_of_others_alone(site: Site) -> None:
+    site.lay(1)
+    site.submit(1)
+    site.dies_over(1)
+    sleeper = site.worker("sleeper")
+    claim = claim_recording(sleeper, recording_id(1), None)
+    assert claim is not None
+    site.time_passes()
+    site.catalog.claims.take(recording_id(1), holder="another", ttl=timedelta(minutes=1), cause="the sleeper slept")
+    key = f"media/agora/{sid(1)}/mix/0123456789abcdef.mp4"
+    LocalStore(site.output).start_multipart(ObjectKey(key)).put_part(1, b"half")
+
+    with Held(sleeper, claim) as held:
+        abort_what_was_left(sleeper, held)
+
+    assert unfinished(site.output) == [key]
+
+
+def test_uploads_that_may_not_be_aborted_keep_nobody_from_working(site: Site) -> None:
+    class Strict(LocalStore):
+        def list_uploads(self, prefix: str = "") -> Iterator[PendingUpload]:
+            raise Denied("list_uploads", prefix, "403")
+
+    site.lay(1)
+    site.submit(1)
+    site.dies_over(1)
+
+    settled = site.process(1, site.worker(output=Strict(site.output)))
+
+    assert settled is not None
+    assert settled.verdict == Verdict.COMPLETE
+
+
+def test_what_a_person_published_is_not_held_again_and_still_looked_at(tmp_path: Path) -> None:
+    site = Site(tmp_path, deadline=NOTHING, on_deadline=OnDeadline.HOLD)
+    site.lay(1, without(2))
+    site.submit(1)
+    site.process(1)
+    site.process(1, site.worker(is_forced=True))
+
+    looked = site.process(1)
+    assert looked is not None
+    assert (looked.state, looked.verdict, looked.alarm) == (State.SETTLED, Verdict.GAPS, None)
+    assert looked.due_at is not None
+
+    site.lay(1)
+    settled = site.process(1)
+    assert settled is not None
+    assert (settled.verdict, settled.revision) == (Verdict.COMPLETE, 2)
+
+
+def test_an_alarm_is_over_when_a_look_goes_well(tmp_path: Path) -> None:
+    site = Site(tmp_path, deadline=NOTHING)
+    site.lay(1, without(2))
+    site.submit(1)
+    site.process(1)
+    missing = site.settings.sources[0].store
+    site.has_policies(store="file:///nowhere/at/all")
+    alarmed = site.process(1)
+    assert alarmed is not None
+    assert alarmed.alarm is not None
+
+    site.has_policies(store=missing)
+    looked = site.process(1)
+
+    assert looked is not None
+    assert (looked.verdict, looked.alarm) == (Verdict.GAPS, None)
+
+
+def test_a_policy_that_was_changed_is_followed_at_the_next_look(tmp_path: Path) -> None:
+    site = Site(tmp_path, deadline=NOTHING, on_damage=OnDamage.HOLD)
+    site.lay(1, cut_short(1))
+    site.submit(1)
+    site.process(1)
+
+    site.has_policies(on_damage=OnDamage.PUBLISH)
+    settled = site.process(1)
+
+    assert settled is not None
+    assert (settled.verdict, settled.revision) == (Verdict.GAPS, 2)
+
+
+def test_a_recording_at_the_top_of_its_source_costs_no_listing_of_the_others(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed: list[str] = []
+
+    class Listing(LocalStore):
+        def list(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectMeta]:
+            listed.append(prefix)
+            return super().list(prefix, after=after)
+
+    monkeypatch.setattr("flows.steps.working.open_source", lambda _: Listing(site.source))
+    site.lay(1)
+    site.catalog.register(recording_id(1), state=State.STOPPED, cause="hint", actor="test", source="calls")
+
+    settled = site.process(1)
+
+    assert settled is not None
+    assert (settled.verdict, settled.folder) == (Verdict.COMPLETE, "")
+    assert listed == [f"{sid(1)}_", f"bak0_{sid(1)}_"]
 
 
 class CountingStore(LocalStore):

@@ -221,6 +221,7 @@ IN_A_SOURCE = {
 AT_THE_TOP = {
     'store = ["a"]': "store: there is no such setting; did you mean stores?",
     "slots = 0": "slots: it should be greater than or equal to 1",
+    'lease = "0s"': 'lease: write something from "5s" to "1h"',
     "slots = true": "slots: it should be a valid integer",
     "listen = 8080": 'listen: write HOST:PORT, such as "127.0.0.1:8080"',
     'listen = "127.0.0.1:99999"': "listen: write HOST:PORT",

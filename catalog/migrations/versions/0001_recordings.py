@@ -54,7 +54,7 @@ def upgrade() -> None:
         sa.Column("concluded_by", sa.BigInteger(), nullable=True),
         sa.Column("alarm", sa.Text(), nullable=True),
         sa.Column("run", sa.Text(), nullable=True),
-        sa.Column("plan_digest", sa.String(length=64), nullable=True),
+        sa.Column("basis", sa.String(length=64), nullable=True),
         sa.Column("damage_digest", sa.String(length=64), nullable=True),
         sa.Column("revision", sa.Integer(), server_default="0", nullable=False),
         sa.Column("manifest", sa.Text(), nullable=True),
