@@ -4,8 +4,8 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -18,8 +18,9 @@ from flows.process import Inline, process, run_inline
 from flows.starting import Seen
 from flows.steps.finding import find_recordings
 from flows.steps.tasks import Task
+from flows.steps.working import claim_recording
 from storage.local import LocalStore
-from tests.flows.site import Site
+from tests.flows.site import Site, recording_id
 
 Work = Callable[..., None]
 
@@ -60,6 +61,38 @@ class NotingStarter:
 
     def end(self, flow_run: str, why: str) -> None:
         (self._folder / flow_run).write_text(why)
+
+
+def process_run(root: Path, key: str, numbers: Sequence[int], poison: int) -> None:
+    """Work on the recordings of a run, one after another; who touches the poisoned one dies."""
+    site = Site(root)
+    for number in numbers:
+        if number == poison:
+            claim_recording(site.worker(), recording_id(number), key)
+            os.kill(os.getpid(), signal.SIGKILL)
+        site.process(number, run=key)
+    site.catalog.runs.give_up(key, look_in=timedelta(0))
+
+
+class ForkingStarter:
+    """Runs what it is asked to start in a process, at once; which may die of it."""
+
+    def __init__(self, root: Path, poison: int) -> None:
+        self._root = root
+        self._poison = poison
+        self.deaths = 0
+
+    def start(self, run: Run) -> str:
+        numbers = [int(subject.rpartition(":")[2], 16) for subject in run.subjects]
+        self.deaths += killed_after(_LONGEST_S, process_run, self._root, run.key, numbers, self._poison)
+        return run.key
+
+    def look(self, flow_run: str) -> Seen:
+        assert flow_run
+        return Seen.ENDED
+
+    def end(self, flow_run: str, why: str) -> None:
+        raise AssertionError(f"{flow_run} ended already ({why})")
 
 
 def one_pass(root: Path) -> None:

@@ -19,8 +19,10 @@ from pathlib import Path
 
 from catalog.model import State
 from catalog.records import Queue
+from catalog.searching import Query
 from tests.faults.aftermath import beside, undisturbed, wrong_after
 from tests.faults.killing import (
+    ForkingStarter,
     killed_after,
     killed_at,
     moments,
@@ -28,6 +30,7 @@ from tests.faults.killing import (
     process_recording,
     seconds_of,
 )
+from tests.flows.folders import slices
 from tests.flows.site import Site
 from tests.proofs.cluster_judge import judge, show
 from tests.proofs.cluster_parts import free_port, lay, open_runs
@@ -38,6 +41,9 @@ from tests.proofs.table import Table
 RANDOM_KILLS = 100
 RECORDINGS = 40
 MACHINE_KILLS = 10
+POISONED = 1000
+MOST_TRIES = 2
+_MOST_PASSES = 100
 _MOST_STAGES = 500
 _PATIENCE_S = 900
 _LEASE_S = 10
@@ -94,6 +100,25 @@ class Kills:
             wrong.update(wrong_after(site, 1, expected=expected))
         self._say(f"a worker, killed at {count} random moments", killed, wrong)
 
+    def poison(self, count: int) -> None:
+        """One recording kills whoever touches it; the time of the others is compared with that without it."""
+        self._table.heading(f"One poisoned recording among {count}")
+        seconds = []
+        for poison in (0, count // 2):
+            site = Site(self._root / f"poison-{poison}")
+            for number in range(1, count + 1):
+                site.lay(number, pieces=slices(1))
+                site.submit(number, Queue.BULK)
+            starter = ForkingStarter(site.root, poison)
+            seconds.append(_until_all_tried(site, starter, count))
+        counts, poisoned = site.catalog.counts(), site.recording(poison)
+        others = counts.get(State.SETTLED, 0)
+        self._table.line("others settled", [f"{others} of {count - 1}"], right=others == count - 1)
+        self._table.line("tries before it was alarmed", [poisoned.tries], right=poisoned.tries <= MOST_TRIES)
+        self._table.line("alarm", [poisoned.alarm], right=poisoned.alarm is not None)
+        self._table.line("workers that died of it", [starter.deaths], right=starter.deaths <= MOST_TRIES)
+        self._table.line("seconds for all without it, with it", [f"{each:.0f}" for each in seconds])
+
     def whole_machines(self, recordings: int, kills: int, seed: int) -> None:
         """`aftertake serve` with all its processes, in the middle of many recordings."""
         self._table.heading(f"aftertake serve, killed {kills} times in the middle of {recordings} recordings")
@@ -127,6 +152,20 @@ class Kills:
         for text, count in wrong.items():
             sys.stdout.write(f"  {count} times: {text}\n")
         sys.stdout.flush()
+
+
+def _until_all_tried(site: Site, starter: ForkingStarter, count: int) -> float:
+    """Let the loops work until all are settled, or the poisoned one is alarmed."""
+    overseer, began = site.overseer(starter), time.monotonic()
+    for _ in range(_MOST_PASSES):
+        overseer.reconcile()
+        overseer.dispatch()
+        settled = site.catalog.counts().get(State.SETTLED, 0)
+        alarmed = site.catalog.search(Query(is_alarmed=True)).recordings
+        if settled + len(alarmed) == count:
+            break
+        site.time_passes()
+    return time.monotonic() - began
 
 
 def _submitted(root: Path, source: Path) -> Site:
@@ -168,6 +207,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=20_260_101)
     parser.add_argument("--random", type=int, default=RANDOM_KILLS)
     parser.add_argument("--recordings", type=int, default=RECORDINGS)
+    parser.add_argument("--poisoned", type=int, default=POISONED, help="recordings, of which one kills its workers")
     parser.add_argument("--machines", type=int, default=MACHINE_KILLS, help="how often a whole machine is killed")
     asked = parser.parse_args()
     logging.getLogger("flows").setLevel(logging.ERROR)
@@ -181,6 +221,7 @@ def main() -> int:
         kills.at_each_stage_of_a_worker()
         kills.at_each_stage_of_the_loops()
         kills.at_random(asked.random, asked.seed)
+        kills.poison(asked.poisoned)
         kills.whole_machines(asked.recordings, asked.machines, asked.seed)
     return table.verdict()
 
