@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-PROOFS := stores cluster outages
+PROOFS := stores kills cluster outages
 .PHONY: help demo test test-live lint bench $(PROOFS:%=proof-%) lock clean
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
@@ -23,6 +23,7 @@ help:
 	@echo 'make lint    ruff, mypy and the import contracts'
 	@echo 'make bench   compare speed and memory with ffmpeg'
 	@echo 'make proof-stores  10,000 reads and 300 uploads while three of ten requests fail'
+	@echo 'make proof-kills   workers, loops and whole servers, killed at every change and at random'
 	@echo 'make proof-cluster  300 recordings on three workers, of which one is killed and one sleeps past its lease'
 	@echo 'make proof-outages  200 recordings while the server of Prefect is away, and while PostgreSQL crashes'
 	@echo 'make test-live  the store contract on the real buckets that AFTERTAKE_LIVE_STORES names'

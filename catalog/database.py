@@ -36,6 +36,10 @@ _PASSING_STATES: Final = re.compile(r"25P03|40001|40P01|55P03|57P0[123]|53\d\d\d
 _SQLITE_AWAY: Final = tuple(
     f"SQLITE_{name}" for name in ("BUSY", "CANTOPEN", "CORRUPT", "FULL", "IOERR", "NOTADB", "READONLY")
 )
+_REFUSED: Final = re.compile(
+    r'password authentication failed|no pg_hba.conf entry|no password supplied|(role|database) ".*" does not exist'
+)
+"""What a server of PostgreSQL says to who cannot connect, for which there is no SQLSTATE."""
 _ODD: Final = re.compile("[\0\ud800-\udfff]")
 _SHOWN: Final = 80
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -96,6 +100,9 @@ class Database:
                 is_away = _is_away(error)
                 if not is_away and not _may_pass(error):
                     raise
+                if _REFUSED.search(str(error.orig)):
+                    message = f"the catalog {self.place} refuses us: {_reason(error)}. Correct its URL, or its rights."
+                    raise CatalogUrlError(message) from error
                 if is_away or time.monotonic() - began + wait > self._patience.total_seconds():
                     message = f"the catalog {self.place} does not answer: {_reason(error)}. Start it, or check the URL."
                     raise CatalogUnavailableError(message) from error
@@ -240,7 +247,12 @@ def _applied_head(connection: Connection) -> str | None:
 def _locked_file(url: URL) -> Iterator[None]:
     """Alone with the file of an SQLite database, among the processes of this machine."""
     path = Path(str(url.database))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f"{path.name}.lock").open("w") as lock:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.with_name(f"{path.name}.lock").open("w")
+    except OSError as error:
+        message = f"the catalog {path} cannot be made: {error.strerror}. Correct its URL, or the rights of its folder."
+        raise CatalogUrlError(message) from error
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

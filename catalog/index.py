@@ -157,6 +157,30 @@ class Catalog:
 
         self.database.write(work)
 
+    def overdue(self, heard_before: datetime, *, most: int) -> list[Recording]:
+        """Recordings without a verdict that were heard of before a time, and that nobody has been told of."""
+        here = recordings.c
+        is_open = here.state.in_([state for state in State if state is not State.SETTLED]) & here.verdict.is_(None)
+        is_old = (here.span_from < heard_before) & here.alarm.is_(None)
+        query = select(recordings).where(is_open & is_old).order_by(here.span_from).limit(most)
+        return self.database.read(lambda c: [rows.to_recording(row) for row in c.execute(query).mappings()])
+
+    def alarm(self, recording: RecordingId, *, cause: str, actor: str) -> None:
+        """Somebody should know of it; one that is due to nobody, because its end was never told, is looked at now."""
+
+        def work(connection: Connection) -> None:
+            row = rows.known(connection, recording, lock=True)
+            if row["verdict"] or row["alarm"]:
+                return
+            now = self.database.now(connection)
+            values: dict[str, Any] = {"alarm": cause}
+            if row["state"] in {State.HINTED, State.RECORDING} and row["run"] is None:
+                values["due_at"] = now
+            connection.execute(update(recordings).where(recordings.c.id == row["id"]).values(values))
+            rows.add_change(connection, row, was=row["state"], at=now, state=row["state"], cause=cause, actor=actor)
+
+        self.database.write(work)
+
     def reindex(self, manifests: Sequence[tuple[Manifest, str]]) -> int:
         """Take in manifests with their keys, in any order; how many of them were newer than what is known."""
 

@@ -13,10 +13,12 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar
 
+import httpx
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.client.schemas.objects import FlowRun, State, TaskRun
 from prefect.context import FlowRunContext
+from prefect.exceptions import PrefectException
 from prefect.flows import Flow
 from prefect.tasks import Task, exponential_backoff
 
@@ -107,6 +109,8 @@ async def process_batch(recording_ids: list[str]) -> dict[str, int]:
             except CatalogError as error:
                 log.warning("%s: %s", recording_id, error)
                 continue
+            if settled is not None:
+                await _show(worker, settled)
             outcome = settled.state.value if settled else "somebody else has it"
             counts[outcome] = counts.get(outcome, 0) + 1
     return counts
@@ -139,9 +143,12 @@ def _key() -> str | None:
 
 
 async def _show(worker: Worker, recording: Recording) -> None:
-    """The story of the recording on its page in Prefect, under a key that its id gives."""
-    text = "\n".join(told(worker.catalog, recording))
-    await acreate_markdown_artifact(text, key=_artifact_key(id_text(recording.id)), description=id_text(recording.id))
+    """The story of the recording on its page in Prefect, under a key that its id gives, if Prefect can be told."""
+    text, name = "\n".join(told(worker.catalog, recording)), id_text(recording.id)
+    try:
+        await acreate_markdown_artifact(text, key=_artifact_key(name), description=name)
+    except (httpx.HTTPError, PrefectException) as error:
+        _log.warning("%s: Prefect could not be told its story: %s", name, error)
 
 
 def _artifact_key(recording: str) -> str:

@@ -57,7 +57,8 @@ def run_overseer() -> None:
     for kind in (signal.SIGINT, signal.SIGTERM):
         signal.signal(kind, lambda *_: ended.set())
     with open_catalog(settings) as catalog, PrefectStarter() as starter:
-        overseer = Overseer(name=own_name(), catalog=catalog, starter=starter, output=open_store(settings.output))
+        output = open_store(settings.output)
+        overseer = Overseer(name=own_name(), catalog=catalog, starter=starter, output=output, settings=settings)
         run_loops(overseer, ended)
 
 

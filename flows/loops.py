@@ -6,6 +6,7 @@ die at any line and be done again: what it decides stands in the catalog before 
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from typing import Final
 from catalog.errors import CatalogError
 from catalog.index import Catalog
 from catalog.records import Lease, Run, id_text
+from catalog.wire import utc_text
+from flows.settings import Settings
 from flows.starting import RefusedError, Seen, Starter, StarterDownError
 from flows.steps.concluding import after_a_death, is_often_dying
 from storage.base import ObjectStore
@@ -33,6 +36,10 @@ ABANDONED: Final = timedelta(days=1)
 _LOOKED_AT_ONCE: Final = 100
 _RETRY_DELIVERY: Final = timedelta(seconds=5)
 _LEAD: Final = timedelta(seconds=30)
+_DEADLINE: Final = timedelta(hours=24)
+"""That of a recording whose source is configured no more."""
+_GRACE: Final = timedelta(hours=1)
+"""After a deadline, for the work itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +50,7 @@ class Overseer:
     catalog: Catalog
     starter: Starter
     output: ObjectStore
+    settings: Settings
     patience: timedelta = timedelta(seconds=60)
 
     def dispatch(self) -> int:
@@ -65,6 +73,17 @@ class Overseer:
         runs.hurry_dead()
         delivered = [run for run in runs.to_look_at(most=_LOOKED_AT_ONCE) if run.delivered_at is not None]
         self._each(delivered, self._look_after, self.patience)
+
+    def remind(self) -> None:
+        """Tell of recordings that should have had a verdict by now; of what nobody stopped, see what is there."""
+        now = datetime.now(UTC)
+        soonest = min((source.deadline for source in self.settings.sources), default=_DEADLINE)
+        for recording in self.catalog.overdue(now - soonest - _GRACE, most=HANDED_AT_ONCE):
+            deadlines = [source.deadline for source in self.settings.sources if source.name == recording.source]
+            if now - recording.heard_at > (deadlines or [_DEADLINE])[0] + _GRACE:
+                cause = f"no verdict since it was heard of at {utc_text(recording.heard_at)}, and its deadline is over"
+                self.catalog.alarm(recording.id, cause=cause, actor=self.name)
+                _log.error("%s: %s", id_text(recording.id), cause)
 
     def sweep(self) -> int:
         """Abort uploads that nobody will complete; how many."""
@@ -124,6 +143,7 @@ def loops_of(overseer: Overseer) -> tuple[Loop, ...]:
     return (
         Loop(name="dispatch", every=timedelta(seconds=1), once=overseer.dispatch),
         Loop(name="reconcile", every=timedelta(seconds=5), once=overseer.reconcile),
+        Loop(name="remind", every=timedelta(minutes=1), once=overseer.remind),
         Loop(name="sweep", every=timedelta(hours=1), once=overseer.sweep),
     )
 
@@ -141,17 +161,20 @@ def run_loops(overseer: Overseer, ended: threading.Event) -> None:
 
 
 def _run(overseer: Overseer, loop: Loop, ended: threading.Event) -> None:
+    """Lead, and do a pass whenever it is time; who is about to lead does one at once."""
     lease: Lease | None = None
+    due_at = 0.0
     while not ended.is_set():
         try:
-            lease = overseer.catalog.claims.lead(f"loop:{loop.name}", holder=overseer.name, ttl=_LEAD + loop.every)
-            if lease:
+            lease = overseer.catalog.claims.lead(f"loop:{loop.name}", holder=overseer.name, ttl=_LEAD)
+            if lease and time.monotonic() >= due_at:
+                due_at = time.monotonic() + loop.every.total_seconds()
                 loop.once()
         except (CatalogError, StorageError) as error:
             _log.warning("loop %s: %s", loop.name, error)
         except Exception:  # noqa: BLE001 - a fault in one pass must not end the loop
             _log.exception("loop %s: a fault of Aftertake", loop.name)
-        ended.wait(loop.every.total_seconds())
+        ended.wait(min(loop.every, _LEAD / 3).total_seconds())
     if lease:
         with _told(loop):
             overseer.catalog.claims.release(lease)

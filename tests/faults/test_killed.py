@@ -7,6 +7,7 @@ import pytest
 from catalog.manifest import from_json
 from catalog.publishing import read_latest, read_pointer
 from deployments.sandbox.layouts import AGORA_SID
+from tests.faults.aftermath import media
 from tests.faults.killing import killed_at, run
 from tests.flows.folders import contents, followed, manifests, slices
 from tests.lab import Laid, agora_individual, agora_mixed, cut, flash_and_beep
@@ -18,10 +19,6 @@ MOST_STAGES = 400
 def individual() -> Laid:
     sound = cut(flash_and_beep(4, video=False), 2)
     return agora_individual(audio=sound, uid="11") | agora_individual(audio=sound, uid="22")
-
-
-def media(folder: Path) -> dict[str, bytes]:
-    return {key: body for key, body in contents(folder).items() if key.startswith(("media/", "segments/"))}
 
 
 @pytest.mark.parametrize("first", range(STRIDES))

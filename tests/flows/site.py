@@ -133,6 +133,12 @@ class Site:
 
         self.catalog.database.write(work)
 
+    def heard_long_ago(self, number: int) -> None:
+        """The recording was heard of years ago."""
+        is_it = recordings.c.task_id == sid(number)
+        long_ago = update(recordings).where(is_it).values(heard_at=_LONG_AGO, span_from=_LONG_AGO)
+        self.catalog.database.write(lambda connection: connection.execute(long_ago))
+
     def days_pass(self) -> None:
         """Whatever upload is under way began long ago."""
         for upload in (self.output / UPLOADS).glob("*"):
@@ -141,7 +147,13 @@ class Site:
     def overseer(self, starter: Starter | None = None, name: str = "overseer") -> Overseer:
         """Somebody who runs the loops here."""
         starter = starter or InlineStarter(self)
-        return Overseer(name=name, catalog=self.catalog, starter=starter, output=LocalStore(self.output))
+        return Overseer(
+            name=name,
+            catalog=self.catalog,
+            starter=starter,
+            output=LocalStore(self.output),
+            settings=self.settings,
+        )
 
     def settle(self, most_passes: int = 20) -> None:
         """Let the loops and the time run until nothing is due any more but late looks."""

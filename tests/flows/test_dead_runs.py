@@ -8,7 +8,6 @@ import pytest
 from catalog.records import Queue, Run, id_text, run_lease
 from flows.loops import Overseer
 from flows.starting import RefusedError, Seen, StarterDownError
-from storage.local import LocalStore
 from tests.flows.site import Site, recording_id
 
 MINUTE = timedelta(minutes=1)
@@ -53,7 +52,7 @@ def engine() -> Engine:
 
 @pytest.fixture
 def overseer(site: Site, engine: Engine) -> Overseer:
-    return Overseer(name="overseer", catalog=site.catalog, starter=engine, output=LocalStore(site.output))
+    return site.overseer(engine)
 
 
 def begun_batch(site: Site, overseer: Overseer, engine: Engine, *, lives_for: timedelta) -> Run:

@@ -6,9 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Coroutine
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +172,7 @@ def slowly(plan, arrivals, open_sink):
     def slowed():
         for arrival in arrivals:
             print("reading", flush=True)
-            time.sleep(0.5)
+            time.sleep(2)
             yield arrival
     return real(plan, slowed(), open_sink)
 assembling.assemble = slowly
@@ -193,12 +192,12 @@ def test_a_run_that_is_told_to_end_hands_its_recording_back(site: Site) -> None:
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"reading\n"
-        began = time.monotonic()
+        told_at = datetime.now(UTC)
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
 
-    assert time.monotonic() - began < 10
     handed_back = site.recording(1)
+    assert site.catalog.changes(handed_back.id)[-1].at - told_at < timedelta(seconds=20)
     assert (handed_back.state, handed_back.tries) == (State.STOPPED, 0)
     assert handed_back.due_at is not None
     assert site.held_leases() == []

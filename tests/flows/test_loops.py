@@ -221,6 +221,35 @@ def test_a_living_worker_is_left_alone(site: Site) -> None:
     assert site.causes(1) == ["submitted", "it works"]
 
 
+def test_a_recording_without_a_verdict_after_its_deadline_is_alarmed_once(site: Site) -> None:
+    site.submit(1)
+    site.submit(2)
+    site.heard_long_ago(1)
+
+    for _ in range(2):
+        site.overseer().remind()
+
+    alarmed = site.recording(1)
+    assert alarmed.alarm is not None
+    assert "no verdict since it was heard of at 2000-01-01" in alarmed.alarm
+    assert len(site.causes(1)) == 2
+    assert site.recording(2).alarm is None
+
+
+def test_a_recording_whose_end_nobody_told_is_looked_at(site: Site) -> None:
+    site.lay(1)
+    site.catalog.register(recording_id(1), state=State.RECORDING, cause="it began", actor="test", source="calls")
+    site.overseer().dispatch()
+    assert site.recording(1).state == State.RECORDING
+    site.heard_long_ago(1)
+
+    site.overseer().remind()
+    site.overseer().dispatch()
+
+    settled = site.recording(1)
+    assert (settled.verdict, settled.alarm) == (Verdict.COMPLETE, None)
+
+
 def test_abandoned_uploads_are_swept_and_young_ones_are_not(site: Site) -> None:
     store = LocalStore(site.output)
     store.start_multipart(ObjectKey("media/agora/x/mix/0123456789abcdef.mp4")).put_part(1, b"half")
