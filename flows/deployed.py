@@ -20,6 +20,7 @@ from prefect.client.schemas.objects import FlowRun, State, TaskRun
 from prefect.context import FlowRunContext
 from prefect.exceptions import PrefectException
 from prefect.flows import Flow
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.tasks import Task, exponential_backoff
 
 from catalog.errors import CatalogError
@@ -146,7 +147,8 @@ async def _show(worker: Worker, recording: Recording) -> None:
     """The story of the recording on its page in Prefect, under a key that its id gives, if Prefect can be told."""
     text, name = "\n".join(told(worker.catalog, recording)), id_text(recording.id)
     try:
-        await acreate_markdown_artifact(text, key=_artifact_key(name), description=name)
+        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):  # a batch would wait a minute for each recording
+            await acreate_markdown_artifact(text, key=_artifact_key(name), description=name)
     except (httpx.HTTPError, PrefectException) as error:
         _log.warning("%s: Prefect could not be told its story: %s", name, error)
 
