@@ -20,6 +20,11 @@ ALONE: Final = "process_recording"
 TOGETHER: Final = "process_batch"
 """The flows that recordings are handed to: each by itself, or many at once."""
 
+_SHARED_BY: Final = 4
+"""So many runs share what is due at once, lest one worker has all of it and the others nothing to do."""
+_WORTH_A_RUN: Final = 25
+"""Fewer recordings are not divided: a run takes seconds to start."""
+
 _FIRST: Final = case(*((recordings.c.queue == queue.value, queue.rank) for queue in Queue), else_=len(Queue))
 
 
@@ -31,7 +36,10 @@ class Runs:
         self._database = database
 
     def hand_over(self, *, most: int, batch: int) -> list[Run]:
-        """Make runs of what is due, at most `most` recordings: urgent ones alone, bulk ones by `batch` together."""
+        """Make runs of what is due, at most `most` recordings: urgent ones alone, bulk ones together.
+
+        At most `batch` are in one run.
+        """
 
         def work(connection: Connection) -> list[Run]:
             now = self._database.now(connection)
@@ -41,7 +49,8 @@ class Runs:
             due = connection.execute(query.with_for_update(skip_locked=True)).mappings().all()
             alone = [[row] for row in due if _goes_alone(row)]
             bulk = [row for row in due if not _goes_alone(row)]
-            together = [bulk[first : first + batch] for first in range(0, len(bulk), batch)]
+            size = min(batch, max(-(-len(bulk) // _SHARED_BY), _WORTH_A_RUN))
+            together = [bulk[first : first + size] for first in range(0, len(bulk), size)]
             return [_make(connection, members, now) for members in alone + together]
 
         return self._database.write(work)

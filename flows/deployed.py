@@ -9,7 +9,7 @@ import hashlib
 import logging
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar
 
@@ -20,6 +20,7 @@ from prefect.client.schemas.objects import FlowRun, State, TaskRun
 from prefect.context import FlowRunContext
 from prefect.exceptions import PrefectException
 from prefect.flows import Flow
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.tasks import Task, exponential_backoff
 
 from catalog.errors import CatalogError
@@ -113,22 +114,26 @@ async def process_batch(recording_ids: list[str]) -> dict[str, int]:
                 await _show(worker, settled)
             outcome = settled.state.value if settled else "somebody else has it"
             counts[outcome] = counts.get(outcome, 0) + 1
-        if key:
-            worker.catalog.runs.give_up(key, look_in=timedelta(0))
     return counts
 
 
 @contextmanager
 def _kept(worker: Worker, key: str | None) -> Iterator[Callable[[], None]]:
-    """The lease of the run, from which the loops see that it lives; what is yielded raises once that is lost."""
-    name = run_lease(key) if key else None
-    lease = worker.catalog.claims.lead(name, holder=worker.name, ttl=worker.settings.lease) if name else None
-    if lease is None:
+    """The lease of the run, from which the loops see that it lives; what is yielded raises once that is lost.
+
+    However it ends, what was not begun by then is due at once.
+    """
+    lease = worker.catalog.claims.lead(run_lease(key), holder=worker.name, ttl=worker.settings.lease) if key else None
+    if key is None or lease is None:
         yield lambda: None
         return
-    with Kept(worker, lease) as kept:
-        yield kept.check
-    worker.catalog.claims.release(lease)
+    try:
+        with Kept(worker, lease) as kept:
+            yield kept.check
+    finally:
+        with suppress(CatalogError):
+            worker.catalog.runs.give_up(key, look_in=timedelta(0))
+            worker.catalog.claims.release(lease)
 
 
 def _key() -> str | None:
@@ -142,7 +147,8 @@ async def _show(worker: Worker, recording: Recording) -> None:
     """The story of the recording on its page in Prefect, under a key that its id gives, if Prefect can be told."""
     text, name = "\n".join(told(worker.catalog, recording)), id_text(recording.id)
     try:
-        await acreate_markdown_artifact(text, key=_artifact_key(name), description=name)
+        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):  # a batch would wait a minute for each recording
+            await acreate_markdown_artifact(text, key=_artifact_key(name), description=name)
     except (httpx.HTTPError, PrefectException) as error:
         _log.warning("%s: Prefect could not be told its story: %s", name, error)
 

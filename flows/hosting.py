@@ -9,9 +9,11 @@ import os
 import signal
 import sys
 import threading
+import time
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib.resources import files
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -30,9 +32,13 @@ from flows.prefect_api import PrefectStarter
 from flows.settings import Settings
 from storage.opening import open_store
 
+if TYPE_CHECKING:
+    from anyio import CapacityLimiter
+
 _log = logging.getLogger(__name__)
 
 _PATIENCE_S: Final = 120
+_HAND_BACK_S: Final = 20
 LIVE: Final = "live"
 
 
@@ -86,12 +92,34 @@ async def _work(settings: Settings) -> None:
     ]
     for worker in workers:
         worker.job_configuration = _Job
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     working = asyncio.gather(*(worker.start(printer=_log.info) for worker in workers))
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, working.cancel)
-    try:
+    told = asyncio.create_task(ended.wait())
+    either: set[asyncio.Future[Any]] = {working, told}
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    _log.info("the workers end")
+    told.cancel()
+    await _flows_ended([worker.limiter for worker in workers if worker.is_setup])
+    working.cancel()
+    with suppress(asyncio.CancelledError):
         await working
-    except asyncio.CancelledError:
-        _log.info("the workers were told to end")
+
+
+async def _flows_ended(slots: Sequence["CapacityLimiter"]) -> None:
+    """Tell all flows to end, take none any more, and wait until they have handed back what they had.
+
+    Prefect's worker would kill them, and their recordings would wait until the leases are over.
+    """
+    if os.getpgrp() == os.getpid():  # as a part of `aftertake serve`: all others in the group are our flows
+        os.killpg(0, signal.SIGTERM)
+    deadline, free = time.monotonic() + _HAND_BACK_S, 0
+    while free < sum(slot.total_tokens for slot in slots) and time.monotonic() < deadline:
+        for slot in slots:
+            while slot.available_tokens:
+                slot.acquire_on_behalf_of_nowait(object())
+                free += 1
+        await asyncio.sleep(0.1)
 
 
 async def _answering(client: PrefectClient) -> None:

@@ -103,6 +103,35 @@ def test_a_run_that_gave_its_lease_back_is_left_to_end(site: Site, overseer: Ove
     assert site.catalog.runs.is_under_way(run.key)
 
 
+def test_many_recordings_are_shared_by_several_runs(site: Site, overseer: Overseer, engine: Engine) -> None:
+    for number in range(120):
+        site.submit(number, Queue.BULK)
+
+    assert overseer.dispatch() == 4
+
+    assert [len(run.subjects) for run in engine.started] == [30] * 4
+
+
+def test_a_batch_that_is_told_to_end_gives_the_rest_back(site: Site, overseer: Overseer, engine: Engine) -> None:
+    from flows.deployed import _kept  # noqa: PLC0415 - Prefect only where a test needs it
+
+    for number in (1, 2):
+        site.submit(number, Queue.BULK)
+    overseer.dispatch()
+    (run,) = engine.started
+
+    def interrupted() -> None:
+        with _kept(site.worker(), run.key) as require_ours:
+            require_ours()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+
+    assert [site.recording(number).run for number in (1, 2)] == [None, None]
+    assert site.held_leases() == []
+
+
 def test_a_batch_that_lives_keeps_them(site: Site, overseer: Overseer, engine: Engine) -> None:
     run = begun_batch(site, overseer, engine, lives_for=MINUTE)
 

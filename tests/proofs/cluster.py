@@ -1,9 +1,9 @@
-"""A cluster that loses a worker and has another one asleep: `python -m tests.proofs.cluster`.
+"""A cluster whose workers are killed, replaced and asleep: `python -m tests.proofs.cluster`.
 
 PostgreSQL for the catalog and for Prefect, one Prefect server, two webs with loops, three workers, each a process of
-its own. In the middle of the work one worker is killed with everything that it runs, and never comes back; another one
-is stopped past its lease and wakes up later. It prints what came of the recordings and ends with 1 if a figure is
-missed.
+its own. In the middle of the work one worker is killed with everything that it runs, and never comes back; one is told
+to end, and replaced by a new one; one is stopped past its lease and wakes up later. It prints what came of the
+recordings and ends with 1 if a figure is missed.
 """
 
 import argparse
@@ -27,6 +27,7 @@ FAIR_SHARE = 0.15
 MOST_S_EACH = 5
 """So long a recording may take on two cores, all of the disturbances included."""
 
+HANDED_BACK = "the worker was told to stop"
 _REFUSED = re.compile(r"the lease (recording|run):[^;]*; [\w -]+")
 """How a lease that is over says so."""
 
@@ -40,6 +41,10 @@ class Disturbed:
     slept: Member
     slept_after: int
     slept_s: float
+    replaced: Member
+    replaced_after: int
+    handed_back: int
+    ended_s: float
 
 
 def prove(*, recordings: int, lease: timedelta) -> Table:
@@ -53,7 +58,7 @@ def prove(*, recordings: int, lease: timedelta) -> Table:
         disturbed = disturb(cluster, recordings)
         await_settled(cluster, recordings, within_s=recordings * MOST_S_EACH + 120)
         judged = judge(cluster.site, numbers, expected)
-        table.heading("One worker is killed, another one sleeps past its lease")
+        table.heading("Of three workers one is killed, one is replaced, and one sleeps past its lease")
         show_cluster(table, cluster, inline_s)
         show(table, judged)
         show_spread(table, cluster, judged)
@@ -62,16 +67,23 @@ def prove(*, recordings: int, lease: timedelta) -> Table:
 
 
 def disturb(cluster: Cluster, recordings: int) -> Disturbed:
-    """Kill one worker at a third of the work, and let another one sleep at half of it, each over a recording."""
+    """Kill one worker, let another one sleep, and replace the third as an upgrade does, each over a recording."""
     most_s = recordings * MOST_S_EACH
-    until("a third is settled", lambda: cluster.count(State.SETTLED) >= recordings // 3, within_s=most_s)
-    killed = frozen_over_a_recording(cluster, cluster.workers[:2])
+    until("a quarter is settled", lambda: cluster.count(State.SETTLED) >= recordings // 4, within_s=most_s)
+    killed = frozen_over_a_recording(cluster, cluster.workers)
     killed_after = cluster.count(State.SETTLED)
     killed.kill()
     others = [worker for worker in cluster.workers if worker is not killed]
     until("half is settled", lambda: cluster.count(State.SETTLED) >= recordings // 2, within_s=most_s)
+    replaced = frozen_over_a_recording(cluster, others)
+    replaced_after, began = cluster.count(State.SETTLED), time.monotonic()
+    replaced.signal_all(signal.SIGCONT)
+    replaced.end()
+    ended_s, handed_back = time.monotonic() - began, cluster.count_changes(HANDED_BACK)
+    others = [worker for worker in others if worker is not replaced]
     slept = frozen_over_a_recording(cluster, others)
     slept_after, began = cluster.count(State.SETTLED), time.monotonic()
+    cluster.start_worker(replaced.name)
     until("its lease is taken back", lambda: not cluster.claims_of(slept), within_s=most_s)
     time.sleep(5)
     slept.signal_all(signal.SIGCONT)
@@ -81,6 +93,10 @@ def disturb(cluster: Cluster, recordings: int) -> Disturbed:
         slept=slept,
         slept_after=slept_after,
         slept_s=time.monotonic() - began,
+        replaced=replaced,
+        replaced_after=replaced_after,
+        handed_back=handed_back,
+        ended_s=ended_s,
     )
 
 
@@ -109,7 +125,8 @@ def show_spread(table: Table, cluster: Cluster, judged: Judged) -> None:
     table.heading("Who did it")
     counts = Counter[str]()
     for actor, count in judged.settled_by().items():
-        owner = next((worker.name for worker in cluster.workers if worker.knows(pid_of(actor))), "somebody else")
+        known = (worker.name for worker in cluster.workers if worker.knows(pid_of(actor)))
+        owner = next(known, "somebody else")
         counts[owner] += count
     for name in sorted(counts):
         table.line(name, [counts[name], f"{counts[name] / len(judged.told):.0%}"], right=name != "somebody else")
@@ -123,6 +140,9 @@ def show_spread(table: Table, cluster: Cluster, judged: Judged) -> None:
 def show_disturbed(table: Table, disturbed: Disturbed) -> None:
     table.heading("What was done to it")
     table.line("killed, with all its flows", [disturbed.killed.name, f"after {disturbed.killed_after}"])
+    table.line("told to end, and replaced", [disturbed.replaced.name, f"after {disturbed.replaced_after}"])
+    table.line("  it ended within, s", [f"{disturbed.ended_s:.0f}"])
+    table.line("  recordings that it handed back", [disturbed.handed_back], right=disturbed.handed_back > 0)
     table.line("stopped over a recording", [disturbed.slept.name, f"after {disturbed.slept_after}"])
     table.line("  for, s", [f"{disturbed.slept_s:.0f}"])
     refused = {found[0] for line in disturbed.slept.says("the lease") if (found := _REFUSED.search(line))}

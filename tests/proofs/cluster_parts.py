@@ -21,9 +21,11 @@ from typing import Any, Self
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
+from sqlalchemy import func, select
+
 from catalog.model import State
 from catalog.records import RECORDING_LEASE, Queue
-from catalog.tables import leases, runs
+from catalog.tables import changes, leases, runs
 from tests.flows.folders import contents
 from tests.flows.site import Site
 from tests.lab import Slice, cut, flash_and_beep
@@ -138,13 +140,17 @@ class Cluster:
             address = {"AFTERTAKE_LISTEN": f"127.0.0.1:{free_port()}"}
             self._start(f"web-{number + 1}", ["web", "loops"], address)
         for number in range(self.shape.workers):
-            self._start(f"worker-{number + 1}", ["worker"])
+            self.start_worker(f"worker-{number + 1}")
         queues = min(self.shape.slots, 2)
         until(
             "all workers wait for work",
             lambda: all(len(worker.says("started!")) >= queues for worker in self.workers),
             within_s=_START_S,
         )
+
+    def start_worker(self, name: str) -> None:
+        """One more, or a new one in the place of another."""
+        self._start(name, ["worker"])
 
     @property
     def workers(self) -> list[Member]:
@@ -164,6 +170,11 @@ class Cluster:
         """How many recordings are in one of these states."""
         counts = self.site.catalog.counts()
         return sum(counts.get(state, 0) for state in states)
+
+    def count_changes(self, cause: str) -> int:
+        """How many changes have this cause."""
+        query = select(func.count()).select_from(changes).where(changes.c.cause == cause)
+        return self.site.catalog.database.read(lambda c: c.scalar(query)) or 0
 
     def claims_of(self, member: Member) -> list[str]:
         """The holders of leases on recordings that are processes of this member."""
