@@ -13,6 +13,7 @@ from sqlalchemy import Connection, RowMapping, Select, Table, func, or_, select,
 from catalog import rows
 from catalog.claims import Claims
 from catalog.database import Database
+from catalog.errors import CatalogTextError
 from catalog.exports import Exports
 from catalog.indexing import put_manifest
 from catalog.model import Manifest, RecordingId, State, StreamKind, Verdict
@@ -21,6 +22,8 @@ from catalog.runs import Runs
 from catalog.searching import Page, Query, search
 from catalog.tables import changes, outputs, recordings, streams
 
+MOST_BYTES: Final = 1024
+"""Of a task id: as long as a key of a store may be, and an index of a database bears."""
 _BEFORE_WORK: Final = (State.HINTED, State.RECORDING, State.STOPPED)
 """In this order, and never back."""
 
@@ -114,6 +117,9 @@ class Catalog:
         One that is known moves forward only, keeps what is known of it, and takes the more urgent queue.
         """
         facts = {"source": source, "folder": folder, "room": room}
+        if len(recording.task_id.encode(errors="replace")) > MOST_BYTES:
+            message = f"a task id of more than {MOST_BYTES} bytes is none that a vendor gave: {recording.task_id[:80]}…"
+            raise CatalogTextError(message)
 
         def work(connection: Connection) -> Recording:
             now = self.database.now(connection)

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 from sqlalchemy import select
 
-from catalog.errors import CatalogError, UnknownRecordingError
+from catalog.errors import CatalogError, CatalogTextError, UnknownRecordingError
 from catalog.index import Catalog
 from catalog.model import Mode, State, StreamKind, Verdict
 from catalog.records import Queue, Recording
@@ -226,3 +226,9 @@ def test_any_other_text_comes_back_as_it_was(catalog: Catalog, name: str) -> Non
     hear(catalog, name, room=name)
     assert catalog.get(recording_id(name)).room == name
     assert [found.id.task_id for found in catalog.search(Query(room=name)).recordings] == [name]
+
+
+def test_a_task_id_that_no_index_can_hold_is_refused(catalog: Catalog) -> None:
+    with pytest.raises(CatalogTextError, match="none that a vendor gave"):
+        hear(catalog, "x" * 1025)
+    assert hear(catalog, "x" * 1024).state is State.STOPPED
