@@ -221,7 +221,7 @@ def test_text_that_not_every_database_holds_is_refused_by_both(catalog: Catalog,
     assert catalog.counts() == {State.PROCESSING: 1}
 
 
-@pytest.mark.parametrize("name", ["Zoë 🎓", "a'b\"c;--", "%_\\", "line\nbreak", "\u202eright to left", "x" * 4000])
+@pytest.mark.parametrize("name", ["Zoë 🎓", "a'b\"c;--", "%_\\", "line\nbreak", "\u202eright to left", "x" * 1000])
 def test_any_other_text_comes_back_as_it_was(catalog: Catalog, name: str) -> None:
     hear(catalog, name, room=name)
     assert catalog.get(recording_id(name)).room == name
