@@ -55,8 +55,7 @@ def test_without_a_source_it_is_told_where_to_say_it(site: Site) -> None:
     aftertake("process", site.source, "--output", site.output)
     site.configure()
     aftertake("reindex")
-    with site.catalog() as catalog:
-        catalog.hold(read_id(AGORA), cause="look", actor="test")
+    site.alarm(read_id(AGORA), "look")
     site.configure({"name": "a", "store": str(site.source)}, {"name": "b", "store": str(site.folder / "b")})
 
     for arguments in ((AGORA,), ("--alarm",)):
