@@ -28,7 +28,7 @@ def test_an_alarm_is_over(site: Site) -> None:
     run = aftertake("retry", "held", "--json")
 
     (shown,) = run.json["recordings"]
-    assert (run.json["schema"], shown["alarm"], shown["state"]) == ("aftertake.retry/1", None, "stopped")
+    assert (run.json["schema"], shown["alarm"], shown["state"]) == ("aftertake.retry/1", None, "waiting")
     assert site.audited() == [("ada@desk", "retry", "agora:held", "no reason given")]
     with site.catalog() as catalog:
         assert catalog.get(recording).due_at is not None
