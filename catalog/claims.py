@@ -15,7 +15,7 @@ from catalog.database import Database
 from catalog.indexing import put_manifest
 from catalog.model import Manifest, RecordingId, State
 from catalog.records import RECORDING_LEASE, Claim, Lease, Recording, Reservation, id_text, read_id
-from catalog.tables import recordings, revisions
+from catalog.tables import recordings, revisions, runs
 
 _Values = Mapping[str, Any]
 
@@ -157,12 +157,22 @@ class Claims:
         return self._conclude(claim, values, cause=cause)
 
     def hand_back(self, claim: Claim, *, cause: str) -> Recording:
-        """The worker was told to stop: all is as before the claim, and due at once. Raises `LeaseLostError`."""
+        """The worker was told to stop: all is as before the claim. Raises `LeaseLostError`.
+
+        It is due at once, but one that a run has stays with that, which is to be looked at now: whether the run was
+        cancelled is known to whoever runs it.
+        """
         before = claim.recording.state
         state = State.STOPPED if before is State.PROCESSING else before
 
-        def values(_connection: Connection, row: RowMapping, now: datetime) -> _Values:
-            return {"state": _without_verdict(row, state), "due_at": now, "tries": max(row["tries"] - 1, 0)}
+        def values(connection: Connection, row: RowMapping, now: datetime) -> _Values:
+            connection.execute(update(runs).where(runs.c.key == row["run"]).values(look_at=now))
+            return {
+                "state": _without_verdict(row, state),
+                "due_at": None if row["run"] else now,
+                "tries": max(row["tries"] - 1, 0),
+                "run": row["run"],
+            }
 
         return self._conclude(claim, values, cause=cause)
 
@@ -210,7 +220,7 @@ class Claims:
                 return rows.to_recording(row)
             now = self._database.now(connection)
             leasing.require(connection, claim.lease, now=now)
-            values = {**values_of(connection, row, now), "run": None, "concluded_by": claim.lease.fence}
+            values = {"run": None, **values_of(connection, row, now), "concluded_by": claim.lease.fence}
             connection.execute(update(recordings).where(recordings.c.id == row["id"]).values(values))
             leasing.release(connection, claim.lease)
             state, verdict = values["state"], values.get("verdict", row["verdict"])
@@ -231,7 +241,7 @@ class Claims:
 
 def _begin(connection: Connection, row: RowMapping, *, now: datetime, cause: str, actor: str) -> None:
     rows.add_change(connection, row, was=row["state"], at=now, state=State.PROCESSING, cause=cause, actor=actor)
-    values = {"state": State.PROCESSING, "due_at": None, "tries": row["tries"] + 1}
+    values = {"state": State.PROCESSING, "due_at": None, "tries": row["tries"] + 1, "lost_runs": 0}
     connection.execute(update(recordings).where(recordings.c.id == row["id"]).values(values))
 
 

@@ -138,7 +138,7 @@ class Catalog:
         def work(connection: Connection) -> Recording:
             row = rows.known(connection, recording, lock=True)
             now = self.database.now(connection)
-            values: dict[str, Any] = {"tries": 0, "looks": 0, "alarm": None, "damage_digest": None}
+            values: dict[str, Any] = {"tries": 0, "lost_runs": 0, "looks": 0, "alarm": None, "damage_digest": None}
             if row["run"] is None and row["state"] != State.PROCESSING:
                 values["due_at"] = now
             if queue.rank < Queue(row["queue"]).rank:
@@ -148,20 +148,6 @@ class Catalog:
             return rows.to_recording(rows.known(connection, recording))
 
         return self.database.write(work)
-
-    def hold(self, recording: RecordingId, *, cause: str, actor: str) -> None:
-        """Leave a recording that nobody works on to a person: it is due no more, and alarmed."""
-
-        def work(connection: Connection) -> None:
-            row = rows.known(connection, recording, lock=True)
-            if row["state"] == State.PROCESSING:
-                return
-            now = self.database.now(connection)
-            values = {"due_at": None, "run": None, "alarm": cause}
-            connection.execute(update(recordings).where(recordings.c.id == row["id"]).values(values))
-            rows.add_change(connection, row, was=row["state"], at=now, state=row["state"], cause=cause, actor=actor)
-
-        self.database.write(work)
 
     def found(self, recording: RecordingId, folder: str) -> None:
         """Its objects lie in this folder of its source."""

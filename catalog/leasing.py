@@ -6,7 +6,7 @@ that it still wants to write gets in. Times are those of `Database.now`, one clo
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from catalog import rows
 from catalog.errors import LeaseLostError
@@ -68,6 +68,16 @@ def end(connection: Connection, name: str, *, now: datetime) -> bool:
     """Free a lease whose time is over; False if somebody took or prolonged it meanwhile."""
     ended = update(leases).where(_is_dead(now) & (leases.c.name == name)).values(holder=None)
     return bool(connection.execute(ended).rowcount)
+
+
+def revoke(connection: Connection, name: str) -> None:
+    """Free a lease, whoever holds it: nothing more is written under it."""
+    connection.execute(update(leases).where(leases.c.name == name).values(holder=None))
+
+
+def forget(connection: Connection, name: str) -> None:
+    """Drop a lease that nobody will ever take again."""
+    connection.execute(delete(leases).where(leases.c.name == name))
 
 
 def _is_dead(now: datetime) -> ColumnElement[bool]:

@@ -11,10 +11,15 @@ from catalog.records import Queue, Recording, id_text
 from catalog.tables import audit, changes, recordings
 
 
+def id_of(row: RowMapping) -> RecordingId:
+    """The recording of a row of `recordings`."""
+    return RecordingId(vendor=row["vendor"], task_id=row["task_id"])
+
+
 def to_recording(row: RowMapping) -> Recording:
     """The value of a row of `recordings`."""
     return Recording(
-        id=RecordingId(vendor=row["vendor"], task_id=row["task_id"]),
+        id=id_of(row),
         room=row["room"],
         mode=Mode(row["mode"]) if row["mode"] else None,
         source=row["source"],

@@ -5,10 +5,12 @@ no claim when it comes after all.
 """
 
 import uuid
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, case, delete, select, update
+from sqlalchemy import Connection, RowMapping, Select, case, delete, distinct, func, literal, or_, select, update
 
 from catalog import leasing, rows
 from catalog.database import Database
@@ -25,7 +27,18 @@ _SHARED_BY: Final = 4
 _WORTH_A_RUN: Final = 25
 """Fewer recordings are not divided: a run takes seconds to start."""
 
-_FIRST: Final = case(*((recordings.c.queue == queue.value, queue.rank) for queue in Queue), else_=len(Queue))
+_FIRST: Final = case(*((runs.c.queue == queue.value, queue.rank) for queue in Queue), else_=len(Queue))
+_IS_BEGUN: Final = recordings.c.state == State.PROCESSING
+
+
+class Pulse(Enum):
+    """What the leases say of the process of a run."""
+
+    ALIVE = "alive"
+    """It holds the lease of the run, or that of a recording in its hands."""
+    ENDING = "ending"
+    """It gave back such a lease a moment ago."""
+    GONE = "gone"
 
 
 class Runs:
@@ -35,33 +48,37 @@ class Runs:
         """`database` has been migrated."""
         self._database = database
 
-    def hand_over(self, *, most: int, batch: int) -> list[Run]:
+    def hand_over(self, *, most: int, batch: int, most_bulk: int | None = None) -> list[Run]:
         """Make runs of what is due, at most `most` recordings: urgent ones alone, bulk ones together.
 
-        At most `batch` are in one run.
+        At most `batch` are in one run. No more bulk runs are made while `most_bulk` of them have any in their hands.
         """
 
         def work(connection: Connection) -> list[Run]:
-            now = self._database.now(connection)
-            is_due = (recordings.c.due_at <= now) & recordings.c.run.is_(None)
-            is_free = recordings.c.state != State.PROCESSING
-            query = select(recordings).where(is_due & is_free).order_by(_FIRST, recordings.c.due_at).limit(most)
-            due = connection.execute(query.with_for_update(skip_locked=True)).mappings().all()
-            alone = [[row] for row in due if _goes_alone(row)]
-            bulk = [row for row in due if not _goes_alone(row)]
-            size = min(batch, max(-(-len(bulk) // _SHARED_BY), _WORTH_A_RUN))
-            together = [bulk[first : first + size] for first in range(0, len(bulk), size)]
-            return [_make(connection, members, now) for members in alone + together]
+            now, left, made = self._database.now(connection), most, list[Run]()
+            for queue in Queue:
+                due = connection.execute(due_query(queue, now, most=left)).mappings().all()
+                left -= len(due)
+                parts = _parted(due, batch)
+                if queue is Queue.BULK and most_bulk is not None:
+                    parts = parts[: max(most_bulk - _open(connection, queue), 0)]
+                made += [_make(connection, members, now) for members in parts]
+            return made
 
         return self._database.write(work)
 
-    def to_look_at(self, *, most: int) -> list[Run]:
-        """Runs that were not delivered, or have not been heard of for long."""
+    def to_deliver(self, *, most: int) -> list[Run]:
+        """Runs that did not arrive yet, the most urgent first, and the oldest of them."""
+        return self._found(select(runs).where(runs.c.delivered_at.is_(None)).order_by(_FIRST, runs.c.created_at), most)
 
+    def to_look_after(self, *, most: int) -> list[Run]:
+        """Runs that arrived, and have not been heard of for long."""
+        return self._found(select(runs).where(runs.c.delivered_at.is_not(None)).order_by(runs.c.look_at), most)
+
+    def _found(self, query: Select[Any], most: int) -> list[Run]:
         def work(connection: Connection) -> list[Run]:
-            due = runs.c.look_at <= self._database.now(connection)
-            query = select(runs).where(due).order_by(runs.c.look_at).limit(most)
-            return [_run(row) for row in connection.execute(query).mappings()]
+            due = query.where(runs.c.look_at <= self._database.now(connection)).limit(most)
+            return [_run(row) for row in connection.execute(due).mappings()]
 
         return self._database.read(work)
 
@@ -83,30 +100,33 @@ class Runs:
 
         self._database.write(work)
 
-    def is_under_way(self, key: str) -> bool:
-        """Whether somebody holds the lease of the run, or did a moment ago and is ending.
+    def pulse(self, key: str) -> Pulse:
+        """Whether the process of the run lives. A run need not take a lease of its own, and may lose it."""
 
-        A run that took none has those of its recordings.
-        """
-
-        def work(connection: Connection) -> bool:
+        def work(connection: Connection) -> Pulse:
+            in_hands = {run_lease(key), *(_lease(id_text(rows.id_of(row))) for row in _in_hands(connection, key))}
             subjects = connection.scalar(select(runs.c.subjects).where(runs.c.key == key)) or []
-            names = [run_lease(key), *(f"{RECORDING_LEASE}{subject}" for subject in subjects)]
-            query = select(leases.c.name, leases.c.expires_at).where(leases.c.name.in_(names))
-            ends = {row.name: row.expires_at for row in connection.execute(query)}
-            now = self._database.now(connection)
-            return any(end > now for end in ([ends[names[0]]] if names[0] in ends else ends.values()))
+            is_one = leases.c.name.in_(in_hands | {_lease(subject) for subject in subjects})
+            is_valid = leases.c.expires_at > self._database.now(connection)
+            found = connection.execute(select(leases.c.name, leases.c.holder).where(is_one & is_valid)).all()
+            if any(row.holder is not None and row.name in in_hands for row in found):
+                return Pulse.ALIVE
+            return Pulse.ENDING if any(row.holder is None for row in found) else Pulse.GONE
 
         return self._database.read(work)
 
-    def is_urgent(self, *, longer_than: timedelta) -> bool:
-        """Whether an urgent recording was handed over that long ago, and nobody has begun with it."""
+    def is_urgent(self, *, longer_than: timedelta, shorter_than: timedelta) -> bool:
+        """Whether an urgent recording was handed over that long ago, and nobody has begun with it.
+
+        One that waits for longer than `shorter_than` is not waiting for a free slot.
+        """
 
         def work(connection: Connection) -> bool:
-            since = self._database.now(connection) - longer_than
-            is_waiting = (recordings.c.queue != Queue.BULK) & (recordings.c.state != State.PROCESSING)
+            now = self._database.now(connection)
+            is_waiting = (recordings.c.queue != Queue.BULK) & ~_IS_BEGUN
+            is_recent = (runs.c.created_at < now - longer_than) & (runs.c.created_at > now - shorter_than)
             query = select(runs.c.key).join(recordings, recordings.c.run == runs.c.key)
-            return connection.execute(query.where(is_waiting & (runs.c.created_at < since))).first() is not None
+            return connection.execute(query.where(is_waiting & is_recent)).first() is not None
 
         return self._database.read(work)
 
@@ -129,18 +149,141 @@ class Runs:
 
     def forget(self, key: str) -> None:
         """The run is over, and all that it was handed has been told of."""
-        self._database.write(lambda connection: connection.execute(delete(runs).where(runs.c.key == key)))
 
-    def give_up(self, key: str, *, look_in: timedelta) -> int:
-        """The run came to nothing: what it had not begun is due again; how many those are."""
+        def work(connection: Connection) -> None:
+            connection.execute(delete(runs).where(runs.c.key == key))
+            leasing.forget(connection, run_lease(key))
+
+        self._database.write(work)
+
+    def give_back(self, key: str) -> int:
+        """The run ends well, before it began with all that it was handed: that is due at once; how many those are."""
 
         def work(connection: Connection) -> int:
-            due_at = self._database.now(connection) + look_in
-            not_begun = (recordings.c.run == key) & (recordings.c.state != State.PROCESSING)
-            freed = connection.execute(update(recordings).where(not_begun).values(run=None, due_at=due_at))
-            return freed.rowcount
+            now = self._database.now(connection)
+            left = update(recordings).where((recordings.c.run == key) & ~_IS_BEGUN)
+            return connection.execute(left.values(run=None, due_at=now)).rowcount
 
         return self._database.write(work)
+
+    def give_up(
+        self,
+        key: str,
+        *,
+        cause: str,
+        actor: str,
+        look_in: Callable[[int], timedelta],
+        is_alarming: Callable[[int], bool],
+    ) -> int:
+        """The run came to nothing: what it had not begun is due again; how many those are.
+
+        `look_in` and `is_alarming` are asked with the number of runs that a recording has lost in a row.
+        """
+
+        def work(connection: Connection) -> int:
+            now = self._database.now(connection)
+            left = [row for row in _in_hands(connection, key, lock=True) if row["state"] != State.PROCESSING]
+            for row in left:
+                lost = row["lost_runs"] + 1
+                values: dict[str, Any] = {"run": None, "lost_runs": lost, "due_at": now + look_in(lost)}
+                if is_alarming(lost) and not row["verdict"]:
+                    values["alarm"] = f"{cause}; are the workers all right?"
+                _tell(connection, row, values, now=now, cause=cause, actor=actor)
+            return len(left)
+
+        return self._database.write(work)
+
+    def hold(self, key: str, *, cause: str, actor: str, look_in: timedelta) -> int:
+        """Somebody cancelled the run: what is still in its hands is left to a person; how many those are.
+
+        Whoever works on it still, loses it. What has a verdict keeps it, and is looked at again in `look_in`.
+        """
+
+        def work(connection: Connection) -> int:
+            now = self._database.now(connection)
+            held = _in_hands(connection, key, lock=True)
+            for row in held:
+                values: dict[str, Any] = {"run": None, "due_at": now + look_in if row["verdict"] else None}
+                if not row["verdict"]:
+                    values["alarm"] = cause
+                if row["state"] == State.PROCESSING:
+                    leasing.revoke(connection, _lease(id_text(rows.id_of(row))))
+                    values["state"] = State.SETTLED if row["verdict"] else State.STOPPED
+                _tell(connection, row, values, now=now, cause=cause, actor=actor)
+            return len(held)
+
+        return self._database.write(work)
+
+    def alarm_waiting(self, waits: Mapping[Queue, timedelta], *, cause: str, actor: str, most: int) -> list[str]:
+        """Tell once of recordings that were handed over longer ago than `waits` says, and nobody began with."""
+
+        def work(connection: Connection) -> list[str]:
+            now = self._database.now(connection)
+            is_long = or_(
+                *((recordings.c.queue == queue) & (runs.c.created_at < now - wait) for queue, wait in waits.items())
+            )
+            is_open = ~_IS_BEGUN & recordings.c.verdict.is_(None) & recordings.c.alarm.is_(None)
+            its_lease = leases.c.name == literal(run_lease("")) + runs.c.key
+            lives = select(leases.c.name).where(its_lease & (leases.c.expires_at > now)).exists()
+            query = select(recordings).join(runs, recordings.c.run == runs.c.key).where(is_long & is_open & ~lives)
+            query = query.order_by(recordings.c.id).limit(most).with_for_update(of=recordings)
+            found = connection.execute(query).mappings().all()
+            for row in found:
+                _tell(connection, row, {"alarm": cause}, now=now, cause=cause, actor=actor)
+            return [id_text(rows.id_of(row)) for row in found]
+
+        return self._database.write(work)
+
+    def free_orphans(self) -> int:
+        """Recordings in the hands of a run that nobody knows any more are due again; how many those are."""
+
+        def work(connection: Connection) -> int:
+            is_known = select(runs.c.key).where(runs.c.key == recordings.c.run).exists()
+            is_orphan = recordings.c.run.is_not(None) & ~_IS_BEGUN & ~is_known
+            freed = update(recordings).where(is_orphan).values(run=None, due_at=self._database.now(connection))
+            return connection.execute(freed).rowcount
+
+        return self._database.write(work)
+
+
+def due_query(queue: Queue, now: datetime, *, most: int) -> Select[Any]:
+    """What is due of one queue, the longest first: read from an index in that order."""
+    is_due = (recordings.c.queue == queue) & (recordings.c.due_at <= now)
+    free = select(recordings).where(is_due & recordings.c.run.is_(None) & ~_IS_BEGUN)
+    return free.order_by(recordings.c.due_at).limit(most).with_for_update(skip_locked=True)
+
+
+def _open(connection: Connection, queue: Queue) -> int:
+    """How many runs of a queue have recordings in their hands."""
+    query = select(func.count(distinct(runs.c.key))).join(recordings, recordings.c.run == runs.c.key)
+    return connection.scalar(query.where(runs.c.queue == queue)) or 0
+
+
+def _parted(due: Sequence[RowMapping], batch: int) -> list[list[RowMapping]]:
+    """By runs."""
+    alone = [[row] for row in due if _goes_alone(row)]
+    rest = [row for row in due if not _goes_alone(row)]
+    size = min(batch, max(-(-len(rest) // _SHARED_BY), _WORTH_A_RUN))
+    return alone + [rest[first : first + size] for first in range(0, len(rest), size)]
+
+
+def _in_hands(connection: Connection, key: str, *, lock: bool = False) -> list[RowMapping]:
+    """The recordings in the hands of a run; with `lock`, nobody else changes them before the transaction ends."""
+    query = select(recordings).where(recordings.c.run == key).order_by(recordings.c.id)
+    return list(connection.execute(query.with_for_update() if lock else query).mappings())
+
+
+def _tell(
+    connection: Connection, row: RowMapping, values: Mapping[str, Any], *, now: datetime, cause: str, actor: str
+) -> None:
+    """Write the values, and why, of the recording in `row`."""
+    connection.execute(update(recordings).where(recordings.c.id == row["id"]).values(values))
+    state = values.get("state", row["state"])
+    rows.add_change(connection, row, was=row["state"], at=now, state=state, cause=cause, actor=actor)
+
+
+def _lease(subject: str) -> str:
+    return f"{RECORDING_LEASE}{subject}"
 
 
 def _goes_alone(row: RowMapping) -> bool:

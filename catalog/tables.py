@@ -99,6 +99,7 @@ recordings = Table(
     Column("due_at", UtcDateTime),
     Column("looks", Integer, nullable=False, server_default="0"),
     Column("tries", Integer, nullable=False, server_default="0"),
+    Column("lost_runs", Integer, nullable=False, server_default="0"),
     Column("concluded_by", BigInteger),
     Column("alarm", Text),
     Column("run", Text),
@@ -114,7 +115,7 @@ recordings = Table(
     Index(None, "verdict", "span_from", "id"),
     Index(None, "span_s"),
     Index(None, "state", "span_from", "id"),
-    _index_where("ix_recordings_due", "due_at", where="due_at IS NOT NULL"),
+    _index_where("ix_recordings_due", "queue", "due_at", where="due_at IS NOT NULL"),
     _index_where("ix_recordings_run", "run", where="run IS NOT NULL"),
     _index_where("ix_recordings_alarm", "span_from", "id", where="alarm IS NOT NULL"),
 )

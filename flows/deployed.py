@@ -7,19 +7,20 @@ or has replaced meanwhile, does nothing.
 import asyncio
 import hashlib
 import logging
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar
 
 import httpx
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import acreate_markdown_artifact
-from prefect.client.schemas.objects import FlowRun, State, TaskRun
+from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import FlowRunContext
 from prefect.exceptions import PrefectException
-from prefect.flows import Flow
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.tasks import Task, exponential_backoff
 
@@ -39,6 +40,8 @@ _log = logging.getLogger(__name__)
 
 _URGENT = timedelta(seconds=15)
 """How long an urgent recording waits for a free slot before batches make room; a flow's process takes some to start."""
+_STUCK = timedelta(minutes=10)
+"""What has waited for longer does not wait for a slot, so that no batch need make room for it."""
 
 
 class NoVerdictError(Exception):
@@ -73,19 +76,10 @@ class AsTasks:
         return await _step()
 
 
-async def _hold(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect names them
-    """Somebody cancelled the run in Prefect: the recordings are left to a person, instead of being tried again."""
-    parameters = flow_run.parameters or {}
-    ids = parameters.get("recording_ids") or [parameters.get("recording_id")]
-    with open_worker(Settings.load()) as worker:
-        for recording in filter(None, ids):
-            worker.catalog.hold(read_id(recording), cause="its run was cancelled in Prefect", actor=worker.name)
-
-
-@flow(name="process_recording", flow_run_name="rec-{recording_id}", persist_result=False, on_cancellation=[_hold])
+@flow(name="process_recording", flow_run_name="rec-{recording_id}", persist_result=False)
 async def process_recording(recording_id: str) -> str:
     """Process one recording, `{vendor}:{task_id}`, of the catalog; its state and verdict are returned."""
-    with open_worker(Settings.load()) as worker:
+    with _opened() as worker:
         settled = await story(AsTasks(), worker, read_id(recording_id), run=_key())
         if settled is None:
             return "somebody else has it"
@@ -95,26 +89,49 @@ async def process_recording(recording_id: str) -> str:
         return " ".join(filter(None, (settled.state.value, settled.verdict)))
 
 
-@flow(name="process_batch", persist_result=False, on_cancellation=[_hold])
+@flow(name="process_batch", flow_run_name="batch-from-{recording_ids[0]}", persist_result=False)
 async def process_batch(recording_ids: list[str]) -> dict[str, int]:
     """Process many recordings, one after another; how many came to which state. Urgent ones go before the rest."""
-    log, counts, key = get_run_logger(), dict[str, int](), _key()
-    with open_worker(Settings.load()) as worker, _kept(worker, key) as require_ours:
-        for number, recording_id in enumerate(recording_ids):
-            require_ours()
-            if number and worker.catalog.runs.is_urgent(longer_than=_URGENT):
-                log.info("the rest of the batch makes room for urgent recordings")
-                break
-            try:
-                settled = await story(AsTasks(), worker, read_id(recording_id), run=key)
-            except CatalogError as error:
-                log.warning("%s: %s", recording_id, error)
-                continue
-            if settled is not None:
-                await _show(worker, settled)
-            outcome = settled.state.value if settled else "somebody else has it"
-            counts[outcome] = counts.get(outcome, 0) + 1
+    log, key = get_run_logger(), _key()
+    with _opened() as worker:
+        if key and not worker.catalog.runs.has_subjects(key):
+            log.info("all of it was handed to another run")
+            return {}
+        with _kept(worker, key) as require_ours:
+            return await _each(worker, recording_ids, key, require_ours)
+
+
+async def _each(
+    worker: Worker, recording_ids: list[str], key: str | None, require_ours: Callable[[], None]
+) -> dict[str, int]:
+    log, counts = get_run_logger(), dict[str, int]()
+    for number, recording_id in enumerate(recording_ids):
+        require_ours()
+        if number and worker.catalog.runs.is_urgent(longer_than=_URGENT, shorter_than=_STUCK):
+            log.info("the rest of the batch makes room for urgent recordings")
+            break
+        try:
+            settled = await story(AsTasks(), worker, read_id(recording_id), run=key)
+        except CatalogError as error:
+            log.warning("%s: %s", recording_id, error)
+            continue
+        if settled is not None:
+            await _show(worker, settled)
+        outcome = settled.state.value if settled else "somebody else has it"
+        counts[outcome] = counts.get(outcome, 0) + 1
     return counts
+
+
+@contextmanager
+def _opened() -> Iterator[Worker]:
+    """A worker whose process ends if its work stands still, because the slot of it would be lost otherwise."""
+    with open_worker(Settings.load()) as worker:
+        yield replace(worker, on_stall=_end_process)
+
+
+def _end_process() -> None:
+    _log.critical("no progress; the process ends, so that its slot is free again")
+    os._exit(os.EX_SOFTWARE)
 
 
 @contextmanager
@@ -128,11 +145,11 @@ def _kept(worker: Worker, key: str | None) -> Iterator[Callable[[], None]]:
         yield lambda: None
         return
     try:
-        with Kept(worker, lease) as kept:
+        with Kept(worker.catalog.claims, lease, ttl=worker.settings.lease) as kept:
             yield kept.check
     finally:
         with suppress(CatalogError):
-            worker.catalog.runs.give_up(key, look_in=timedelta(0))
+            worker.catalog.runs.give_back(key)
             worker.catalog.claims.release(lease)
 
 

@@ -15,11 +15,13 @@ from typing import Final
 
 from catalog.errors import CatalogError
 from catalog.index import Catalog
-from catalog.records import Lease, Run, id_text
+from catalog.records import Lease, Queue, Run, id_text
+from catalog.runs import Pulse
 from catalog.wire import utc_text
 from flows.settings import Settings
 from flows.starting import RefusedError, Seen, Starter, StarterDownError
 from flows.steps.concluding import after_a_death, is_often_dying
+from flows.steps.working import Kept
 from storage.base import ObjectStore
 from storage.errors import StorageError
 from storage.sweeping import sweep_uploads
@@ -30,11 +32,29 @@ HANDED_AT_ONCE: Final = 200
 """Recordings in one pass; the next one follows soon."""
 BATCH: Final = 100
 """Bulk recordings in one run: starting a run costs seconds, a short recording less than one."""
+MOST_BULK: Final = 20
+"""Bulk runs at once: more would only wait in Prefect, and be looked after there."""
 ABANDONED: Final = timedelta(days=1)
 """An upload of this age has nobody any more who would complete it."""
 
 _LOOKED_AT_ONCE: Final = 100
 _RETRY_DELIVERY: Final = timedelta(seconds=5)
+_ENDING: Final = timedelta(seconds=2)
+"""Until a run whose process is ending has said so."""
+_LOST: Final = tuple(timedelta(seconds=seconds) for seconds in (0, 60, 900, 3600))
+"""When to hand a recording over again whose runs came to nothing, before they began with it."""
+_ALARMING_LOSSES: Final = 2
+_HELD: Final = timedelta(hours=1)
+"""Until a recording with a verdict is looked at again, when somebody has cancelled a late look."""
+_WAITS: Final = {queue: timedelta(hours=24) if queue is Queue.BULK else timedelta(minutes=30) for queue in Queue}
+"""How long a recording may wait for somebody to begin with it, before a person is told."""
+_GOING_ON: Final = frozenset({Seen.RUNNING, Seen.CANCELLING})
+_CANCELLED: Final = frozenset({Seen.CANCELLING, Seen.CANCELLED})
+_CAUSES: Final = {
+    Seen.ENDED: "its run ended, and left it undone",
+    Seen.RUNNING: "its run ended without a word, and left it undone",
+    Seen.UNKNOWN: "Prefect does not know its run any more",
+}
 _LEAD: Final = timedelta(seconds=30)
 _DEADLINE: Final = timedelta(hours=24)
 """That of a recording whose source is configured no more."""
@@ -56,9 +76,8 @@ class Overseer:
     def dispatch(self) -> int:
         """Hand over what is due, and deliver what was handed over; how many runs were delivered."""
         runs = self.catalog.runs
-        runs.hand_over(most=HANDED_AT_ONCE, batch=BATCH)
-        undelivered = [run for run in runs.to_look_at(most=_LOOKED_AT_ONCE) if run.delivered_at is None]
-        return self._each(undelivered, self._deliver, _RETRY_DELIVERY)
+        runs.hand_over(most=HANDED_AT_ONCE, batch=BATCH, most_bulk=MOST_BULK)
+        return self._each(runs.to_deliver(most=_LOOKED_AT_ONCE), self._deliver, _RETRY_DELIVERY)
 
     def reconcile(self) -> None:
         """Take back what dead workers had, and see what became of the runs that were delivered."""
@@ -71,11 +90,15 @@ class Overseer:
             _log.warning("%s: its worker ended without a word; it is tried again", id_text(recording.id))
         runs = self.catalog.runs
         runs.hurry_dead()
-        delivered = [run for run in runs.to_look_at(most=_LOOKED_AT_ONCE) if run.delivered_at is not None]
-        self._each(delivered, self._look_after, self.patience)
+        if freed := runs.free_orphans():
+            _log.warning("%s recordings were in the hands of runs that nobody knows; they are due again", freed)
+        self._each(runs.to_look_after(most=_LOOKED_AT_ONCE), self._look_after, self.patience)
 
     def remind(self) -> None:
-        """Tell of recordings that should have had a verdict by now; of what nobody stopped, see what is there."""
+        """Tell of recordings that should have been begun by now, or have a verdict; see what is there of others."""
+        cause = "it was handed over long ago, and nobody began; are Prefect and its workers all right?"
+        for name in self.catalog.runs.alarm_waiting(_WAITS, cause=cause, actor=self.name, most=HANDED_AT_ONCE):
+            _log.error("%s: %s", name, cause)
         now = datetime.now(UTC)
         soonest = min((source.deadline for source in self.settings.sources), default=_DEADLINE)
         for recording in self.catalog.overdue(now - soonest - _GRACE, most=HANDED_AT_ONCE):
@@ -113,20 +136,41 @@ class Overseer:
         self.catalog.runs.delivered(run.key, self.starter.start(run), look_in=self.patience)
 
     def _look_after(self, run: Run) -> None:
-        """A run that has ended, died or got lost, and still has recordings, gives them up to another one."""
+        """A run that has ended, died or got lost, and still has recordings, gives them up to another one.
+
+        Those of one that somebody cancelled are held instead.
+        """
         runs = self.catalog.runs
-        seen = self.starter.look(run.flow_run or "")
-        if seen is Seen.QUEUED or (seen is Seen.RUNNING and runs.is_under_way(run.key)):
-            runs.look_later(run.key, self.patience)
+        seen, pulse = self.starter.look(run.flow_run or ""), runs.pulse(run.key)
+        if seen is Seen.QUEUED or (seen in _GOING_ON and pulse is not Pulse.GONE):
+            runs.look_later(run.key, _ENDING if pulse is Pulse.ENDING else self.patience)
             return
-        if seen is Seen.RUNNING:
+        if seen in _GOING_ON:
             self.starter.end(run.flow_run or "", "its process ended without a word")
-        if freed := runs.give_up(run.key, look_in=timedelta(0)):
-            _log.warning("run %s came to nothing; %s recordings are handed to another one", run.key, freed)
+        if seen in _CANCELLED:
+            self._hold(run)
+        else:
+            self._give_up(run, _CAUSES[seen])
         if not runs.has_subjects(run.key):
             runs.forget(run.key)
         else:
             runs.look_later(run.key, self.patience)
+
+    def _hold(self, run: Run) -> None:
+        cause = "its run was cancelled in Prefect"
+        if held := self.catalog.runs.hold(run.key, cause=cause, actor=self.name, look_in=_HELD):
+            _log.warning("run %s was cancelled in Prefect; %s recordings are left to a person", run.key, held)
+
+    def _give_up(self, run: Run, cause: str) -> None:
+        freed = self.catalog.runs.give_up(
+            run.key,
+            cause=cause,
+            actor=self.name,
+            look_in=lambda lost: _LOST[min(lost, len(_LOST)) - 1],
+            is_alarming=lambda lost: lost >= _ALARMING_LOSSES,
+        )
+        if freed:
+            _log.warning("run %s came to nothing; %s recordings are handed to another one", run.key, freed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +213,8 @@ def _run(overseer: Overseer, loop: Loop, ended: threading.Event) -> None:
             lease = overseer.catalog.claims.lead(f"loop:{loop.name}", holder=overseer.name, ttl=_LEAD)
             if lease and time.monotonic() >= due_at:
                 due_at = time.monotonic() + loop.every.total_seconds()
-                loop.once()
+                with Kept(overseer.catalog.claims, lease, ttl=_LEAD):
+                    loop.once()
         except (CatalogError, StorageError) as error:
             _log.warning("loop %s: %s", loop.name, error)
         except Exception:  # noqa: BLE001 - a fault in one pass must not end the loop

@@ -70,9 +70,17 @@ class PrefectStarter:
             except ObjectNotFound:
                 return Seen.UNKNOWN
             if run.state is None or run.state.is_final():
-                return Seen.ENDED
+                return Seen.CANCELLED if run.state and self._is_cancelled(run.state, run.id) else Seen.ENDED
+            if run.state.is_cancelling():
+                return Seen.CANCELLING
             is_waiting = run.state.is_scheduled() or self._is_beginning(run.state)
             return Seen.QUEUED if is_waiting or self._is_taken(run) else Seen.RUNNING
+
+    def _is_cancelled(self, state: State, flow_run: UUID) -> bool:
+        """Whether somebody cancelled it; a process that is told to end by that may still say that it crashed."""
+        if not state.is_crashed():
+            return state.is_cancelled()
+        return any(before.is_cancelling() for before in self._client.read_flow_run_states(flow_run))
 
     def _is_beginning(self, state: State) -> bool:
         """Whether it was taken, or started, so lately that it cannot have taken a lease yet."""

@@ -12,6 +12,8 @@ class Seen(Enum):
     QUEUED = "queued"
     RUNNING = "running"
     ENDED = "ended"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
     UNKNOWN = "unknown"
 
 

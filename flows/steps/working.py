@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,7 @@ from storage.sweeping import sweep_uploads
 from vendors.base import RecordingObjects
 
 if TYPE_CHECKING:  # whoever opens a catalog imports SQLAlchemy; the bare commands never do
+    from catalog.claims import Claims
     from catalog.index import Catalog
 
 _log = logging.getLogger(__name__)
@@ -40,7 +42,8 @@ class StoppedError(Exception):
 class Worker:
     """Somebody who works on recordings: who that is, and with what.
 
-    One that `is_forced` waits for nothing, whatever the policies say, and works on what is known already.
+    One that `is_forced` waits for nothing, whatever the policies say, and works on what is known already. `on_stall`
+    is called, in another thread, after a claim was given up because its work shows no progress.
     """
 
     name: str
@@ -48,16 +51,27 @@ class Worker:
     settings: Settings
     output: ObjectStore
     is_forced: bool = False
+    on_stall: Callable[[], None] | None = None
 
 
 class Kept:
     """A lease that a thread prolongs until the end of the `with`. `check` raises as soon as it is lost."""
 
-    def __init__(self, worker: Worker, lease: Lease) -> None:
-        """`lease` has just been taken."""
-        self._claims = worker.catalog.claims
+    def __init__(
+        self,
+        claims: "Claims",
+        lease: Lease,
+        *,
+        ttl: timedelta,
+        stall: timedelta | None = None,
+        on_stall: Callable[[], None] | None = None,
+    ) -> None:
+        """`lease` has just been taken; without a `check` for `stall` it is given up, and `on_stall` is called."""
+        self._claims = claims
         self._lease = lease
-        self._ttl = worker.settings.lease
+        self._ttl = ttl
+        self._stall = stall
+        self._on_stall = on_stall
         self._valid_until = time.monotonic() + self._ttl.total_seconds()
         self._alive_at = time.monotonic()
         self._is_lost = False
@@ -92,9 +106,11 @@ class Kept:
 
     def _keep(self) -> None:
         while not self._ended.wait(self._ttl.total_seconds() / 3):
-            if time.monotonic() - self._alive_at > STALL.total_seconds():
-                _log.error("%s: no progress for %s; the lease is given up", self._lease.name, STALL)
+            if self._is_stalled():
+                _log.error("%s: no progress for %s; the lease is given up", self._lease.name, self._stall)
                 self._is_lost = True
+                if self._on_stall:
+                    self._on_stall()
                 return
             began = time.monotonic()
             try:
@@ -107,13 +123,18 @@ class Kept:
             else:
                 self._valid_until = began + self._ttl.total_seconds()
 
+    def _is_stalled(self) -> bool:
+        return self._stall is not None and time.monotonic() - self._alive_at > self._stall.total_seconds()
+
 
 class Held(Kept):
     """A claim that is kept while the work on it lasts."""
 
     def __init__(self, worker: Worker, claim: Claim) -> None:
         """`claim` has just been taken."""
-        super().__init__(worker, claim.lease)
+        super().__init__(
+            worker.catalog.claims, claim.lease, ttl=worker.settings.lease, stall=STALL, on_stall=worker.on_stall
+        )
         self._worker = worker
         self.claim = claim
 

@@ -85,7 +85,7 @@ def test_what_nobody_heard_of_is_not_taken(catalog: Catalog) -> None:
 def test_a_run_that_was_replaced_gets_no_claim(catalog: Catalog) -> None:
     hear(catalog)
     (run,) = catalog.runs.hand_over(most=1, batch=1)
-    catalog.runs.give_up(run.key, look_in=timedelta())
+    catalog.runs.give_back(run.key)
     (second,) = catalog.runs.hand_over(most=1, batch=1)
     assert catalog.claims.take(recording_id(), holder="w", ttl=TTL, cause="due", run=run.key) is None
     assert catalog.get(recording_id()).state is State.STOPPED

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,9 @@ class Site:
     def alarm(self, recording: RecordingId, text: str) -> None:
         """Leave it to a person."""
         with self.catalog() as catalog:
-            catalog.hold(recording, cause=text, actor="test")
+            claim = catalog.claims.take(recording, holder="test", ttl=timedelta(minutes=1), cause="it is looked at")
+            assert claim is not None
+            catalog.claims.wait(claim, cause=text, look_in=None, alarm=text)
 
     def audited(self) -> list[tuple[str, str, str, str]]:
         """Who did what to what, and why."""

@@ -109,7 +109,7 @@ def test_alarms_stand_below_their_recordings(site: Site) -> None:
     run = aftertake("ls", "--alarm")
 
     _, row, alarm = run.out.splitlines()
-    assert row.startswith("stopped !  agora:held")
+    assert row.startswith("waiting !  agora:held")
     assert alarm == "    ! \\x1b[2Jroom\\x1b]0;owned\\x07\\n\\u202eü漢字"
     assert aftertake("ls", "--json").json["recordings"][0]["alarm"] == HOSTILE
 

@@ -28,7 +28,7 @@ def test_an_alarm_is_over(site: Site) -> None:
     run = aftertake("retry", "held", "--json")
 
     (shown,) = run.json["recordings"]
-    assert (run.json["schema"], shown["alarm"], shown["state"]) == ("aftertake.retry/1", None, "stopped")
+    assert (run.json["schema"], shown["alarm"], shown["state"]) == ("aftertake.retry/1", None, "waiting")
     assert site.audited() == [("ada@desk", "retry", "agora:held", "no reason given")]
     with site.catalog() as catalog:
         assert catalog.get(recording).due_at is not None
@@ -55,8 +55,7 @@ def test_without_a_source_it_is_told_where_to_say_it(site: Site) -> None:
     aftertake("process", site.source, "--output", site.output)
     site.configure()
     aftertake("reindex")
-    with site.catalog() as catalog:
-        catalog.hold(read_id(AGORA), cause="look", actor="test")
+    site.alarm(read_id(AGORA), "look")
     site.configure({"name": "a", "store": str(site.source)}, {"name": "b", "store": str(site.folder / "b")})
 
     for arguments in ((AGORA,), ("--alarm",)):

@@ -5,7 +5,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from multiprocessing import get_context
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -71,7 +71,7 @@ def process_run(root: Path, key: str, numbers: Sequence[int], poison: int) -> No
             claim_recording(site.worker(), recording_id(number), key)
             os.kill(os.getpid(), signal.SIGKILL)
         site.process(number, run=key)
-    site.catalog.runs.give_up(key, look_in=timedelta(0))
+    site.catalog.runs.give_back(key)
 
 
 class ForkingStarter:

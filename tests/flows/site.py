@@ -139,6 +139,11 @@ class Site:
         long_ago = update(recordings).where(is_it).values(heard_at=_LONG_AGO, span_from=_LONG_AGO)
         self.catalog.database.write(lambda connection: connection.execute(long_ago))
 
+    def handed_over(self, ago: timedelta) -> None:
+        """All runs were made so long ago."""
+        made = update(runs).values(created_at=datetime.now(UTC) - ago)
+        self.catalog.database.write(lambda connection: connection.execute(made))
+
     def days_pass(self) -> None:
         """Whatever upload is under way began long ago."""
         for upload in (self.output / UPLOADS).glob("*"):
@@ -166,6 +171,11 @@ class Site:
             if set(counts) == {State.SETTLED}:
                 return
         raise AssertionError(f"still unsettled after {most_passes} passes: {counts}")
+
+    def leases(self) -> list[str]:
+        """Names of all leases that anybody has, or had."""
+        query = leases.select()
+        return self.catalog.database.read(lambda c: [row.name for row in c.execute(query)])
 
     def held_leases(self) -> list[str]:
         """Names of leases that somebody has."""

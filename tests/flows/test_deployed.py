@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 
 from catalog.model import State, Verdict
 from catalog.records import Queue
+from catalog.runs import Pulse
 from deployments.sandbox.layouts import agora_mixed
 from storage.errors import NoSpace
 from tests.cli.running import ROOT
@@ -160,6 +163,90 @@ def test_a_batch_makes_room_for_urgent_recordings(site: Site, monkeypatch: pytes
 
     assert told(lambda: deployed.process_batch([f"agora:{sid(n)}" for n in (1, 2)])) == {"settled": 1}
     assert site.recording(2).state == State.STOPPED
+
+
+def test_a_batch_that_makes_room_counts_as_no_loss(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows import deployed  # noqa: PLC0415
+
+    monkeypatch.setattr(deployed, "_URGENT", timedelta(0))
+    for number, queue in ((1, Queue.BULK), (2, Queue.BULK), (3, Queue.LIVE)):
+        site.lay(number, pieces=slices(1))
+        site.submit(number, queue)
+    batch = site.catalog.runs.hand_over(most=10, batch=10)[-1]
+    monkeypatch.setattr(deployed, "_key", lambda: batch.key)
+
+    assert told(lambda: deployed.process_batch(list(batch.subjects))) == {"settled": 1}
+
+    rest = site.recording(2)
+    assert (rest.run, rest.alarm, site.causes(2)) == (None, None, ["submitted"])
+    assert rest.due_at is not None
+    assert site.held_leases() == []
+
+
+def test_a_batch_that_was_replaced_does_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows import deployed  # noqa: PLC0415
+
+    site.submit(1, Queue.BULK)
+    [run] = site.catalog.runs.hand_over(most=10, batch=10)
+    site.catalog.runs.give_back(run.key)
+    site.catalog.runs.forget(run.key)
+    monkeypatch.setattr(deployed, "_key", lambda: run.key)
+
+    assert told(lambda: deployed.process_batch(list(run.subjects))) == {}
+    assert site.leases() == []
+
+
+@pytest.mark.usefixtures("site")
+def test_a_batch_is_named_by_its_first_recording() -> None:
+    from flows.deployed import process_batch  # noqa: PLC0415
+
+    async def story() -> None:
+        await process_batch([f"agora:{sid(77)}"])
+        await run_of(f"batch-from-agora:{sid(77)}")
+
+    told(story)
+
+
+def test_a_batch_keeps_its_lease_over_a_recording_that_takes_long(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows import deployed  # noqa: PLC0415
+
+    monkeypatch.setattr("flows.steps.working.STALL", timedelta(seconds=0))
+    worker = replace(site.worker(), settings=replace(site.settings, lease=timedelta(milliseconds=300)))
+    site.submit(1)
+    [run] = site.catalog.runs.hand_over(most=1, batch=1)
+
+    with deployed._kept(worker, run.key) as require_ours:
+        time.sleep(1)
+        assert site.catalog.runs.pulse(run.key) is Pulse.ALIVE
+        require_ours()
+    assert site.held_leases() == []
+
+
+HANGING = """
+import asyncio, sys, time
+from datetime import timedelta
+from flows import process
+from flows.steps import working
+
+working.STALL = timedelta(seconds=1)
+process.plan_recording = lambda *_: time.sleep(600)
+
+from flows.deployed import process_recording
+asyncio.run(process_recording(sys.argv[1]))
+"""
+
+
+def test_a_process_that_hangs_ends_and_frees_its_slot(site: Site) -> None:
+    site.lay(1)
+    site.submit(1)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PREFECT_API_URL": api_url(), "AFTERTAKE_LEASE": "3s"}
+    arguments = [sys.executable, "-c", HANGING, f"agora:{sid(1)}"]
+
+    done = subprocess.run(arguments, env=environment, capture_output=True, check=False, timeout=60)  # noqa: S603
+
+    assert done.returncode == os.EX_SOFTWARE
+    assert b"no progress; the process ends" in done.stderr
+    assert site.recording(1).state == State.PROCESSING
 
 
 SLOW = """

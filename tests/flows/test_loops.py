@@ -2,8 +2,9 @@
 
 import logging
 import threading
+import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,163 @@ def test_a_run_that_came_to_nothing_is_replaced(site: Site, starter: ScriptedSta
     assert site.process(1, run=first.key) is None, "it comes too late"
 
 
+def test_a_recording_that_nobody_begins_with_is_handed_over_less_and_less_often(
+    site: Site, starter: ScriptedStarter
+) -> None:
+    """Its worker is broken: each run ends before its claim."""
+    site.submit(1)
+    overseer = site.overseer(starter)
+    starter.seen = Seen.ENDED
+    waits = []
+    for _ in range(5):
+        overseer.dispatch()
+        site.time_passes()
+        overseer.reconcile()
+        due_at = site.recording(1).due_at
+        assert due_at is not None
+        waits.append(round((due_at - datetime.now(UTC)).total_seconds(), -1))
+        if len(waits) == 1:
+            assert site.recording(1).alarm is None
+        site.time_passes()
+
+    assert waits == [0, 60, 900, 3600, 3600]
+    cause = "its run ended, and left it undone"
+    assert site.causes(1) == ["submitted", *[cause] * 5]
+    assert site.recording(1).alarm == f"{cause}; are the workers all right?"
+    site.lay(1)
+    site.process(1)
+    assert (site.recording(1).verdict, site.recording(1).alarm) == (Verdict.COMPLETE, None)
+
+
+@pytest.mark.parametrize("is_down", [False, True])
+def test_a_recording_that_waits_in_a_queue_for_long_is_alarmed_once(
+    site: Site, starter: ScriptedStarter, *, is_down: bool
+) -> None:
+    starter.is_down = is_down
+    site.submit(1)
+    site.submit(2, Queue.BULK)
+    overseer = site.overseer(starter)
+    overseer.dispatch()
+    overseer.remind()
+    assert site.recording(1).alarm is None
+
+    for _ in range(2):
+        site.handed_over(timedelta(hours=1))
+        overseer.remind()
+
+    assert "nobody began" in (site.recording(1).alarm or "")
+    assert len(site.causes(1)) == 2
+    assert site.recording(2).alarm is None
+    site.handed_over(timedelta(hours=25))
+    overseer.remind()
+    assert site.recording(2).alarm is not None
+
+
+def test_new_live_recordings_are_started_however_many_looks_are_overdue(site: Site, starter: ScriptedStarter) -> None:
+    for number in range(1, 121):
+        site.submit(number)
+    overseer = site.overseer(starter)
+    overseer.dispatch()
+    overseer.dispatch()
+    assert len(starter.started) == 120
+    site.time_passes()
+    site.submit(200)
+
+    assert overseer.dispatch() == 1
+
+
+def test_bulk_recordings_wait_here_and_not_in_prefect(
+    site: Site, starter: ScriptedStarter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.loops.MOST_BULK", 1)
+    monkeypatch.setattr("flows.loops.BATCH", 2)
+    for number in (1, 2, 3):
+        site.submit(number, Queue.BULK)
+    overseer = site.overseer(starter)
+
+    assert [overseer.dispatch(), overseer.dispatch()] == [1, 0]
+
+
+@pytest.mark.parametrize("seen", [Seen.CANCELLED, Seen.CANCELLING])
+def test_what_somebody_cancels_is_left_to_a_person(site: Site, starter: ScriptedStarter, seen: Seen) -> None:
+    """Even before anybody began; of a batch, exactly what is left, and late looks are only put off."""
+    site.lay(1)
+    for number in (1, 2, 3):
+        site.submit(number, Queue.BULK)
+    site.lay(3, [*slices(4)[:3], None])
+    site.has_policies(deadline=timedelta(0))
+    site.process(3)
+    site.time_passes()
+    overseer = site.overseer(starter)
+    overseer.dispatch()
+    [run] = starter.started
+    assert len(run.subjects) == 3
+    site.process(1, run=run.key)
+    starter.seen = seen
+
+    site.time_passes()
+    overseer.reconcile()
+    overseer.dispatch()
+
+    done, held, late = (site.recording(number) for number in (1, 2, 3))
+    assert (done.verdict, done.alarm) == (Verdict.COMPLETE, None)
+    assert (held.alarm, held.due_at, held.run) == ("its run was cancelled in Prefect", None, None)
+    assert (late.state, late.alarm) == (State.SETTLED, None)
+    assert late.due_at is not None
+    assert len(starter.started) == 1
+    assert site.catalog.runs.to_look_after(most=10) == []
+
+
+def test_a_cancel_is_not_undone_by_handing_back(site: Site, starter: ScriptedStarter) -> None:
+    site.submit(1)
+    overseer = site.overseer(starter)
+    overseer.dispatch()
+    [run] = starter.started
+    claim = site.catalog.claims.take(recording_id(1), holder="flow", ttl=MINUTE, cause="it", run=run.key)
+    assert claim is not None
+    starter.seen = Seen.CANCELLING
+    site.catalog.claims.hand_back(claim, cause="told to stop")
+
+    overseer.dispatch()
+    overseer.reconcile()
+    assert (site.recording(1).run, site.recording(1).alarm) == (run.key, None), "its process is still ending"
+    starter.seen = Seen.CANCELLED
+    site.time_passes()
+    overseer.reconcile()
+    overseer.dispatch()
+
+    assert site.recording(1).alarm == "its run was cancelled in Prefect"
+    assert len(starter.started) == 1
+
+
+def test_a_run_that_was_told_to_end_is_replaced_at_once(site: Site, starter: ScriptedStarter) -> None:
+    site.submit(1)
+    overseer = site.overseer(starter)
+    overseer.dispatch()
+    claim = site.catalog.claims.take(recording_id(1), holder="flow", ttl=MINUTE, cause="it", run=starter.started[0].key)
+    assert claim is not None
+    site.catalog.claims.hand_back(claim, cause="told to stop")
+    starter.seen = Seen.ENDED
+
+    overseer.reconcile()
+    overseer.dispatch()
+
+    assert len(starter.started) == 2
+    assert site.recording(1).alarm is None
+
+
+def test_recordings_in_the_hands_of_a_forgotten_run_are_handed_over(site: Site, starter: ScriptedStarter) -> None:
+    site.submit(1)
+    overseer = site.overseer(starter)
+    overseer.dispatch()
+    site.catalog.runs.forget(starter.started[0].key)
+
+    overseer.reconcile()
+    overseer.dispatch()
+
+    assert len(starter.started) == 2
+
+
 def test_a_batch_whose_process_lives_keeps_its_recordings(site: Site, starter: ScriptedStarter) -> None:
     for number in (1, 2, 3):
         site.submit(number, Queue.BULK)
@@ -191,7 +349,7 @@ def test_a_run_that_prefect_left_running_after_its_end_is_ended(site: Site, star
 
     assert starter.ended == [f"flow run of {run.key}"]
     assert len(starter.started) == 1
-    assert site.catalog.runs.to_look_at(most=10) == []
+    assert site.catalog.runs.to_look_after(most=10) == []
 
 
 def test_a_dead_worker_is_noticed_by_its_lease(site: Site) -> None:
@@ -318,6 +476,27 @@ def test_of_two_machines_one_runs_the_loops(site: Site) -> None:
     thread.join(10)
 
     assert len(starter.started) == 1
+
+
+def test_a_long_pass_keeps_its_loop(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.loops._LEAD", timedelta(seconds=0.3))
+    begun, ended = threading.Event(), threading.Event()
+
+    class Slow(ScriptedStarter):
+        def start(self, run: Run) -> str:
+            begun.set()
+            ended.wait(10)
+            return super().start(run)
+
+    site.submit(1)
+    thread = threading.Thread(target=run_loops, args=(site.overseer(Slow()), ended))
+    thread.start()
+    assert begun.wait(10)
+    time.sleep(1)
+
+    assert site.catalog.claims.lead("loop:dispatch", holder="another machine", ttl=MINUTE) is None
+    ended.set()
+    thread.join(10)
 
 
 def test_a_fault_in_a_pass_does_not_end_the_loop(site: Site, caplog: pytest.LogCaptureFixture) -> None:

@@ -443,7 +443,7 @@ def test_a_run_that_was_replaced_does_nothing(site: Site) -> None:
     site.lay(1)
     site.submit(1)
     [old] = site.catalog.runs.hand_over(most=1, batch=1)
-    site.catalog.runs.give_up(old.key, look_in=NOTHING)
+    site.catalog.runs.give_back(old.key)
     [new] = site.catalog.runs.hand_over(most=1, batch=1)
 
     assert old.key != new.key

@@ -69,6 +69,27 @@ def test_a_run_that_was_taken_by_a_worker_that_died_is_no_longer_waiting() -> No
     gc.collect()
 
 
+def test_a_cancelled_run_is_told_apart_from_one_that_ended() -> None:
+    from prefect.states import Cancelled, Cancelling, Crashed, Running  # noqa: PLC0415
+
+    from flows.hosting import register  # noqa: PLC0415
+    from flows.prefect_api import PrefectStarter  # noqa: PLC0415
+
+    told(register)
+    with PrefectStarter() as starter:
+        unbegun, begun = starter.start(a_run()), starter.start(a_run())
+
+        told(lambda client: client.set_flow_run_state(UUID(unbegun), Cancelled()))
+        assert starter.look(unbegun) is Seen.CANCELLED
+
+        told(lambda client: client.set_flow_run_state(UUID(begun), Running(), force=True))
+        told(lambda client: client.set_flow_run_state(UUID(begun), Cancelling()))
+        assert starter.look(begun) is Seen.CANCELLING
+        told(lambda client: client.set_flow_run_state(UUID(begun), Crashed(message="SIGTERM"), force=True))
+        assert starter.look(begun) is Seen.CANCELLED, "whatever its process says in the end"
+    gc.collect()
+
+
 def test_a_batch_of_any_size_is_taken() -> None:
     from flows.hosting import register  # noqa: PLC0415
     from flows.prefect_api import PrefectStarter  # noqa: PLC0415

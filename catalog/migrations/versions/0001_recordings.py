@@ -51,6 +51,7 @@ def upgrade() -> None:
         sa.Column("due_at", UtcDateTime(), nullable=True),
         sa.Column("looks", sa.Integer(), server_default="0", nullable=False),
         sa.Column("tries", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("lost_runs", sa.Integer(), server_default="0", nullable=False),
         sa.Column("concluded_by", sa.BigInteger(), nullable=True),
         sa.Column("alarm", sa.Text(), nullable=True),
         sa.Column("run", sa.Text(), nullable=True),
@@ -73,7 +74,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_recordings_due",
         "recordings",
-        ["due_at"],
+        ["queue", "due_at"],
         unique=False,
         postgresql_where=sa.text("due_at IS NOT NULL"),
         sqlite_where=sa.text("due_at IS NOT NULL"),
