@@ -99,14 +99,15 @@ class Runs:
 
         return self._database.read(work)
 
-    def is_urgent(self, *, longer_than: timedelta) -> bool:
-        """Whether an urgent recording was handed over that long ago, and nobody has begun with it."""
+    def is_urgent(self, *, longer_than: timedelta, within: timedelta) -> bool:
+        """Whether an urgent recording was handed over so long ago, `within` a time, and nobody has begun with it."""
 
         def work(connection: Connection) -> bool:
-            since = self._database.now(connection) - longer_than
+            now = self._database.now(connection)
             is_waiting = (recordings.c.queue != Queue.BULK) & (recordings.c.state != State.PROCESSING)
+            is_new = (runs.c.created_at < now - longer_than) & (runs.c.created_at > now - within)
             query = select(runs.c.key).join(recordings, recordings.c.run == runs.c.key)
-            return connection.execute(query.where(is_waiting & (runs.c.created_at < since))).first() is not None
+            return connection.execute(query.where(is_waiting & is_new)).first() is not None
 
         return self._database.read(work)
 

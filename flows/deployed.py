@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import logging
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -97,12 +98,17 @@ async def process_recording(recording_id: str) -> str:
 
 @flow(name="process_batch", persist_result=False, on_cancellation=[_hold])
 async def process_batch(recording_ids: list[str]) -> dict[str, int]:
-    """Process many recordings, one after another; how many came to which state. Urgent ones go before the rest."""
-    log, counts, key = get_run_logger(), dict[str, int](), _key()
+    """Process many recordings, one after another; how many came to which state.
+
+    Urgent ones that come meanwhile go before the rest. Those that waited when it began have their slots: otherwise one
+    of them would have been taken in its place.
+    """
+    log, counts, key, began = get_run_logger(), dict[str, int](), _key(), time.monotonic()
     with open_worker(Settings.load()) as worker, _kept(worker, key) as require_ours:
         for number, recording_id in enumerate(recording_ids):
             require_ours()
-            if number and worker.catalog.runs.is_urgent(longer_than=_URGENT):
+            lived = timedelta(seconds=time.monotonic() - began)
+            if number and worker.catalog.runs.is_urgent(longer_than=_URGENT, within=lived):
                 log.info("the rest of the batch makes room for urgent recordings")
                 break
             try:
