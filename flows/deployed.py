@@ -9,6 +9,7 @@ import hashlib
 import logging
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -91,7 +92,11 @@ async def process_recording(recording_id: str) -> str:
 
 @flow(name="process_batch", flow_run_name="batch-from-{recording_ids[0]}", persist_result=False)
 async def process_batch(recording_ids: list[str]) -> dict[str, int]:
-    """Process many recordings, one after another; how many came to which state. Urgent ones go before the rest."""
+    """Process many recordings, one after another; how many came to which state.
+
+    Urgent ones that come meanwhile go before the rest. Those that waited when it began have their slots: otherwise one
+    of them would have been taken in its place.
+    """
     log, key = get_run_logger(), _key()
     with _opened() as worker:
         if key and not worker.catalog.runs.has_subjects(key):
@@ -104,10 +109,11 @@ async def process_batch(recording_ids: list[str]) -> dict[str, int]:
 async def _each(
     worker: Worker, recording_ids: list[str], key: str | None, require_ours: Callable[[], None]
 ) -> dict[str, int]:
-    log, counts = get_run_logger(), dict[str, int]()
+    log, counts, began = get_run_logger(), dict[str, int](), time.monotonic()
     for number, recording_id in enumerate(recording_ids):
         require_ours()
-        if number and worker.catalog.runs.is_urgent(longer_than=_URGENT, shorter_than=_STUCK):
+        lived = timedelta(seconds=time.monotonic() - began)
+        if number and worker.catalog.runs.is_urgent(longer_than=_URGENT, shorter_than=min(lived, _STUCK)):
             log.info("the rest of the batch makes room for urgent recordings")
             break
         try:

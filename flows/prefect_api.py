@@ -9,7 +9,7 @@ from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.objects import FlowRun, State, WorkerStatus
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Crashed
@@ -20,6 +20,9 @@ from flows.starting import RefusedError, Seen, StarterDownError
 _DOWN: Final = (httpx.TransportError, RuntimeError)
 _REFUSED: Final = (PrefectHTTPStatusError, ObjectNotFound)
 _BEGINNING: Final = timedelta(seconds=20)
+_A_PROCESS: Final = timedelta(minutes=1)
+_A_MACHINE: Final = timedelta(minutes=30)
+"""How long what runs a flow may take to come: a process on a busy machine, or a pod that needs a new node."""
 
 
 class PrefectStarter:
@@ -87,12 +90,11 @@ class PrefectStarter:
         return datetime.now(UTC) - state.timestamp < self._beginning
 
     def _is_taken(self, run: FlowRun) -> bool:
-        """Whether a worker that lives waits for what is to run it; one that died leaves its runs pending."""
+        """Whether what is to run it may still come. A worker that died, or could not tell, leaves its runs pending."""
         if run.state is None or not run.state.is_pending():
             return False
-        workers = self._client.read_workers_for_work_pool(run.work_pool_name or "")
-        living = {worker.name for worker in workers if worker.status == WorkerStatus.ONLINE}
-        return run.labels.get("prefect.worker.name") in living
+        is_process = self._client.read_work_pool(run.work_pool_name or "").type == "process"
+        return datetime.now(UTC) - run.state.timestamp < (_A_PROCESS if is_process else _A_MACHINE)
 
     def end(self, flow_run: str, why: str) -> None:
         """See Starter."""

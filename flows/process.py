@@ -20,7 +20,7 @@ from flows.steps.publishing import Published, describe, publish, standing_stream
 from flows.steps.searching import look_elsewhere
 from flows.steps.tasks import Task
 from flows.steps.waiting import is_damaged
-from flows.steps.working import Held, Worker, abort_what_was_left, claim_recording, seek
+from flows.steps.working import STOPPED, Held, Taking, Worker, abort_what_was_left, seek
 from media.judge import Judgement
 from storage.base import ObjectStore
 from storage.wrappers import ReadOnlyStore
@@ -63,20 +63,32 @@ async def process_recording(
     None if somebody else has it, or the run was replaced. Raises `LeaseLostError` if the worker slept past its lease:
     then somebody else does the work, and nothing was changed.
     """
-    claim = await steps.run("claim", claim_recording, worker, recording, run)
+    taking = Taking(worker, recording, run)
+    try:
+        claim = await steps.run("claim", taking.take)
+    except BaseException:
+        taking.stop()
+        raise
     if claim is None:
         return None
     with Held(worker, claim) as held:
         try:
-            outcome = await _settle(steps, worker, held)
-        except LeaseLostError:
+            outcome = await _outcome(steps, worker, held)
+            return await steps.run("conclude", conclude, worker, claim, outcome)
+        except Exception:
             raise
-        except Exception as error:  # noqa: BLE001 - every failure is told to the catalog
-            outcome = what_failed(error, claim.recording)
         except BaseException:
-            held.hand_back("the worker was told to stop")
+            held.hand_back(STOPPED)
             raise
-        return await steps.run("conclude", conclude, worker, claim, outcome)
+
+
+async def _outcome(steps: Steps, worker: Worker, held: Held) -> Outcome:
+    try:
+        return await _settle(steps, worker, held)
+    except LeaseLostError:
+        raise
+    except Exception as error:  # noqa: BLE001 - every failure is told to the catalog
+        return what_failed(error, held.claim.recording)
 
 
 async def _settle(steps: Steps, worker: Worker, held: Held) -> Outcome:

@@ -33,6 +33,8 @@ _log = logging.getLogger(__name__)
 STALL: Final = timedelta(minutes=20)
 """A worker that shows no sign of progress for so long stops holding its lease, and somebody else takes over."""
 
+STOPPED: Final = "the worker was told to stop"
+
 
 class StoppedError(Exception):
     """The worker was told to stop; what was under way was aborted."""
@@ -95,7 +97,7 @@ class Kept:
         """Go on, if that is still allowed. Raises `LeaseLostError`, or `StoppedError` after `stop`."""
         self._alive_at = time.monotonic()
         if self._is_stopped:
-            raise StoppedError("the worker was told to stop")
+            raise StoppedError(STOPPED)
         if self._is_lost or time.monotonic() > self._valid_until:
             message = f"the lease {self._lease.name} was not prolonged in time; somebody else may have it"
             raise LeaseLostError(message)
@@ -159,6 +161,36 @@ def claim_recording(worker: Worker, recording: RecordingId, run: str | None) -> 
     """Take the recording; None if it is not ours to do."""
     cause = f"run {run}" if run else "by hand"
     return worker.catalog.claims.take(recording, holder=worker.name, ttl=worker.settings.lease, cause=cause, run=run)
+
+
+class Taking:
+    """The taking of a recording, in whatever thread: a claim that comes after `stop` goes back at once."""
+
+    def __init__(self, worker: Worker, recording: RecordingId, run: str | None) -> None:
+        """Nothing is taken yet."""
+        self._worker, self._recording, self._run = worker, recording, run
+        self._lock = threading.Lock()
+        self._claim: Claim | None = None
+        self._is_stopped = False
+
+    def take(self) -> Claim | None:
+        """See `claim_recording`."""
+        claim = claim_recording(self._worker, self._recording, self._run)
+        with self._lock:
+            self._claim = claim
+            if self._is_stopped:
+                self._hand_back()
+        return claim
+
+    def stop(self) -> None:
+        """The worker was told to stop before it heard of a claim."""
+        with self._lock:
+            self._is_stopped = True
+            self._hand_back()
+
+    def _hand_back(self) -> None:
+        if self._claim is not None:
+            Held(self._worker, self._claim).hand_back(STOPPED)
 
 
 def abort_what_was_left(worker: Worker, held: Held) -> None:

@@ -9,6 +9,7 @@ from catalog.records import Queue, Run, id_text, run_lease
 from catalog.runs import Pulse
 from flows.loops import Overseer
 from flows.starting import RefusedError, Seen, StarterDownError
+from flows.steps.working import STOPPED, Taking
 from tests.flows.site import Site, recording_id
 
 MINUTE = timedelta(minutes=1)
@@ -184,3 +185,18 @@ def test_a_batch_of_recordings_is_not_worked_on_by_who_lost_it(site: Site, overs
 
     assert site.process(1, run=run.key) is None
     assert site.catalog.get(recording_id(1)).tries == 0
+
+
+@pytest.mark.parametrize("is_told_first", [False, True])
+def test_a_worker_that_is_told_to_stop_while_it_takes_a_recording_gives_it_back(
+    site: Site, *, is_told_first: bool
+) -> None:
+    site.submit(1)
+    taking = Taking(site.worker(), recording_id(1), None)
+
+    for step in (taking.stop, taking.take) if is_told_first else (taking.take, taking.stop):
+        step()
+
+    assert site.held_leases() == []
+    assert site.causes(1)[-1] == STOPPED
+    assert site.recording(1).due_at is not None

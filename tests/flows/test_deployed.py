@@ -19,10 +19,11 @@ from catalog.model import State, Verdict
 from catalog.records import Queue
 from catalog.runs import Pulse
 from deployments.sandbox.layouts import agora_mixed
+from flows.process import process_recording
 from storage.errors import NoSpace
 from tests.cli.running import ROOT
 from tests.flows.folders import contents, manifests, slices, unfinished
-from tests.flows.site import Site, sid
+from tests.flows.site import Site, recording_id, sid
 
 # Prefect's event clients leave their sockets to the garbage collector.
 pytestmark = [
@@ -152,17 +153,28 @@ def test_a_batch_processes_one_after_another(site: Site) -> None:
     assert [site.recording(number).verdict for number in (1, 2)] == [Verdict.COMPLETE] * 2
 
 
-def test_a_batch_makes_room_for_urgent_recordings(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_makes_room_for_urgent_recordings_that_come_after_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from flows import deployed  # noqa: PLC0415
 
+    async def and_another_comes(*args: Any, **named: Any) -> Any:  # noqa: ANN401
+        settled = await process_recording(*args, **named)
+        if settled and settled.id == recording_id(2):
+            site.submit(6, Queue.LIVE)
+        site.catalog.runs.hand_over(most=10, batch=10)
+        return settled
+
     monkeypatch.setattr(deployed, "_URGENT", timedelta(0))
-    for number, queue in ((1, Queue.BULK), (2, Queue.BULK), (3, Queue.LIVE)):
+    monkeypatch.setattr(deployed, "story", and_another_comes)
+    site.submit(7, Queue.LIVE)
+    for number in (1, 2, 3):
         site.lay(number, pieces=slices(1))
-        site.submit(number, queue)
+        site.submit(number, Queue.BULK)
     site.catalog.runs.hand_over(most=10, batch=10)
 
-    assert told(lambda: deployed.process_batch([f"agora:{sid(n)}" for n in (1, 2)])) == {"settled": 1}
-    assert site.recording(2).state == State.STOPPED
+    assert told(lambda: deployed.process_batch([f"agora:{sid(n)}" for n in (1, 2, 3)])) == {"settled": 2}
+    assert site.recording(3).state == State.STOPPED
 
 
 def test_a_batch_that_makes_room_counts_as_no_loss(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

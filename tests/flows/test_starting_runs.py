@@ -40,7 +40,7 @@ def a_run(recordings: int = 2) -> Run:
     )
 
 
-def test_a_run_that_was_taken_by_a_worker_that_died_is_no_longer_waiting() -> None:
+def test_a_run_that_was_taken_and_never_began_is_no_longer_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     from prefect.states import Pending, Running  # noqa: PLC0415
 
     from flows.hosting import register  # noqa: PLC0415
@@ -53,12 +53,10 @@ def test_a_run_that_was_taken_by_a_worker_that_died_is_no_longer_waiting() -> No
 
         told(lambda client: client.set_flow_run_state(UUID(flow_run), Pending(), force=True))
         assert starter.look(flow_run) is Seen.QUEUED
-        assert impatient.look(flow_run) is Seen.RUNNING
-
-        told(lambda client: client.update_flow_run_labels(UUID(flow_run), {"prefect.worker.name": "a worker"}))
-        assert impatient.look(flow_run) is Seen.RUNNING
-        told(lambda client: client.send_worker_heartbeat("aftertake", "a worker", heartbeat_interval_seconds=30))
         assert impatient.look(flow_run) is Seen.QUEUED
+        monkeypatch.setattr("flows.prefect_api._A_PROCESS", timedelta(0))
+        assert starter.look(flow_run) is Seen.QUEUED
+        assert impatient.look(flow_run) is Seen.RUNNING
 
         told(lambda client: client.set_flow_run_state(UUID(flow_run), Running(), force=True))
         assert starter.look(flow_run) is Seen.QUEUED

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from catalog.model import State
+from flows.steps.working import STOPPED
 from tests.proofs.cluster_judge import Judged, judge, show
 from tests.proofs.cluster_parts import Cluster, Shape, await_settled, lay, pid_of, show_cluster, undisturbed, until
 from tests.proofs.members import Member
@@ -27,7 +28,6 @@ FAIR_SHARE = 0.15
 MOST_S_EACH = 5
 """So long a recording may take on two cores, all of the disturbances included."""
 
-HANDED_BACK = "the worker was told to stop"
 _REFUSED = re.compile(r"the lease (recording|run):[^;]*; [\w -]+")
 """How a lease that is over says so."""
 
@@ -44,6 +44,7 @@ class Disturbed:
     replaced: Member
     replaced_after: int
     handed_back: int
+    left_behind: int
     ended_s: float
 
 
@@ -79,7 +80,8 @@ def disturb(cluster: Cluster, recordings: int) -> Disturbed:
     replaced_after, began = cluster.count(State.SETTLED), time.monotonic()
     replaced.signal_all(signal.SIGCONT)
     replaced.end()
-    ended_s, handed_back = time.monotonic() - began, cluster.count_changes(HANDED_BACK)
+    ended_s, left_behind = time.monotonic() - began, len(cluster.claims_of(replaced))
+    handed_back = cluster.count_changes(STOPPED)
     others = [worker for worker in others if worker is not replaced]
     slept = frozen_over_a_recording(cluster, others)
     slept_after, began = cluster.count(State.SETTLED), time.monotonic()
@@ -96,6 +98,7 @@ def disturb(cluster: Cluster, recordings: int) -> Disturbed:
         replaced=replaced,
         replaced_after=replaced_after,
         handed_back=handed_back,
+        left_behind=left_behind,
         ended_s=ended_s,
     )
 
@@ -142,7 +145,8 @@ def show_disturbed(table: Table, disturbed: Disturbed) -> None:
     table.line("killed, with all its flows", [disturbed.killed.name, f"after {disturbed.killed_after}"])
     table.line("told to end, and replaced", [disturbed.replaced.name, f"after {disturbed.replaced_after}"])
     table.line("  it ended within, s", [f"{disturbed.ended_s:.0f}"])
-    table.line("  recordings that it handed back", [disturbed.handed_back], right=disturbed.handed_back > 0)
+    table.line("  recordings that it handed back", [disturbed.handed_back])
+    table.line("  recordings that it left behind", [disturbed.left_behind], right=not disturbed.left_behind)
     table.line("stopped over a recording", [disturbed.slept.name, f"after {disturbed.slept_after}"])
     table.line("  for, s", [f"{disturbed.slept_s:.0f}"])
     refused = {found[0] for line in disturbed.slept.says("the lease") if (found := _REFUSED.search(line))}

@@ -90,8 +90,8 @@ def _crash(cluster: Cluster, settled: int) -> int:
 
 def show_ends(table: Table, cluster: Cluster) -> None:
     """Which parts ended and were started again, and what Prefect thinks of its runs."""
-    for member in cluster.members:
-        if ended := member.says("is started again"):
+    for member in {member.name: member for member in cluster.members}.values():
+        if ended := member.says("and is started again in"):
             table.line(f"parts of {member.name} that were started again", [len(ended)])
     for state, count in cluster.prefect_runs().items():
         table.line(f"Prefect's runs {state}", [count], right=state not in {"running", "pending"})
