@@ -180,11 +180,18 @@ def test_a_batch_makes_room_for_urgent_recordings_that_come_after_it(
 def test_a_batch_that_makes_room_counts_as_no_loss(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     from flows import deployed  # noqa: PLC0415
 
+    async def and_another_comes(*args: Any, **named: Any) -> Any:  # noqa: ANN401
+        settled = await process_recording(*args, **named)
+        site.submit(3, Queue.LIVE)
+        site.catalog.runs.hand_over(most=10, batch=10)
+        return settled
+
     monkeypatch.setattr(deployed, "_URGENT", timedelta(0))
-    for number, queue in ((1, Queue.BULK), (2, Queue.BULK), (3, Queue.LIVE)):
+    monkeypatch.setattr(deployed, "story", and_another_comes)
+    for number in (1, 2):
         site.lay(number, pieces=slices(1))
-        site.submit(number, queue)
-    batch = site.catalog.runs.hand_over(most=10, batch=10)[-1]
+        site.submit(number, Queue.BULK)
+    [batch] = site.catalog.runs.hand_over(most=10, batch=10)
     monkeypatch.setattr(deployed, "_key", lambda: batch.key)
 
     assert told(lambda: deployed.process_batch(list(batch.subjects))) == {"settled": 1}
@@ -251,7 +258,7 @@ asyncio.run(process_recording(sys.argv[1]))
 def test_a_process_that_hangs_ends_and_frees_its_slot(site: Site) -> None:
     site.lay(1)
     site.submit(1)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PREFECT_API_URL": api_url(), "AFTERTAKE_LEASE": "3s"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PREFECT_API_URL": api_url(), "AFTERTAKE_LEASE": "5s"}
     arguments = [sys.executable, "-c", HANGING, f"agora:{sid(1)}"]
 
     done = subprocess.run(arguments, env=environment, capture_output=True, check=False, timeout=60)  # noqa: S603
