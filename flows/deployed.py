@@ -1,7 +1,7 @@
 """The stories as Prefect flows: ids only as parameters, each step a task with its name and duration.
 
-What came of a recording is in the catalog, whatever Prefect thinks of the run; a run that the catalog did not ask for,
-or has replaced meanwhile, does nothing.
+What came of a recording is in the catalog, whatever Prefect thinks of the run; a run that the catalog has replaced
+meanwhile does nothing. One that a person starts in Prefect works on what nobody else has.
 """
 
 import asyncio
