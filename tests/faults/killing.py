@@ -1,5 +1,6 @@
 """Work in a process of its own, killed without warning at a chosen moment."""
 
+import logging
 import os
 import random
 import signal
@@ -159,6 +160,7 @@ def _until(stage: int, watched: Path, work: Work, *arguments: Any) -> None:  # n
 
         return until
 
+    logging.disable()  # what it says before it is killed is of no interest
     # every way in which a folder store changes what others see, and the writing of bytes before it
     for name in ("link", "replace", "mkdir", "open", "unlink"):
         setattr(os, name, counted(getattr(os, name)))

@@ -215,9 +215,7 @@ def main() -> int:
     sys.stdout.write(f"Seed {asked.seed}\n")
     with tempfile.TemporaryDirectory(prefix="kills-") as folder:
         kills = Kills(table, Path(folder))
-        table.heading(
-            "One manifest, the same bytes as undisturbed, no lease, at most one upload left and that one swept"
-        )
+        table.heading("After each kill: one manifest, the same bytes, no lease, at most one upload, and that one swept")
         kills.at_each_stage_of_a_worker()
         kills.at_each_stage_of_the_loops()
         kills.at_random(asked.random, asked.seed)
