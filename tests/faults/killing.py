@@ -2,7 +2,6 @@
 
 import logging
 import os
-import random
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -128,12 +127,6 @@ def seconds_of(work: Work, *arguments: Any) -> float:  # noqa: ANN401 - those of
     began = time.monotonic()
     assert not killed_after(_LONGEST_S, work, *arguments)
     return time.monotonic() - began
-
-
-def moments(seed: int, count: int, within_s: float) -> list[float]:
-    """Random times, in seconds."""
-    chance = random.Random(seed)
-    return [chance.uniform(0, within_s) for _ in range(count)]
 
 
 def _was_killed(child: ForkServerProcess) -> bool:
