@@ -16,11 +16,12 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+import httpx
 import uvicorn
 import yaml
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectException
 from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.processutils import command_to_string
@@ -58,8 +59,27 @@ def run_overseer() -> None:
         signal.signal(kind, lambda *_: ended.set())
     with open_catalog(settings) as catalog, PrefectStarter() as starter:
         output = open_store(settings.output)
+        threading.Thread(target=_register_soon, name="register", daemon=True).start()
         overseer = Overseer(name=own_name(), catalog=catalog, starter=starter, output=output, settings=settings)
         run_loops(overseer, ended)
+
+
+def _register_soon() -> None:
+    """Tell Prefect what there is to run, as soon as it answers: its workers need not be ours."""
+    while True:
+        try:
+            asyncio.run(_registered())
+        except (httpx.HTTPError, PrefectException, OSError) as error:
+            _log.info("Prefect could not be told of the deployments yet: %s", error)
+            time.sleep(5)
+        else:
+            return
+
+
+async def _registered() -> None:
+    async with get_client() as client:
+        await _answering(client)
+        await register(client)
 
 
 def run_workers() -> None:
@@ -80,9 +100,7 @@ class _Job(ProcessJobConfiguration):
 
 
 async def _work(settings: Settings) -> None:
-    async with get_client() as client:
-        await _answering(client)
-        await register(client)
+    await _registered()
     pool = definitions()["work_pools"][0]
     queues = [queue["name"] for queue in pool["work_queues"]]
     shares = [([LIVE], 1), (queues, settings.slots - 1)] if settings.slots > 1 else [(queues, 1)]

@@ -19,6 +19,7 @@ from flows.starting import RefusedError, Seen, StarterDownError
 
 _DOWN: Final = (httpx.TransportError, RuntimeError)
 _REFUSED: Final = (PrefectHTTPStatusError, ObjectNotFound)
+_BUSY: Final = {429, 502, 503, 504}
 _BEGINNING: Final = timedelta(seconds=20)
 _A_PROCESS: Final = timedelta(minutes=1)
 _A_MACHINE: Final = timedelta(minutes=30)
@@ -51,10 +52,8 @@ class PrefectStarter:
         parameters = {"recording_id": run.subjects[0]} if alone else {"recording_ids": list(run.subjects)}
         try:
             with _asked_once():
-                if run.flow not in self._deployments:
-                    self._deployments[run.flow] = self._client.read_deployment_by_name(f"{run.flow}/{run.flow}").id
                 made = self._client.create_flow_run_from_deployment(
-                    self._deployments[run.flow],
+                    self._deployment(run.flow),
                     parameters=parameters,
                     idempotency_key=run.key,
                     work_queue_name=run.queue.value,
@@ -64,6 +63,16 @@ class PrefectStarter:
             self._deployments.clear()
             raise
         return str(made.id)
+
+    def _deployment(self, flow: str) -> UUID:
+        """Its id; a server that was just started may not have been told of it yet."""
+        if flow not in self._deployments:
+            try:
+                self._deployments[flow] = self._client.read_deployment_by_name(f"{flow}/{flow}").id
+            except ObjectNotFound as error:
+                message = f"Prefect: it has no deployment {flow}/{flow} yet; loops and workers register it"
+                raise StarterDownError(message) from error
+        return self._deployments[flow]
 
     def look(self, flow_run: str) -> Seen:
         """See Starter."""
@@ -111,7 +120,8 @@ def _asked_once() -> Iterator[None]:
     except _DOWN as error:
         raise StarterDownError(_said(error)) from error
     except _REFUSED as error:
-        raise RefusedError(_said(error)) from error
+        is_busy = isinstance(error, PrefectHTTPStatusError) and error.response.status_code in _BUSY
+        raise (StarterDownError if is_busy else RefusedError)(_said(error)) from error
 
 
 def _said(error: Exception) -> str:

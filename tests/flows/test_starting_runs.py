@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from catalog.records import Queue, Run
-from flows.starting import RefusedError, Seen
+from flows.starting import RefusedError, Seen, StarterDownError
 
 if TYPE_CHECKING:  # Prefect only where a test needs it
     from prefect.client.orchestration import PrefectClient
@@ -102,6 +102,14 @@ def test_what_the_server_refuses_is_told_apart_from_its_absence() -> None:
     from flows.prefect_api import PrefectStarter  # noqa: PLC0415
 
     with PrefectStarter() as starter, pytest.raises(RefusedError, match="404"):
+        starter.end("00000000-0000-0000-0000-000000000000", "it is none of its own")
+    gc.collect()
+
+
+def test_while_the_server_has_not_been_told_of_a_deployment_all_wait() -> None:
+    from flows.prefect_api import PrefectStarter  # noqa: PLC0415
+
+    with PrefectStarter() as starter, pytest.raises(StarterDownError, match="no deployment unknown/unknown yet"):
         starter.start(replace(a_run(), flow="unknown"))
     gc.collect()
 
