@@ -593,6 +593,31 @@ def test_who_wakes_with_an_older_revision_does_not_put_hints_at_it(
     assert len(manifests(site.output)) == 1
 
 
+def test_who_wakes_behind_its_manifest_does_not_put_hints_at_it_either(tmp_path: Path) -> None:
+    """The manifest of revision 1 stands; before its hints do, the slice came, and revision 2 was published."""
+    site = Site(tmp_path, deadline=NOTHING)
+    site.lay(1, without(2))
+    site.submit(1)
+    slept: list[str] = []
+
+    class Sleepy(LocalStore):
+        def put(self, key: ObjectKey, *arguments: Any, **named: Any) -> ObjectMeta:  # noqa: ANN401
+            stored = super().put(key, *arguments, **named)
+            if key.startswith("manifests/") and not slept:
+                slept.append(key)
+                site.lay(1)
+                site.settle()
+            return stored
+
+    with pytest.raises(LeaseLostError):
+        site.process(1, site.worker("sleeper", output=Sleepy(site.output)))
+
+    assert len(manifests(site.output)) == 2
+    assert slept[0] in manifests(site.output)
+    assert site.manifest(1).verdict == Verdict.COMPLETE, "what readers follow"
+    assert site.recording(1).revision == 2
+
+
 def test_who_wakes_before_it_clears_up_leaves_the_uploads_of_others_alone(site: Site) -> None:
     site.lay(1)
     site.submit(1)
