@@ -126,6 +126,8 @@ def publish(
 ) -> Published:
     """Segment proofs, then the manifest, then what is derived from it.
 
+    The licence is asked before the manifest, and before the hints: who slept must not put hints at an older revision in
+    the place of newer ones.
     The same content is not published twice, and a published revision is never replaced by a worse one. Where a stream
     is held, nothing is published but the manifest that says so.
     """
@@ -136,6 +138,7 @@ def publish(
     if standing:
         newest, key = standing[-1]
         if content_digest(newest) == content_digest(manifest):
+            licence.confirm()
             _derive(target, newest, key, first=standing[0][0])
             return Published(manifest=newest, key=key)
         if worse := what_is_worse(newest, manifest):
@@ -148,7 +151,7 @@ def publish(
     document = manifest_document(manifest)
     licence.confirm()
     _put(target, document)
-    licence.confirm()  # who slept here must not put hints at an older revision in the place of newer ones
+    licence.confirm()
     _derive(target, manifest, document.key, first=standing[0][0] if standing else manifest)
     return Published(manifest=from_json(document.body), key=document.key)
 

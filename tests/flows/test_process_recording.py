@@ -13,7 +13,7 @@ from catalog.errors import LeaseLostError
 from catalog.model import State, Verdict
 from catalog.records import Queue, Run
 from flows.settings import OnDamage, OnDeadline
-from flows.steps import assembling
+from flows.steps import assembling, publishing
 from flows.steps.working import Held, abort_what_was_left, claim_recording
 from storage.base import ObjectMeta, PendingUpload
 from storage.errors import Denied, NoSpace
@@ -616,6 +616,34 @@ def test_who_wakes_behind_its_manifest_does_not_put_hints_at_it_either(tmp_path:
     assert slept[0] in manifests(site.output)
     assert site.manifest(1).verdict == Verdict.COMPLETE, "what readers follow"
     assert site.recording(1).revision == 2
+
+
+def test_who_wakes_with_nothing_new_does_not_put_hints_at_what_was_newest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Revision 1 is just what it has found again; while it slept, revision 2 was published."""
+    site = Site(tmp_path, deadline=NOTHING)
+    site.lay(1, without(2))
+    site.submit(1)
+    site.process(1)
+    listed = publishing._revisions
+    slept: list[bool] = []
+
+    def sleepy(*arguments: Any) -> Any:  # noqa: ANN401
+        found = listed(*arguments)
+        if not slept:
+            slept.append(True)
+            site.lay(1)
+            site.settle()
+        return found
+
+    monkeypatch.setattr(publishing, "_revisions", sleepy)
+    monkeypatch.setattr("flows.process.require_unchanged", lambda *_: None)
+    with pytest.raises(LeaseLostError):
+        site.process(1, site.worker("sleeper", is_forced=True))
+
+    assert slept
+    assert site.manifest(1).verdict == Verdict.COMPLETE, "what readers follow"
 
 
 def test_who_wakes_before_it_clears_up_leaves_the_uploads_of_others_alone(site: Site) -> None:
