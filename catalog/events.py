@@ -1,0 +1,135 @@
+"""What vendors say of recordings, in our words, and the deliveries by which they said it.
+
+A vendor's message is a hint: it says when to look, and what was promised. What is there is judged by the bucket.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+from catalog.model import RecordingId
+
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+class Word(StrEnum):
+    """How far a recording has come, as its vendor says.
+
+    `HEARD` there is such a recording · `RECORDING` it goes on · `LEFT` the recorder left the room, for good or to be
+    replaced by another one · `ENDED` it is over, uploads may follow · `BACKED_UP` over, and some files lie in the
+    vendor's own store · `UPLOADED` over, and all of it is in the bucket · `MORE` something is in the bucket that was
+    not there before.
+    """
+
+    HEARD = "heard"
+    RECORDING = "recording"
+    LEFT = "left"
+    ENDED = "ended"
+    BACKED_UP = "backed_up"
+    UPLOADED = "uploaded"
+    MORE = "more"
+
+    @property
+    def is_end(self) -> bool:
+        """Whether the recording is over, or may be."""
+        return self in {Word.LEFT, Word.ENDED, Word.BACKED_UP, Word.UPLOADED}
+
+
+class Kept(StrEnum):
+    """Where a file is, as its vendor says."""
+
+    STORED = "stored"
+    BACKUP = "backup"
+    LOST = "lost"
+    UNKNOWN = "unknown"
+
+
+class Signature(StrEnum):
+    """What the signature of a message shows; all but `GOOD` are refused. `UNCONFIGURED`: there is no secret to try."""
+
+    GOOD = "good"
+    WRONG = "wrong"
+    NONE = "none"
+    STALE = "stale"
+    UNCONFIGURED = "unconfigured"
+
+
+class Presence(StrEnum):
+    """What a stream did at a moment: a slice began, media came, media stopped to come."""
+
+    SLICE_START = "slice_start"
+    RECEIVING = "receiving"
+    NOT_RECEIVING = "not_receiving"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedFile:
+    """A file that a message names: its key or the end of it, as written there. Sizes in bytes, times in UTC."""
+
+    name: str
+    kept: Kept = Kept.UNKNOWN
+    stream: str | None = None
+    user: str | None = None
+    size_bytes: int | None = None
+    duration_s: float | None = None
+    started_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresenceMark:
+    """Evidence for a timeline: `stream` did this at this time; `since` is when it was last there before a pause."""
+
+    stream: str
+    track: Literal["audio", "video", "both"] | None
+    presence: Presence
+    at: datetime
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingEvent:
+    """One message of a vendor.
+
+    `dedupe_id` is the same for every delivery of it. `name` is the vendor's word, `recorder` the id under which the
+    recorder was in the room, `trouble` what went wrong, as a clause. `recording` is None, and `ignored` says why, where
+    it is about no recording. `at` is when it happened, or else was sent. `details` holds what the vendor said, whole.
+    """
+
+    vendor: str
+    dedupe_id: str
+    name: str
+    word: Word
+    recording: RecordingId | None = None
+    ignored: str | None = None
+    at: datetime | None = None
+    sequence: int | None = None
+    app: str | None = None
+    room: str | None = None
+    recorder: str | None = None
+    trouble: str | None = None
+    files: tuple[NamedFile, ...] = ()
+    presence: tuple[PresenceMark, ...] = ()
+    details: Mapping[str, Any] = field(default=_NOTHING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One request of a vendor, as it came. `token` tells it from all others; given twice, it is stored once.
+
+    `sources` are the configured sources that its signature and its app id speak for. `seal` names what was signed,
+    where that is not the body: two messages with one seal cannot both be true. `headers` and `peer` are for people.
+    """
+
+    token: str
+    vendor: str
+    received_at: datetime
+    signature: Signature
+    sources: tuple[str, ...]
+    body: bytes
+    headers: Mapping[str, str]
+    peer: str | None = None
+    dedupe_id: str | None = None
+    seal: str | None = None

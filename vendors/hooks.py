@@ -1,0 +1,106 @@
+"""Webhooks as all vendors have them in common: a message, whether it is signed, and what that shows. Pure."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+from catalog.events import RecordingEvent, Signature
+
+TOLERANCE: Final = timedelta(minutes=5)
+"""How far the time that a vendor signed may lie from ours."""
+
+
+class MessageError(ValueError):
+    """What was posted is no message; the text says why, and repeats nothing of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What a vendor posted: the raw body, the object that it holds, headers in small letters, and the URL's secret."""
+
+    body: bytes
+    document: Mapping[str, Any]
+    headers: Mapping[str, str]
+    url_secret: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """A secret, and the source that it speaks for; of that source's project only, where `app` is known."""
+
+    secret: str = field(repr=False)
+    source: str | None
+    app: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hook:
+    """The webhooks of one vendor.
+
+    `is_signed` says whether a message carries anything to check, `fits` whether a secret made that, in constant time.
+    `signed_at` is the time that was signed, None where none is. `seal` names what was signed where that is not the
+    body (`covers_body`). `app` is the project that the message names. `is_check` tells a console's test, which is
+    answered and has no effect. `read` says what the message means; it takes whatever is well-formed.
+    """
+
+    vendor: str
+    covers_body: bool
+    is_signed: Callable[[Message], bool]
+    fits: Callable[[Message, str], bool]
+    signed_at: Callable[[Message], datetime | None]
+    seal: Callable[[Message], str | None]
+    app: Callable[[Message], str | None]
+    is_check: Callable[[Message], bool]
+    read: Callable[[Message], RecordingEvent]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What a signature shows, and the names of the sources that it speaks for."""
+
+    signature: Signature
+    sources: tuple[str, ...] = ()
+
+
+def check(hook: Hook, message: Message, keys: Iterable[Key], now: datetime) -> Checked:
+    """Whether one of the secrets signed the message, lately where the time is signed. Without secrets none is good."""
+    known = [key for key in keys if key.secret]
+    if not known:
+        return Checked(signature=Signature.UNCONFIGURED)
+    if not hook.is_signed(message):
+        return Checked(signature=Signature.NONE)
+    fitting = [key for key in known if hook.fits(message, key.secret)]
+    if not fitting:
+        return Checked(signature=Signature.WRONG)
+    signed_at = hook.signed_at(message)
+    if signed_at is not None and abs(now - signed_at) > TOLERANCE:
+        return Checked(signature=Signature.STALE)
+    app = hook.app(message)
+    meant = [key.source for key in fitting if key.source is not None and key.app in {None, app}]
+    return Checked(signature=Signature.GOOD, sources=tuple(dict.fromkeys(meant)))
+
+
+def parse(body: bytes) -> Mapping[str, Any]:
+    """The JSON object that a body holds, as it is or percent-encoded. Raises `MessageError`."""
+    try:
+        document = _loaded(body)
+    except MessageError:
+        if not body.lstrip().startswith(b"%7"):
+            raise
+        document = _loaded(unquote_to_bytes(body))
+    return document
+
+
+def _loaded(body: bytes) -> Mapping[str, Any]:
+    try:
+        document = json.loads(body)
+    except RecursionError:
+        raise MessageError("the JSON is nested too deeply") from None
+    except ValueError:
+        raise MessageError("the body is no JSON") from None
+    if not isinstance(document, dict):
+        raise MessageError("the JSON is no object")
+    return document
