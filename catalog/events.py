@@ -95,7 +95,8 @@ class RecordingEvent:
 
     `dedupe_id` is the same for every delivery of it. `name` is the vendor's word, `recorder` the id under which the
     recorder was in the room, `trouble` what went wrong, as a clause. `recording` is None, and `ignored` says why, where
-    it is about no recording. `at` is when it happened, or else was sent. `details` holds what the vendor said, whole.
+    it is about no recording; a test is ignored as well, and still says what it would have meant. `at` is when it
+    happened, or else was sent. `details` holds what the vendor said, whole.
     """
 
     vendor: str
@@ -112,7 +113,7 @@ class RecordingEvent:
     trouble: str | None = None
     files: tuple[NamedFile, ...] = ()
     presence: tuple[PresenceMark, ...] = ()
-    details: Mapping[str, Any] = field(default=_NOTHING)
+    details: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,12 @@ from catalog.events import RecordingEvent, Signature
 
 TOLERANCE: Final = timedelta(minutes=5)
 """How far the time that a vendor signed may lie from ours."""
+TEST_ROOM: Final = "aftertake-webhook-test"
+"""The room of our own messages for trying a hook out: of any vendor, answered, and without effect."""
+NO_RECORDING: Final = "it names no recording that could be looked for"
+"""Why a message without a usable task id is ignored."""
+MAX_NESTING: Final = 64
+"""Objects and lists inside each other; the vendors' own messages have seven at most."""
 
 
 class MessageError(ValueError):
@@ -40,10 +46,11 @@ class Key:
 class Hook:
     """The webhooks of one vendor.
 
-    `is_signed` says whether a message carries anything to check, `fits` whether a secret made that, in constant time.
-    `signed_at` is the time that was signed, None where none is. `seal` names what was signed where that is not the
-    body (`covers_body`). `app` is the project that the message names. `is_check` tells a console's test, which is
-    answered and has no effect. `read` says what the message means; it takes whatever is well-formed.
+    `is_signed` says whether a message carries anything to check, `fits` whether a secret made that, in constant time;
+    nothing fits where a signed time cannot be read. `signed_at` is that time, None where none is signed. `seal` names
+    what was signed where that is not the body (`covers_body`). `app` is the project that the message names. `is_check`
+    tells a console's test, or ours, which is answered and has no effect. `read` says what the message means; it takes
+    whatever is well-formed.
     """
 
     vendor: str
@@ -83,6 +90,11 @@ def check(hook: Hook, message: Message, keys: Iterable[Key], now: datetime) -> C
     return Checked(signature=Signature.GOOD, sources=tuple(dict.fromkeys(meant)))
 
 
+def own_test(room: object) -> str | None:
+    """Why a message of this room is ignored, where the room is that of our own tests."""
+    return "a test" if room == TEST_ROOM else None
+
+
 def parse(body: bytes) -> Mapping[str, Any]:
     """The JSON object that a body holds, as it is or percent-encoded. Raises `MessageError`."""
     try:
@@ -96,11 +108,31 @@ def parse(body: bytes) -> Mapping[str, Any]:
 
 def _loaded(body: bytes) -> Mapping[str, Any]:
     try:
-        document = json.loads(body)
+        document = json.loads(body, parse_constant=_refused)
     except RecursionError:
         raise MessageError("the JSON is nested too deeply") from None
     except ValueError:
         raise MessageError("the body is no JSON") from None
     if not isinstance(document, dict):
         raise MessageError("the JSON is no object")
+    if _is_deeper(document, MAX_NESTING):
+        raise MessageError("the JSON is nested too deeply")
     return document
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def _is_deeper(document: object, limit: int) -> bool:
+    """Whether objects and lists lie deeper in each other; what passes can be walked and written without care."""
+    level = [document]
+    for _ in range(limit):
+        level = [inner for outer in level for inner in _inside(outer)]
+    return any(isinstance(value, dict | list) for value in level)
+
+
+def _inside(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()

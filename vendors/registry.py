@@ -1,18 +1,22 @@
-"""The vendors that are known, which of them a name belongs to, and the recordings of a listing."""
+"""The vendors that are known, their webhooks, which of them a name belongs to, and the recordings of a listing."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
+from vendors.agora import events as agora_events
 from vendors.agora import grouping as agora_grouping
 from vendors.agora import names as agora_names
 from vendors.agora import playlists as agora_playlists
 from vendors.base import Grouping, ListedObject, RecordingObjects, Vendor
+from vendors.hooks import Hook
+from vendors.jocloud import events as jocloud_events
 from vendors.jocloud import grouping as jocloud_grouping
 from vendors.jocloud import names as jocloud_names
 from vendors.jocloud import playlists as jocloud_playlists
 from vendors.plain import grouping as plain_grouping
 from vendors.plain import names as plain_names
 from vendors.plain import playlists as plain_playlists
+from vendors.zego import events as zego_events
 from vendors.zego import grouping as zego_grouping
 from vendors.zego import names as zego_names
 from vendors.zego import playlists as zego_playlists
@@ -55,6 +59,11 @@ _IN_ORDER = (
 
 VENDORS: Mapping[str, Vendor] = MappingProxyType({vendor.name: vendor for vendor in _IN_ORDER})
 """By name, in the order in which they are tried."""
+
+HOOKS: Mapping[str, Hook] = MappingProxyType(
+    {hook.vendor: hook for hook in (agora_events.HOOK, zego_events.HOOK, jocloud_events.HOOK)}
+)
+"""The webhooks of the vendors that have any, by the vendor's name."""
 
 
 def detect(basename: str) -> str | None:
