@@ -221,6 +221,8 @@ class Claims:
             now = self._database.now(connection)
             leasing.require(connection, claim.lease, now=now)
             values = {"run": None, **values_of(connection, row, now), "concluded_by": claim.lease.fence}
+            if row["has_news"] and values["run"] is None:
+                values |= {"due_at": now, "has_news": False}
             connection.execute(update(recordings).where(recordings.c.id == row["id"]).values(values))
             leasing.release(connection, claim.lease)
             state, verdict = values["state"], values.get("verdict", row["verdict"])
@@ -241,7 +243,7 @@ class Claims:
 
 def _begin(connection: Connection, row: RowMapping, *, now: datetime, cause: str, actor: str) -> None:
     rows.add_change(connection, row, was=row["state"], at=now, state=State.PROCESSING, cause=cause, actor=actor)
-    values = {"state": State.PROCESSING, "due_at": None, "tries": row["tries"] + 1, "lost_runs": 0}
+    values = {"state": State.PROCESSING, "due_at": None, "tries": row["tries"] + 1, "lost_runs": 0, "has_news": False}
     connection.execute(update(recordings).where(recordings.c.id == row["id"]).values(values))
 
 

@@ -9,6 +9,7 @@ CatalogError
 ├── CatalogTextError         text that not every database can hold, such as one with a NUL character
 ├── UnknownRecordingError    no such recording in the catalog
 ├── UnknownExportError       no such export in the catalog
+├── UnknownDeliveryError     no such delivery in the inbox
 ├── CursorError              a cursor that this search did not give
 └── LeaseLostError           somebody else holds the lease by now: whoever meets this must end, and has changed nothing
 """
@@ -48,6 +49,10 @@ class UnknownRecordingError(CatalogError):
 
 class UnknownExportError(CatalogError):
     """The catalog knows no such export."""
+
+
+class UnknownDeliveryError(CatalogError):
+    """The inbox has no such delivery."""
 
 
 class CursorError(CatalogError):

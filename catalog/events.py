@@ -7,12 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from catalog.model import RecordingId
-
-_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Word(StrEnum):
@@ -113,7 +110,7 @@ class RecordingEvent:
     trouble: str | None = None
     files: tuple[NamedFile, ...] = ()
     presence: tuple[PresenceMark, ...] = ()
-    details: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

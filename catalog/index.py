@@ -10,26 +10,24 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, Select, Table, func, or_, select, update
 
-from catalog import rows
+from catalog import hearing, registering, rows
 from catalog.claims import Claims
 from catalog.database import Database
-from catalog.errors import CatalogTextError
 from catalog.exports import Exports
+from catalog.inbox import Inbox
 from catalog.indexing import put_manifest
 from catalog.model import Manifest, RecordingId, State, StreamKind, Verdict
 from catalog.records import Change, OutputRow, Queue, Recording, StreamRow, id_text
+from catalog.registering import Heard, require_fitting
 from catalog.runs import Runs
 from catalog.searching import Page, Query, search
 from catalog.tables import changes, outputs, recordings, streams
 
-MOST_BYTES: Final = 1024
-"""Of a task id: as long as a key of a store may be, and an index of a database bears."""
-_BEFORE_WORK: Final = (State.HINTED, State.RECORDING, State.STOPPED)
-"""In this order, and never back."""
+_ASKED_AT_ONCE: Final = 500
 
 
 class Catalog:
-    """Recordings; and beside them `claims` on them, `runs` they are handed to, `exports` cut from them."""
+    """Recordings; beside them `claims` on them, `runs` they are handed to, `exports` cut from them, and the `inbox`."""
 
     def __init__(self, database: Database) -> None:
         """`database` has been migrated."""
@@ -37,6 +35,7 @@ class Catalog:
         self.claims = Claims(database)
         self.runs = Runs(database)
         self.exports = Exports(database)
+        self.inbox = Inbox(database)
 
     def get(self, recording: RecordingId) -> Recording:
         """One recording. Raises `UnknownRecordingError`."""
@@ -116,18 +115,16 @@ class Catalog:
 
         One that is known moves forward only, keeps what is known of it, and takes the more urgent queue.
         """
+        require_fitting(recording)
         facts = {"source": source, "folder": folder, "room": room}
-        if len(recording.task_id.encode(errors="replace")) > MOST_BYTES:
-            message = f"a task id of more than {MOST_BYTES} bytes is none that a vendor gave: {recording.task_id[:80]}…"
-            raise CatalogTextError(message)
 
         def work(connection: Connection) -> Recording:
             now = self.database.now(connection)
-            if not _insert(connection, recording, {"state": state, "queue": queue, **facts}, now=now):
-                _advance(connection, recording, state, queue, facts, cause=cause, actor=actor, now=now)
-            else:
-                row = rows.known(connection, recording)
-                rows.add_change(connection, row, was=None, at=now, state=state, cause=cause, actor=actor)
+            heard = Heard(state=state, queue=queue, due_at=now, facts=facts)
+            row, _ = registering.register(connection, recording, heard, cause=cause, actor=actor, now=now)
+            if state is State.STOPPED and row["stopped_at"] is None:
+                ended = update(recordings).where(recordings.c.id == row["id"])
+                connection.execute(ended.values(stopped_at=now))
             return rows.to_recording(rows.known(connection, recording))
 
         return self.database.write(work)
@@ -149,11 +146,32 @@ class Catalog:
 
         return self.database.write(work)
 
-    def found(self, recording: RecordingId, folder: str) -> None:
-        """Its objects lie in this folder of its source."""
-        is_it = (recordings.c.vendor == recording.vendor) & (recordings.c.task_id == recording.task_id)
-        told = update(recordings).where(is_it & recordings.c.folder.is_(None)).values(folder=folder)
+    def found(self, recording: RecordingId, *, source: str, folder: str) -> None:
+        """Its objects lie in this folder of this source; what is known already stays."""
+        here = recordings.c
+        is_it = (here.vendor == recording.vendor) & (here.task_id == recording.task_id)
+        known = {"source": func.coalesce(here.source, source), "folder": func.coalesce(here.folder, folder)}
+        told = update(recordings).where(is_it & (here.folder.is_(None) | here.source.is_(None))).values(known)
         self.database.write(lambda connection: connection.execute(told))
+
+    def promised(self, recording: RecordingId) -> list[str]:
+        """The names of the files that its vendor's signed messages name."""
+        return self.database.read(lambda connection: hearing.promised(connection, recording))
+
+    def unknown(self, candidates: Sequence[RecordingId]) -> set[RecordingId]:
+        """Which of them are not known to be over, or not known at all."""
+        is_over = recordings.c.state.not_in([State.HINTED, State.RECORDING])
+        known = select(recordings.c.vendor, recordings.c.task_id).where(is_over)
+
+        def work(connection: Connection) -> set[RecordingId]:
+            left = set(candidates)
+            for first in range(0, len(candidates), _ASKED_AT_ONCE):
+                ids = [candidate.task_id for candidate in candidates[first : first + _ASKED_AT_ONCE]]
+                found = connection.execute(known.where(recordings.c.task_id.in_(ids)))
+                left -= {RecordingId(vendor=row.vendor, task_id=row.task_id) for row in found}
+            return left
+
+        return self.database.read(work)
 
     def note(self, recording: RecordingId, *, actor: str, action: str, reason: str) -> None:
         """Tell the audit what somebody does to a recording, and why."""
@@ -168,7 +186,8 @@ class Catalog:
         """Recordings without a verdict that were heard of before a time, and that nobody has been told of."""
         here = recordings.c
         is_open = here.state.in_([state for state in State if state is not State.SETTLED]) & here.verdict.is_(None)
-        is_old = (here.span_from < heard_before) & here.alarm.is_(None)
+        waited_since = func.coalesce(here.stopped_at, here.spoken_at, here.heard_at)
+        is_old = (here.span_from < heard_before) & (waited_since < heard_before) & here.alarm.is_(None)
         query = select(recordings).where(is_open & is_old).order_by(here.span_from).limit(most)
         return self.database.read(lambda c: [rows.to_recording(row) for row in c.execute(query).mappings()])
 
@@ -206,45 +225,3 @@ class Catalog:
 def _of(recording: RecordingId, table: Table) -> Select[Any]:
     is_it = (recordings.c.vendor == recording.vendor) & (recordings.c.task_id == recording.task_id)
     return select(table).join(recordings, recordings.c.id == table.c.recording).where(is_it)
-
-
-def _insert(connection: Connection, recording: RecordingId, values: dict[str, Any], *, now: datetime) -> bool:
-    """Whether it is a new row."""
-    fresh = {
-        **values,
-        "vendor": recording.vendor,
-        "task_id": recording.task_id,
-        "heard_at": now,
-        "span_from": now,
-        "span_to": now,
-        "span_s": 0.0,
-        "due_at": _due(values["state"], now),
-    }
-    made = rows.insert(connection, recordings).values(fresh).on_conflict_do_nothing().returning(recordings.c.id)
-    return connection.execute(made).first() is not None
-
-
-def _advance(
-    connection: Connection,
-    recording: RecordingId,
-    state: State,
-    queue: Queue,
-    facts: dict[str, str | None],
-    *,
-    cause: str,
-    actor: str,
-    now: datetime,
-) -> None:
-    row = rows.known(connection, recording, lock=True)
-    values: dict[str, Any] = {name: value for name, value in facts.items() if value is not None and row[name] is None}
-    if queue.rank < Queue(row["queue"]).rank:
-        values["queue"] = queue
-    if row["state"] in _BEFORE_WORK and _BEFORE_WORK.index(state) > _BEFORE_WORK.index(row["state"]):
-        values |= {"state": state, "due_at": _due(state, now)}
-        rows.add_change(connection, row, was=row["state"], at=now, state=state, cause=cause, actor=actor)
-    if values:
-        connection.execute(update(recordings).where(recordings.c.id == row["id"]).values(values))
-
-
-def _due(state: State, now: datetime) -> datetime | None:
-    return now if state is State.STOPPED else None

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from catalog.errors import LayoutError
+from catalog.events import Word
 from catalog.model import Mode, RecordingId, State, StreamKind, Verdict
 
 RECORDING_LEASE: Final = "recording:"
@@ -29,11 +30,12 @@ class Queue(StrEnum):
 class Recording:
     """One recording and how far it has come.
 
-    `source` names a configured source, `folder` the part of it that holds the objects. `due_at` is when somebody must
-    look at it next, None while a run has it or nothing is left to do. `looks` counts the looks that ended in waiting,
-    `tries` the runs since the last one that ended well. `alarm` is what a person should know. `run` is the key of the
-    run it was handed to. `basis` says what its verdict follows from, `damage_digest` is that of the plan of the last
-    look that met damage.
+    `source` names a configured source, `folder` the part of it that holds the objects. `spoken_at` is when its vendor
+    last spoke of it, `stopped_at` when it was first said to be over, `word` the furthest that was said. `due_at` is
+    when somebody must look at it next, None while a run has it or nothing is left to do. `looks` counts the looks that
+    ended in waiting, `tries` the runs since the last one that ended well. `alarm` is what a person should know. `run`
+    is the key of the run it was handed to. `basis` says what its verdict follows from, `damage_digest` is that of the
+    plan of the last look that met damage.
     """
 
     id: RecordingId
@@ -45,6 +47,9 @@ class Recording:
     verdict: Verdict | None
     queue: Queue
     heard_at: datetime
+    spoken_at: datetime | None
+    stopped_at: datetime | None
+    word: Word | None
     started_at: datetime | None
     ended_at: datetime | None
     settled_at: datetime | None
@@ -57,6 +62,11 @@ class Recording:
     damage_digest: str | None
     revision: int
     manifest: str | None
+
+    @property
+    def waited_since(self) -> datetime:
+        """From when on its slices are waited for: its end, or what came nearest to hearing of that."""
+        return self.stopped_at or self.spoken_at or self.heard_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

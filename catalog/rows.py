@@ -6,6 +6,7 @@ from sqlalchemy import Connection, RowMapping, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from catalog.errors import UnknownRecordingError
+from catalog.events import Word
 from catalog.model import Mode, RecordingId, State, Verdict
 from catalog.records import Queue, Recording, id_text
 from catalog.tables import audit, changes, recordings
@@ -28,6 +29,9 @@ def to_recording(row: RowMapping) -> Recording:
         verdict=Verdict(row["verdict"]) if row["verdict"] else None,
         queue=Queue(row["queue"]),
         heard_at=row["heard_at"],
+        spoken_at=row["spoken_at"],
+        stopped_at=row["stopped_at"],
+        word=Word(row["word"]) if row["word"] else None,
         started_at=row["started_at"],
         ended_at=row["ended_at"],
         settled_at=row["settled_at"],

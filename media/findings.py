@@ -41,6 +41,9 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         # a promised slice is not there, or is no media at all
         "segment_missing": Kind(Severity.ERROR, _VENDOR),
+        "file_missing": Kind(
+            Severity.ERROR, "Ask the vendor for this file (quote its name); a later upload is taken in."
+        ),
         "segment_empty": Kind(Severity.ERROR, _VENDOR),
         "segment_not_media": Kind(Severity.ERROR, "The store or a proxy saved an error page in its place. " + _VENDOR),
         "segment_foreign": Kind(Severity.ERROR, "It belongs to another recording or another time. " + _VENDOR),

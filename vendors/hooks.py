@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from math import isfinite
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -108,7 +109,7 @@ def parse(body: bytes) -> Mapping[str, Any]:
 
 def _loaded(body: bytes) -> Mapping[str, Any]:
     try:
-        document = json.loads(body, parse_constant=_refused)
+        document = json.loads(body, parse_constant=_refused, parse_float=_finite)
     except RecursionError:
         raise MessageError("the JSON is nested too deeply") from None
     except ValueError:
@@ -120,8 +121,14 @@ def _loaded(body: bytes) -> Mapping[str, Any]:
     return document
 
 
-def _refused(constant: str) -> None:
-    raise ValueError(constant)
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if isfinite(number) else _refused(text)
+
+
+def _refused(number: str) -> float:
+    """RFC 8259 §6 has no infinity, and no database keeps one in JSON."""
+    raise ValueError(number)
 
 
 def _is_deeper(document: object, limit: int) -> bool:

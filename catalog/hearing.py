@@ -1,0 +1,200 @@
+"""Hearing: what follows from a vendor's message for its recording. Inside a caller's transaction.
+
+Messages come late, twice, in any order, or not at all. So the furthest word counts, a recording never goes back, and a
+message that says nothing further has no effect. What is there is judged by the bucket: a word says when to look.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final
+
+from sqlalchemy import Connection, RowMapping, select, update
+
+from catalog import rows
+from catalog.events import RecordingEvent, Word
+from catalog.model import RecordingId, State
+from catalog.records import Queue
+from catalog.registering import Heard, register
+from catalog.tables import events, recordings
+from catalog.wire import utc_text
+
+_FURTHER: Final = (Word.HEARD, Word.RECORDING, Word.LEFT, Word.ENDED, Word.BACKED_UP, Word.UPLOADED)
+"""Each says more than those before it."""
+_STATES: Final[Mapping[Word, State]] = MappingProxyType(
+    {
+        Word.HEARD: State.HINTED,
+        Word.RECORDING: State.RECORDING,
+        Word.LEFT: State.STOPPED,
+        Word.ENDED: State.STOPPED,
+        Word.BACKED_UP: State.STOPPED,
+        Word.UPLOADED: State.STOPPED,
+        Word.MORE: State.HINTED,
+    }
+)
+_LOOK_IN: Final[Mapping[Word, timedelta]] = MappingProxyType(
+    {
+        # A recorder that died is replaced within 90 seconds (Agora, high availability).
+        Word.LEFT: timedelta(minutes=2),
+        # The word that all is uploaded often follows at once, and spares a look in vain.
+        Word.ENDED: timedelta(seconds=5),
+        Word.BACKED_UP: timedelta(seconds=5),
+        Word.UPLOADED: timedelta(0),
+        # Slices that are uploaded again come one after the other: one look is for many of them.
+        Word.MORE: timedelta(seconds=30),
+    }
+)
+NO_SOURCE: Final = "no_source"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """An event, and how far it is believed.
+
+    `is_covered`: its body was signed, so that what it names may be relied on. `is_doubtful`: another message bears the
+    same signature; it is good for one look at a recording that is known. `has_source`: recordings of its vendor can be
+    looked for; `source` is where, if there is but one place. `is_replay`: a person wants its effect once more.
+    """
+
+    event: RecordingEvent
+    delivery: int
+    is_covered: bool
+    is_doubtful: bool = False
+    has_source: bool
+    source: str | None
+    is_replay: bool = False
+
+
+def hear(connection: Connection, said: Said, recording: RecordingId, *, actor: str, now: datetime) -> str:
+    """Write what follows, once however often it is said; what that was, for people."""
+    event = said.event
+    if said.is_doubtful:
+        return _doubt(connection, recording, now=now)
+    cause = f"{event.vendor}: {event.name}{f', {event.trouble}' if event.trouble else ''}"
+    state = _STATES[event.word] if said.has_source else State.HINTED
+    heard = Heard(
+        state=state,
+        queue=Queue.LIVE,
+        due_at=now + _LOOK_IN.get(event.word, timedelta(0)),
+        facts={"room": event.room, "source": said.source},
+    )
+    row, was = register(connection, recording, heard, cause=cause, actor=actor, now=now)
+    is_new = _keep(connection, said, row, now=now)
+    wants_look = said.has_source and (said.is_replay or _is_further(event.word, row) or (is_new and _is_more(event)))
+    look = _look(row, now + _LOOK_IN.get(event.word, timedelta(0))) if wants_look else {}
+    values = {**_spoken(event, row, now), **look, **_without_source(said, row)}
+    connection.execute(update(recordings).where(recordings.c.id == row["id"]).values(values))
+    return _effect(row, was, look, now, has_source=said.has_source)
+
+
+def promised(connection: Connection, recording: RecordingId) -> list[str]:
+    """The names of the files that signed messages name, each once."""
+    is_it = (recordings.c.vendor == recording.vendor) & (recordings.c.task_id == recording.task_id)
+    of_it = select(events.c.files).join(recordings, recordings.c.id == events.c.recording).where(is_it)
+    found = connection.execute(of_it.where(events.c.is_covered & events.c.word.in_(_NAMING)).order_by(events.c.id))
+    return list(dict.fromkeys(file["name"] for (files,) in found for file in files))
+
+
+_NAMING: Final = (Word.BACKED_UP, Word.UPLOADED)
+"""Words with a list of the files of a recording that is over."""
+
+
+def _is_further(word: Word, row: RowMapping) -> bool:
+    return word.is_end and (row["word"] is None or _FURTHER.index(word) > _FURTHER.index(Word(row["word"])))
+
+
+def _is_more(event: RecordingEvent) -> bool:
+    return event.word is Word.MORE
+
+
+def _spoken(event: RecordingEvent, row: RowMapping, now: datetime) -> dict[str, Any]:
+    """What the row says of its vendor's words from now on."""
+    values: dict[str, Any] = {"spoken_at": now}
+    if event.word in _FURTHER and (row["word"] is None or _FURTHER.index(event.word) > _FURTHER.index(row["word"])):
+        values["word"] = event.word
+    if event.word.is_end and event.word is not Word.LEFT and row["stopped_at"] is None:
+        values["stopped_at"] = now
+    return values
+
+
+def _look(row: RowMapping, due_at: datetime) -> dict[str, Any]:
+    """Have it looked at then, or sooner if that was meant already; by whoever works on it, once that is done."""
+    if row["state"] == State.PROCESSING:
+        return {"has_news": True}
+    if row["run"] is not None:
+        return {}
+    return {"due_at": min(due_at, row["due_at"] or due_at)}
+
+
+def _without_source(said: Said, row: RowMapping) -> dict[str, Any]:
+    if said.has_source or row["alarm"] or row["source"]:
+        return {}
+    return {"alarm": f"{NO_SOURCE}: no source of {said.event.vendor} is configured in which it may lie"}
+
+
+def _doubt(connection: Connection, recording: RecordingId, *, now: datetime) -> str:
+    is_it = (recordings.c.vendor == recording.vendor) & (recordings.c.task_id == recording.task_id)
+    row = connection.execute(select(recordings).where(is_it).with_for_update()).mappings().one_or_none()
+    if row is None:
+        return "ignored: its signature came with another message before, and the recording is not known"
+    look = _look(row, now) if row["state"] not in {State.HINTED, State.RECORDING} else {}
+    if look:
+        connection.execute(update(recordings).where(recordings.c.id == row["id"]).values(look))
+    return f"not believed: its signature came with another message before; {_looked(look, now) or 'no look needed'}"
+
+
+def _effect(row: RowMapping, was: State | None, look: Mapping[str, Any], now: datetime, *, has_source: bool) -> str:
+    done = []
+    if was is None:
+        done.append("made recording")
+    if was != row["state"]:
+        done.append(f"now {row['state']}")
+    if not has_source:
+        done.append(f"hinted: {NO_SOURCE}")
+    due = look or ({"due_at": row["due_at"]} if was != row["state"] and row["due_at"] else {})
+    if looked := _looked(due, now):
+        done.append(looked)
+    return "; ".join(done) or "nothing new"
+
+
+def _looked(look: Mapping[str, Any], now: datetime) -> str:
+    if look.get("has_news"):
+        return "looked at again when the run that has it is done"
+    due_at = look.get("due_at")
+    if due_at is None:
+        return ""
+    wait = (due_at - now).total_seconds()
+    return "looked at now" if wait <= 0 else f"looked at in {wait:.0f} s"
+
+
+def _keep(connection: Connection, said: Said, row: RowMapping, *, now: datetime) -> bool:
+    """Keep an event that is evidence of something; whether it is new."""
+    event = said.event
+    if event.word in {Word.HEARD, Word.RECORDING} and not (event.files or event.presence or event.trouble):
+        return False
+    fresh = {
+        "recording": row["id"],
+        "vendor": event.vendor,
+        "dedupe_id": event.dedupe_id,
+        "delivery": said.delivery,
+        "heard_at": now,
+        "is_covered": said.is_covered,
+        "name": event.name,
+        "word": event.word,
+        "at": event.at,
+        "sequence": event.sequence,
+        "recorder": event.recorder,
+        "trouble": event.trouble,
+        "files": [_plain(asdict(file)) for file in event.files],
+        "presence": [_plain(asdict(mark)) for mark in event.presence],
+        "details": dict(event.details),
+    }
+    put = rows.insert(connection, events).values(fresh).on_conflict_do_nothing().returning(events.c.id)
+    return connection.execute(put).first() is not None
+
+
+def _plain(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """As JSON has it, without what is not known."""
+    known = {name: value for name, value in fields.items() if value is not None}
+    return {name: utc_text(value) if isinstance(value, datetime) else value for name, value in known.items()}
