@@ -112,6 +112,14 @@ def _folder(path: Path, info: ValidationInfo[Path]) -> Path:
     return (info.context / path).resolve()
 
 
+def _secrets_file(path: Path | None, info: ValidationInfo[Path]) -> Path | None:
+    return None if path is None else (info.context / path).absolute()
+
+
+def _app(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def _vendor(text: str | None) -> str | None:
     if text is None or text in VENDORS:
         return text
@@ -130,6 +138,10 @@ Folder = Annotated[Path, AfterValidator(_folder)]
 Listen = Annotated[Address, BeforeValidator(_address)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
 VendorName = Annotated[str | None, AfterValidator(_vendor)]
+SecretsFile = Annotated[Path | None, AfterValidator(_secrets_file)]
+"""A file that is read again and again, so that secrets can be changed in it."""
+App = Annotated[Annotated[str, Field(pattern=r"^[ -~]{1,64}$")] | None, BeforeValidator(_app)]
+"""A vendor's project: its number or its letters."""
 Slots = Annotated[int, Field(ge=1)]
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 from catalog.errors import CatalogError
@@ -18,12 +19,15 @@ from catalog.index import Catalog
 from catalog.records import Lease, Queue, Run, id_text
 from catalog.runs import Pulse
 from catalog.wire import utc_text
-from flows.settings import Settings
+from flows.settings import Settings, Source
 from flows.starting import RefusedError, Seen, Starter, StarterDownError
 from flows.steps.concluding import after_a_death, is_often_dying
+from flows.steps.discovering import discover
+from flows.steps.hearing import read_delivery
 from flows.steps.working import Kept
 from storage.base import ObjectStore
 from storage.errors import StorageError
+from storage.opening import open_source
 from storage.sweeping import sweep_uploads
 
 _log = logging.getLogger(__name__)
@@ -38,6 +42,10 @@ ABANDONED: Final = timedelta(days=1)
 """An upload of this age has nobody any more who would complete it."""
 
 _LOOKED_AT_ONCE: Final = 100
+_TAKEN_AT_ONCE: Final = 100
+_TAKEN_BATCHES: Final = 10
+_BREATH_S: Final = 0.02
+"""Between two transactions, so that receivers, who write too, need not wait for all of a burst."""
 _RETRY_DELIVERY: Final = timedelta(seconds=5)
 _ENDING: Final = timedelta(seconds=2)
 """Until a run whose process is ending has said so."""
@@ -79,6 +87,35 @@ class Overseer:
         runs.hand_over(most=HANDED_AT_ONCE, batch=BATCH, most_bulk=MOST_BULK)
         return self._each(runs.to_deliver(most=_LOOKED_AT_ONCE), self._deliver, _RETRY_DELIVERY)
 
+    def take_in(self) -> int:
+        """See to what vendors have said since, some hundreds of messages at most; how many that was."""
+        read, taken = partial(read_delivery, self.settings), 0
+        for _ in range(_TAKEN_BATCHES):
+            some = self.catalog.inbox.take_in(read, actor=self.name, most=_TAKEN_AT_ONCE)
+            taken += some
+            if some < _TAKEN_AT_ONCE:
+                break
+            time.sleep(_BREATH_S)
+        return taken
+
+    def look_through(self, source: Source) -> int:
+        """Find what lies in a source and no webhook has told of; how many recordings that is."""
+        found = discover(open_source(source.store), source, now=datetime.now(UTC))
+        unknown = self.catalog.unknown([each.recording for each in found])
+        for each in found:
+            if each.recording in unknown:
+                self.catalog.register(
+                    each.recording,
+                    state=each.state,
+                    cause="found in its source",
+                    actor=self.name,
+                    queue=Queue.BULK,
+                    source=source.name,
+                    folder=each.folder,
+                    room=each.room,
+                )
+        return len(unknown)
+
     def reconcile(self) -> None:
         """Take back what dead workers had, and see what became of the runs that were delivered."""
         for recording in self.catalog.claims.take_back(
@@ -103,13 +140,15 @@ class Overseer:
         soonest = min((source.deadline for source in self.settings.sources), default=_DEADLINE)
         for recording in self.catalog.overdue(now - soonest - _GRACE, most=HANDED_AT_ONCE):
             deadlines = [source.deadline for source in self.settings.sources if source.name == recording.source]
-            if now - recording.heard_at > (deadlines or [_DEADLINE])[0] + _GRACE:
-                cause = f"no verdict since it was heard of at {utc_text(recording.heard_at)}, and its deadline is over"
+            if now - recording.waited_since > (deadlines or [_DEADLINE])[0] + _GRACE:
+                since = utc_text(recording.waited_since)
+                cause = f"no verdict since it was heard of at {since}, and its deadline is over"
                 self.catalog.alarm(recording.id, cause=cause, actor=self.name)
                 _log.error("%s: %s", id_text(recording.id), cause)
 
     def sweep(self) -> int:
-        """Abort uploads that nobody will complete; how many."""
+        """Abort uploads that nobody will complete, how many; and drop what vendors said long ago."""
+        self.catalog.inbox.drop_old()
         left = sweep_uploads(self.output, older_than=ABANDONED, now=datetime.now(UTC))
         for upload in left:
             _log.warning("aborted an abandoned upload of %s", upload.key)
@@ -185,11 +224,18 @@ class Loop:
 def loops_of(overseer: Overseer) -> tuple[Loop, ...]:
     """All loops, each with its pace."""
     return (
+        Loop(name="take in", every=timedelta(seconds=1), once=overseer.take_in),
         Loop(name="dispatch", every=timedelta(seconds=1), once=overseer.dispatch),
         Loop(name="reconcile", every=timedelta(seconds=5), once=overseer.reconcile),
         Loop(name="remind", every=timedelta(minutes=1), once=overseer.remind),
         Loop(name="sweep", every=timedelta(hours=1), once=overseer.sweep),
+        *(_looking_through(overseer, source) for source in overseer.settings.sources if source.look_through),
     )
+
+
+def _looking_through(overseer: Overseer, source: Source) -> Loop:
+    once = partial(overseer.look_through, source)
+    return Loop(name=f"look through {source.name}", every=source.look_through, once=once)
 
 
 def run_loops(overseer: Overseer, ended: threading.Event) -> None:

@@ -7,7 +7,7 @@ folder. A variable that is empty is not set.
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from enum import StrEnum
@@ -20,12 +20,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Json, TypeAd
 from flows.apart import why_not_apart
 from flows.fields import (
     Address,
+    App,
     Catalog,
     Duration,
     Folder,
     Lease,
     Listen,
     Name,
+    SecretsFile,
     Slots,
     Store,
     VendorName,
@@ -35,6 +37,7 @@ from flows.fields import (
 from storage.base import ObjectStore
 from storage.credentials import CLOUDS
 from storage.urls import StoreUrl, place_of, split_url
+from vendors.registry import VENDORS
 
 __all__ = [
     "Address",
@@ -53,7 +56,7 @@ FILE = "aftertake.toml"
 DATA = "aftertake-data"
 
 _NOT_SETTINGS = re.compile(
-    r"AFTERTAKE_(PROXY|CA_BUNDLE|LIVE_STORES|CONFIG|[A-Za-z0-9_]{1,20}_(KEY_ID|SECRET|TOKEN))="
+    r"AFTERTAKE_(PROXY|CA_BUNDLE|LIVE_STORES|CONFIG|[A-Za-z0-9_]{1,60}_(KEY_ID|SECRET|TOKEN))="
     r"|AFTERTAKE_(\w+_)?(SERVICE_HOST=|SERVICE_PORT\w*=|PORT_\d+_(TCP|UDP|SCTP)\w*=|PORT=(tcp|udp|sctp)://)"
 )
 """What is read elsewhere, and what Kubernetes sets in pods beside a service that is called `aftertake…`."""
@@ -84,6 +87,8 @@ class Source:
 
     After `settle_time` without a new object, a recording without a sign of its end is over. At `deadline` after it was
     first heard of, it is judged as it is. For `late_for` after a verdict with gaps, later slices are looked for.
+    Every `look_through` the whole place is listed for what no webhook has told of; zero is never. `app` is the vendor's
+    project that records into it, `webhook_secrets` a file with the secrets of its webhooks (`flows.webhook_keys`).
     """
 
     name: Name
@@ -94,6 +99,9 @@ class Source:
     on_deadline: OnDeadline = OnDeadline.PUBLISH
     on_damage: OnDamage = OnDamage.PUBLISH
     late_for: Duration = timedelta(days=7)
+    look_through: Duration = timedelta(minutes=15)
+    app: App = None
+    webhook_secrets: SecretsFile = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +139,8 @@ class Settings:
         given.setdefault("output", (given["data"] / "published").resolve().as_uri())
         given.setdefault("catalog", sqlite_url(given["data"] / "catalog.db"))
         settings = cls(**given)
-        _refuse([*_same_names(sources), *_not_apart(sources, settings.output)])
+        strangers = _strange_secrets(environment, sources.values())
+        _refuse([*_same_names(sources), *_not_apart(sources, settings.output), *strangers])
         return settings
 
     @property
@@ -309,6 +318,19 @@ def _not_apart(sources: Mapping[str, Source], output: str) -> Iterator[str]:
     for where, source in sources.items():
         if message := why_not_apart(source.store, output):
             yield f"{where}.store: {message}"
+
+
+def secret_variable(name: str) -> str:
+    """The variable with the webhook secrets of a source, or of all sources of a vendor."""
+    return f"AFTERTAKE_{name.upper().replace('-', '_')}_WEBHOOK_SECRET"
+
+
+def _strange_secrets(environment: Mapping[str, str], sources: Iterable[Source]) -> Iterator[str]:
+    """A secret that is given to nobody would leave its webhooks refused."""
+    known = {secret_variable(name) for name in (*VENDORS, *(source.name for source in sources))}
+    for variable in (name for name, value in environment.items() if value):
+        if variable.startswith("AFTERTAKE_") and variable.endswith("_WEBHOOK_SECRET") and variable not in known:
+            yield f"{variable}: there is no source or vendor of that name; there are {', '.join(sorted(known))}"
 
 
 def _refuse(faults: Sequence[str]) -> None:

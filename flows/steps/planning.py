@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from catalog.model import PlaylistObject, RecordingId
 from flows.steps.finding import NothingFoundError
+from flows.steps.promises import file_missing, unkept_of
 from media.assemble import LIBAV_VERSION
 from media.findings import Finding, finding
 from media.playlist import MAX_PLAYLIST_BYTES, MediaPlaylist, MultivariantError, PlaylistError, Segment, parse
@@ -59,7 +60,10 @@ class StreamPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingPlan:
-    """One recording before a media byte is read; `metas` has every listed object by key."""
+    """One recording before a media byte is read; `metas` has every listed object by key.
+
+    `unkept` are the playlists that the vendor has named and that are not there.
+    """
 
     objects: RecordingObjects
     streams: tuple[StreamPlan, ...]
@@ -67,6 +71,7 @@ class RecordingPlan:
     orphans: tuple[ListedObject, ...]
     findings: tuple[Finding, ...]
     newest: datetime
+    unkept: tuple[str, ...] = ()
 
     @property
     def id(self) -> RecordingId:
@@ -75,10 +80,11 @@ class RecordingPlan:
 
     @property
     def digest(self) -> str:
-        """Of all that a verdict follows from: the plans of the streams, and the versions of their playlists."""
+        """Of all that a verdict follows from: plans of the streams, versions of their playlists, promises not kept."""
         parts = sorted(
             (s.assembly.stream, s.assembly.digest, *(f"{p.key} {p.etag}" for p in s.playlists)) for s in self.streams
         )
+        parts += [("", name) for name in self.unkept]
         return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
 
     @property
@@ -99,8 +105,10 @@ class RecordingPlan:
         return f"playlist {named[0]} has no #EXT-X-ENDLIST" if named else "no playlist names its slices"
 
 
-def plan_recording(store: ObjectStore, objects: RecordingObjects, metas: Mapping[str, ObjectMeta]) -> RecordingPlan:
-    """Read the playlists of a recording and plan its streams."""
+def plan_recording(
+    store: ObjectStore, objects: RecordingObjects, metas: Mapping[str, ObjectMeta], promised: Sequence[str] = ()
+) -> RecordingPlan:
+    """Read the playlists of a recording and plan its streams; `promised` are files that its vendor has named."""
     planned = [plan for stream in objects.streams if (plan := _plan_stream(store, objects, stream, metas))]
     if not planned and any(stream.playlists for stream in objects.streams):
         index = objects.streams[0].playlists[0].key
@@ -109,13 +117,15 @@ def plan_recording(store: ObjectStore, objects: RecordingObjects, metas: Mapping
     named = {segment.key for stream in planned for segment in stream.assembly.segments}
     orphans = tuple(listed for listed in objects.segments if listed.key not in named)
     known = [*objects.segments, *(p for s in objects.streams for p in s.playlists)]
+    unkept = unkept_of(objects, promised, metas)
     return RecordingPlan(
         objects=objects,
         streams=tuple(planned),
         metas=metas,
         orphans=orphans,
-        findings=tuple(_findings(objects, planned, orphans)),
+        findings=(*_findings(objects, planned, orphans), *(file_missing(name) for name in unkept)),
         newest=max((listed.last_modified for listed in known), default=_BEFORE_ALL),
+        unkept=unkept,
     )
 
 

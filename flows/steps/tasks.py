@@ -15,8 +15,8 @@ from vendors.base import RecordingObjects
 class Task:
     """One recording to work on: where it lies, what the listing said of it, and the time by which it is judged.
 
-    `elsewhere`: URLs of the stores in which slices that are missing are looked for. `known_basis` is that of the
-    verdict it has, if it has one (`Patience.basis`).
+    `promised` are the names of files that its vendor has told. `elsewhere`: URLs of the stores in which slices that
+    are missing are looked for. `known_basis` is that of the verdict it has, if it has one (`Patience.basis`).
     """
 
     source: ObjectStore
@@ -24,6 +24,7 @@ class Task:
     metas: Mapping[str, ObjectMeta]
     now: datetime
     progress: Progress | None = None
+    promised: tuple[str, ...] = ()
     elsewhere: tuple[str, ...] = ()
     patience: Patience = Patience()  # noqa: RUF009 - it is frozen
     licence: Licence = Unasked()  # noqa: RUF009 - it holds nothing

@@ -41,15 +41,17 @@ class HeldError(NotFinalError):
 class Patience:
     """How long one recording is waited for.
 
-    `deadline` counts from when it was heard of, or from its newest object if that is earlier; None waits for the end
-    only, never for slices. `damage_digest` is the plan's digest of an earlier look that met damage: what is still the
-    same by then will stay so. `holds_at_deadline` and `holds_damage` leave the last word to a person.
+    `deadline` counts from `heard_at`, when it was heard to be over, or from its newest object if that is earlier; None
+    waits for the end only, never for slices. `is_uploaded`: its vendor has said so, and signed that. `damage_digest` is
+    the plan's digest of an earlier look that met damage: what is still the same by then will stay so.
+    `holds_at_deadline` and `holds_damage` leave the last word to a person.
     """
 
     settle_time: timedelta = SETTLE_TIME
     deadline: timedelta | None = None
     heard_at: datetime | None = None
     damage_digest: str | None = None
+    is_uploaded: bool = False
     holds_at_deadline: bool = False
     holds_damage: bool = False
 
@@ -76,12 +78,14 @@ class Patience:
         if self.deadline is not None and not plan.streams:
             return "no object of it is there."
         quiet = now - plan.newest
-        if plan.open_end and quiet < self.settle_time:
+        if plan.open_end and quiet < self.settle_time and not self.is_uploaded:
             left = _minutes(self.settle_time - quiet)
             said = f"{plan.open_end}, and the newest object is {_minutes(quiet)} old"
             return f"{said}. Try again in {left}, or when the upload is over."
         if self.deadline is not None and plan.missing:
             return f"{len(plan.missing)} promised slices are not there, such as {min(plan.missing)}."
+        if self.deadline is not None and plan.unkept:
+            return f"{len(plan.unkept)} playlists that the vendor has named are not there, such as {plan.unkept[0]}."
         return None
 
     def _is_over(self, plan: RecordingPlan, now: datetime) -> bool:

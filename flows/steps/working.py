@@ -11,11 +11,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from catalog.errors import CatalogError, LeaseLostError
+from catalog.events import Word
 from catalog.layout import recording_prefixes
 from catalog.model import RecordingId
-from catalog.records import Claim, Lease, Reservation, id_text
-from flows.settings import OnDamage, OnDeadline, Settings
-from flows.steps.finding import find_recording
+from catalog.records import Claim, Lease, Recording, Reservation, id_text
+from flows.settings import OnDamage, OnDeadline, Settings, SettingsError, Source
+from flows.steps.finding import Found, find_recording
 from flows.steps.tasks import Task
 from flows.steps.waiting import Now, Patience
 from storage.base import ObjectStore
@@ -23,6 +24,7 @@ from storage.errors import StorageError
 from storage.opening import open_source
 from storage.sweeping import sweep_uploads
 from vendors.base import RecordingObjects
+from vendors.registry import HOOKS
 
 if TYPE_CHECKING:  # whoever opens a catalog imports SQLAlchemy; the bare commands never do
     from catalog.claims import Claims
@@ -209,16 +211,16 @@ def abort_what_was_left(worker: Worker, held: Held) -> None:
 def seek(worker: Worker, held: Held) -> Task:
     """LIST what belongs to the recording; while nothing is there, the task has no objects."""
     recording = held.claim.recording
-    source = worker.settings.source(recording.source or "")
-    store = open_source(source.store)
-    objects, metas = find_recording(store, recording.id, recording.folder) or (_nothing(recording.id), {})
-    if recording.folder is None and metas:
-        worker.catalog.found(recording.id, objects.folder)
+    source, store, (objects, metas) = _found(worker, recording)
+    if metas and (recording.folder is None or recording.source is None):
+        worker.catalog.found(recording.id, source=source.name, folder=objects.folder)
+    promised = tuple(worker.catalog.promised(recording.id))
     patience = Patience(
         settle_time=source.settle_time,
         deadline=source.deadline,
-        heard_at=recording.heard_at,
+        heard_at=recording.waited_since,
         damage_digest=recording.damage_digest,
+        is_uploaded=recording.word is Word.UPLOADED and HOOKS[recording.id.vendor].covers_body,
         holds_at_deadline=source.on_deadline is OnDeadline.HOLD and recording.verdict is None,
         holds_damage=source.on_damage is OnDamage.HOLD,
     )
@@ -228,11 +230,26 @@ def seek(worker: Worker, held: Held) -> Task:
         metas=metas,
         now=datetime.now(UTC),
         progress=held.check,
+        promised=promised,
         elsewhere=tuple(url for url in worker.settings.known_stores if url != source.store),
         patience=Now() if worker.is_forced else patience,
         licence=held,
         known_basis=None if worker.is_forced else recording.basis,
     )
+
+
+def _found(worker: Worker, recording: Recording) -> tuple[Source, ObjectStore, Found]:
+    """In which source it lies, and what is there of it. Where several may hold it, the first that does."""
+    settings = worker.settings
+    sources = (settings.source(recording.source),) if recording.source else settings.sources_for(recording.id.vendor)
+    if not sources:
+        message = f"no source is configured for {recording.id.vendor}. Write [[sources]] with its name and store."
+        raise SettingsError(message)
+    for source in sources:
+        store = open_source(source.store)
+        if found := find_recording(store, recording.id, recording.folder):
+            return source, store, found
+    return sources[0], open_source(sources[0].store), (_nothing(recording.id), {})
 
 
 def _nothing(recording: RecordingId) -> RecordingObjects:

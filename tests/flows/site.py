@@ -136,7 +136,7 @@ class Site:
     def heard_long_ago(self, number: int) -> None:
         """The recording was heard of years ago."""
         is_it = recordings.c.task_id == sid(number)
-        long_ago = update(recordings).where(is_it).values(heard_at=_LONG_AGO, span_from=_LONG_AGO)
+        long_ago = update(recordings).where(is_it).values(heard_at=_LONG_AGO, stopped_at=_LONG_AGO, span_from=_LONG_AGO)
         self.catalog.database.write(lambda connection: connection.execute(long_ago))
 
     def handed_over(self, ago: timedelta) -> None:

@@ -41,6 +41,9 @@ deadline = "48h"
 on_deadline = "hold"
 on_damage = "hold"
 late_for = "0s"
+app = 4711
+webhook_secrets = "hooks/agora"
+look_through = "1h"
 
 [[sources]]
 name = "any"
@@ -97,6 +100,9 @@ class TestReading:
                     on_deadline=OnDeadline.HOLD,
                     on_damage=OnDamage.HOLD,
                     late_for=timedelta(),
+                    app="4711",
+                    webhook_secrets=folder / "hooks" / "agora",
+                    look_through=timedelta(hours=1),
                 ),
                 Source(name="any", store=f"file://{folder}/in"),
             ),
