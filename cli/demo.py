@@ -1,4 +1,4 @@
-"""`aftertake demo`: three recordings, one in each cloud, go through `aftertake serve`; then what came of them."""
+"""`aftertake demo`: three recordings, one in each cloud, are told to `aftertake serve` by their vendors' webhooks."""
 
 import argparse
 import json
@@ -9,13 +9,20 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
+from secrets import token_hex
+from urllib.request import urlopen
 
+from catalog.inbox import DeliveryRow
 from catalog.index import Catalog
 from catalog.layout import served
 from catalog.model import RecordingId, State
+from cli.deliveries import HEADS, line
+from cli.deliveries import document as as_json
 from cli.exits import Exit
 from cli.report import document, lines
 from cli.sandbox import wait_for_the_end
@@ -24,8 +31,10 @@ from cli.show import show
 from deployments.sandbox.clouds import Clouds
 from deployments.sandbox.recordings import Recording, record_three
 from deployments.sandbox.stage import ARCHIVE, Stage, set_stage
+from deployments.sandbox.telling import webhooks_of
+from deployments.sandbox.webhooks import deliver
 from flows.opening import open_catalog
-from flows.settings import Settings
+from flows.settings import Settings, secret_variable
 from flows.steps.publishing import Published
 from storage.base import ObjectStore
 from storage.keys import output_key
@@ -53,19 +62,23 @@ def run(options: argparse.Namespace) -> int:
         recording.laid.write_to(root / "recordings" / recording.vendor)
     with Clouds() as clouds:
         stage = set_stage(clouds, recordings)
-        os.environ.update(stage.environment)
+        secrets = {vendor: token_hex(16) for vendor in stage.sources}
+        _set_environment({**stage.environment, **{secret_variable(name): secret for name, secret in secrets.items()}})
         settings = _settings(stage, root)
         _say("starting `aftertake serve`: web, loops, Prefect's server and a worker (some seconds) …")
         with _serving(settings) as serving, open_catalog(settings) as catalog:
-            _process(catalog, recordings, stage)
+            told = _tell(catalog, settings, recordings, secrets)
+            _await_verdicts(catalog, recordings, stage)
             writes = _writes(clouds)
             archive = open_store(stage.output)
             kept = LocalStore(root / "published")
             _copy(archive, kept)
             published = [found for r in recordings for found in show(kept, f"{r.vendor}:{r.task_id}")]
             if options.json:
-                print(json.dumps({**document("demo", published), "writes": writes}, ensure_ascii=False, indent=2))
+                answer = {**document("demo", published), "writes": writes, "webhooks": [*map(as_json, told)]}
+                print(json.dumps(answer, ensure_ascii=False, indent=2))
                 return _exit(writes)
+            print("\n".join(["\nWhat came in by webhook, and what it did:\n", HEADS, *map(line, told)]))
             print("\n".join(_report(recordings, published, stage, writes, root)))
             if sys.stdout.isatty() and sys.stdin.isatty():
                 print("\n".join([*_links(published, archive), *serving.lines()]), flush=True)
@@ -73,15 +86,22 @@ def run(options: argparse.Namespace) -> int:
     return _exit(writes)
 
 
+def _set_environment(variables: Mapping[str, str]) -> None:
+    """Of this process and its parts; webhook secrets of somebody's own sources are none of this machine's."""
+    for name in [name for name in os.environ if name.endswith("_WEBHOOK_SECRET")]:
+        del os.environ[name]
+    os.environ.update(variables)
+
+
 def _settings(stage: Stage, root: Path) -> Settings:
     """Those of one machine with three sources; a catalog of an earlier demo would know these recordings already."""
     data = root / "serve"
     for left in data.glob("catalog.db*"):
         left.unlink()
-    # The recordings are minutes old and whole as far as they go: what is missing is not waited for.
-    sources = [
-        {"name": vendor, "vendor": vendor, "store": url, "deadline": "0s"} for vendor, url in stage.sources.items()
-    ]
+    # The recordings are minutes old and whole as far as they go: what is missing is not waited for. Nothing is looked
+    # for, so that webhooks alone tell of them.
+    patience = {"deadline": "0s", "look_through": "0s"}
+    sources = [{"name": vendor, "vendor": vendor, "store": url, **patience} for vendor, url in stage.sources.items()]
     return Settings.load(
         {
             "AFTERTAKE_CONFIG": os.devnull,
@@ -113,22 +133,45 @@ def _free_port() -> int:
     return port
 
 
-def _process(catalog: Catalog, recordings: Sequence[Recording], stage: Stage) -> None:
-    """Say that the recordings have stopped, and wait for their verdicts."""
+def _tell(
+    catalog: Catalog, settings: Settings, recordings: Sequence[Recording], secrets: Mapping[str, str]
+) -> Sequence[DeliveryRow]:
+    """Post what the vendors would, and wait until it was seen to; the deliveries in the order in which they came."""
+    url = f"http://{settings.listen}"
+    _await(lambda: _is_ready(url), "the web does not answer")
+    for posted, label in webhooks_of(recordings, secrets, datetime.now(UTC)):
+        _say(f"  POST {url}/hooks/{posted.vendor}  {label}: {deliver(posted, url)}")
+    _await(lambda: catalog.inbox.waiting()[0] == 0, "nobody sees to the webhooks")
+    return catalog.inbox.newest(most=100)[::-1]
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        with urlopen(f"{url}/readyz", timeout=2) as answer:  # noqa: S310 - our own server
+            return bool(answer.status == HTTPStatus.OK)
+    except OSError:
+        return False
+
+
+def _await_verdicts(catalog: Catalog, recordings: Sequence[Recording], stage: Stage) -> None:
     waiting = {RecordingId(vendor=recording.vendor, task_id=recording.task_id) for recording in recordings}
-    for recording in waiting:
-        catalog.register(
-            recording, state=State.STOPPED, cause="recorded by the demo", actor="demo", source=recording.vendor
-        )
-    deadline = time.monotonic() + _PATIENCE_S
-    while waiting:
+
+    def settled() -> bool:
         for recording in sorted(waiting, key=lambda each: each.vendor):
             found = catalog.get(recording)
             if found.state is State.SETTLED:
                 _say(f"  {recording.vendor}, {place_of(stage.sources[recording.vendor])}: {found.verdict}")
                 waiting.remove(recording)
+        return not waiting
+
+    _await(settled, "no verdict")
+
+
+def _await(is_there: Callable[[], bool], problem: str) -> None:
+    deadline = time.monotonic() + _PATIENCE_S
+    while not is_there():
         if time.monotonic() > deadline:
-            message = f"no verdict after {_PATIENCE_S} s: {', '.join(each.task_id for each in waiting)}"
+            message = f"{problem} after {_PATIENCE_S} s"
             raise TimeoutError(message)
         time.sleep(0.2)
 

@@ -8,6 +8,7 @@ from catalog.errors import (
     CursorError,
     LayoutError,
     LeaseLostError,
+    UnknownDeliveryError,
     UnknownRecordingError,
 )
 from catalog.model import Verdict
@@ -47,6 +48,7 @@ _ERRORS: tuple[tuple[type[Exception], Exit], ...] = (
     (NothingFoundError, Exit.NOT_FOUND),
     (NotFound, Exit.NOT_FOUND),
     (UnknownRecordingError, Exit.NOT_FOUND),
+    (UnknownDeliveryError, Exit.NOT_FOUND),
     (NotFinalError, Exit.NOT_FINAL),
     (SettingsError, Exit.USAGE),
     (Unsupported, Exit.USAGE),

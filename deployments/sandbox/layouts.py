@@ -17,7 +17,9 @@ STARTED_AT = datetime(2026, 3, 4, 9, 30, 15, 250_000, tzinfo=UTC)
 AGORA_SID = "7c1d90e2a4b35f6687d0c1e2f3a4b5c6"
 AGORA_CNAME = "physics_101"
 ZEGO_TASK = "Zk3-QeE4Iq2AAAAB"
+ZEGO_ROOM = "room_7"
 JOCLOUD_RECORD = "c41d90e2a4b35f6687d0c1e2f3a4b5c6d7e"
+JOCLOUD_ROOM = "abcabc"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +150,7 @@ def zego_mixed(
     stored: Stored | None = None,
     folder: str = "record/",
     task_id: str = ZEGO_TASK,
-    room: str = "room_7",
+    room: str = ZEGO_ROOM,
     stream: str = "mix_out",
     started_at: datetime = STARTED_AT,
 ) -> Laid:
@@ -163,7 +165,7 @@ def jocloud_mixed(
     stored: Stored | None = None,
     folder: str = "live/",
     record_id: str = JOCLOUD_RECORD,
-    room: str = "abcabc",
+    room: str = JOCLOUD_ROOM,
 ) -> Laid:
     """A mixed recording: `rid_{recordid}_{roomid}.m3u8`; no time anywhere in its names."""
     name = f"rid_{record_id}_{room}"

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from deployments.sandbox.clips import Clip, encode
 from deployments.sandbox.cutting import Slice, cut
 from deployments.sandbox.layouts import (
+    AGORA_CNAME,
     AGORA_SID,
     JOCLOUD_RECORD,
+    JOCLOUD_ROOM,
+    ZEGO_ROOM,
     ZEGO_TASK,
     Laid,
     agora_mixed,
@@ -20,10 +23,11 @@ SLICE_SECONDS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """One recording: who made it, under which task id, what was done to it, and its objects."""
+    """One recording: who made it, under which task id, in which room, what was done to it, and its objects."""
 
     vendor: str
     task_id: str
+    room: str
     damage: str
     laid: Laid
 
@@ -37,9 +41,27 @@ def record_three() -> tuple[Recording, ...]:
     was_cut = f"slice {cut_at + 1} of {len(slices)} was cut in the middle"
     was_missing = f"slice {missing_at + 1} of {len(slices)} was never uploaded"
     return (
-        Recording(vendor="jocloud", task_id=JOCLOUD_RECORD, damage="none", laid=jocloud_mixed(slices)),
-        Recording(vendor="agora", task_id=AGORA_SID, damage=was_cut, laid=agora_mixed(slices, stored=cut_short)),
-        Recording(vendor="zego", task_id=ZEGO_TASK, damage=was_missing, laid=zego_mixed(slices, stored=missing)),
+        Recording(
+            vendor="jocloud",
+            task_id=JOCLOUD_RECORD,
+            room=JOCLOUD_ROOM,
+            damage="none",
+            laid=jocloud_mixed(slices),
+        ),
+        Recording(
+            vendor="agora",
+            task_id=AGORA_SID,
+            room=AGORA_CNAME,
+            damage=was_cut,
+            laid=agora_mixed(slices, stored=cut_short),
+        ),
+        Recording(
+            vendor="zego",
+            task_id=ZEGO_TASK,
+            room=ZEGO_ROOM,
+            damage=was_missing,
+            laid=zego_mixed(slices, stored=missing),
+        ),
     )
 
 
