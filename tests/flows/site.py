@@ -52,7 +52,7 @@ class Site:
             output=self.output.as_uri(),
             catalog=catalog or f"sqlite:///{root / 'catalog.db'}",
             data=root / "data",
-            sources=(Source(name="calls", vendor="agora", store=self.source.as_uri(), **policies),),
+            sources=(Source(**{"name": "calls", "vendor": VENDOR, "store": self.source.as_uri(), **policies}),),
         )
         database = Database(self.settings.catalog)
         if not database.is_current():
