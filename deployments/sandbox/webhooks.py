@@ -1,22 +1,15 @@
-"""Webhooks as the three vendors post them, made and signed here, and a way to post them to a server.
+"""The common webhooks of the three vendors, by name: samples to try a receiver with."""
 
-Written from the vendors' documents; nothing of `vendors` is used, so that a mistake there is not repeated.
-"""
-
-import hashlib
-import hmac
-import json
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
-TIMEOUT_S: Final = 10
-"""How long Agora waits for an answer, the only vendor that says so."""
+from deployments.sandbox.webhook_requests import Posted, agora, deliver, jocloud, unix_ms, zego
+
+__all__ = ["SAMPLES", "TEST_TASKS", "About", "Maker", "Posted", "agora", "deliver", "jocloud", "sample", "zego"]
+
 TEST_TASKS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "agora": "7e577e577e577e577e577e577e577e57",
@@ -25,26 +18,7 @@ TEST_TASKS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """A task id of each vendor's shape that no recording has."""
-_JSON: Final = MappingProxyType({"Content-Type": "application/json"})
-_APP = 1234567890
 _LENGTH = timedelta(seconds=60)
-_NOTIFIED_AFTER_MS = 30
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Posted:
-    """One request of a vendor; `path_suffix` is what follows the vendor's name in the path."""
-
-    vendor: str
-    headers: Mapping[str, str]
-    body: bytes
-    path_suffix: str = field(default="", repr=False)
-
-    @property
-    def path(self) -> str:
-        """Where it is posted to."""
-        return f"/hooks/{self.vendor}{self.path_suffix}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,103 +34,10 @@ class About:
     @property
     def began_ms(self) -> int:
         """When the recording began."""
-        return _ms(self.sent_at - _LENGTH)
+        return unix_ms(self.sent_at - _LENGTH)
 
 
 Maker = Callable[[About], Posted]
-
-
-def agora(
-    event_type: int,
-    *,
-    sid: str,
-    cname: str,
-    secret: str,
-    sent_at: datetime,
-    details: Mapping[str, Any] = MappingProxyType({}),
-    uid: str = "527841",
-    sequence: int = 0,
-    notice_id: str | None = None,
-) -> Posted:
-    """A message of Agora's, under both signatures (Agora, Notifications: verify signatures, event types)."""
-    payload = {
-        "cname": cname,
-        "uid": uid,
-        "sid": sid,
-        "sequence": sequence,
-        "sendts": _ms(sent_at),
-        "serviceType": 0,
-        "details": dict(details),
-    }
-    body = _json(
-        {
-            "noticeId": notice_id or secrets.token_hex(16),
-            "productId": 3,
-            "eventType": event_type,
-            "notifyMs": _ms(sent_at) + _NOTIFIED_AFTER_MS,
-            "sid": sid,
-            "payload": payload,
-        }
-    )
-    signatures = {
-        "Agora-Signature": hmac.new(secret.encode(), body, hashlib.sha1).hexdigest(),
-        "Agora-Signature-V2": hmac.new(secret.encode(), body, hashlib.sha256).hexdigest(),
-    }
-    return Posted(vendor="agora", headers={**_JSON, **signatures}, body=body)
-
-
-def zego(
-    event_type: int,
-    *,
-    task_id: str,
-    room: str,
-    secret: str,
-    sent_at: datetime,
-    detail: Mapping[str, Any] = MappingProxyType({}),
-    app_id: int = _APP,
-    sequence: int = 0,
-    nonce: str | None = None,
-) -> Posted:
-    """A callback of ZEGOCLOUD's (ZEGOCLOUD, recording status callback; signature verification)."""
-    nonce = nonce or str(100_000 + secrets.randbelow(900_000))
-    timestamp = str(int(sent_at.timestamp()))
-    signed = b"".join(sorted(part.encode() for part in (secret, timestamp, nonce)))
-    document = {
-        "app_id": app_id,
-        "task_id": task_id,
-        "room_id": room,
-        "event_type": event_type,
-        "message": "",
-        "nonce": nonce,
-        "timestamp": timestamp,
-        "signature": hashlib.sha1(signed, usedforsecurity=False).hexdigest(),
-        "sequence": sequence,
-        "detail": dict(detail),
-    }
-    return Posted(vendor="zego", headers=_JSON, body=_json(document))
-
-
-def jocloud(
-    msgname: str,
-    *,
-    record_id: str,
-    room: str,
-    secret: str,
-    sent_at: datetime,
-    msgtype: int = 2,
-    context: Mapping[str, Any] = MappingProxyType({}),
-    app_id: int = 123123,
-) -> Posted:
-    """A callback of Jocloud's, with the secret in the path (Jocloud, RESTful API callback service)."""
-    said = {"msgname": msgname, "appid": app_id, "roomid": room, "uid": ["0"], "recordid": record_id, **context}
-    document = {
-        "msgid": f"RECORD-{record_id}-{_ms(sent_at):x}",
-        "product": 1,
-        "msgtype": msgtype,
-        "notifytime": _ms(sent_at),
-        "context": said,
-    }
-    return Posted(vendor="jocloud", headers=_JSON, body=_json(document), path_suffix=f"/{secret}")
 
 
 def sample(
@@ -166,30 +47,7 @@ def sample(
     return SAMPLES[vendor][event](About(task_id=task_id, room=room, secret=secret, sent_at=sent_at, sequence=sequence))
 
 
-def deliver(posted: Posted, base_url: str) -> int:
-    """Post it to the server at this URL; the answer's status, whatever it is. Raises OSError where none answers."""
-    if not base_url.startswith(("http://", "https://")):
-        raise ValueError(f"no web server has a URL like {base_url!r}")
-    request = Request(  # noqa: S310 - of the web, see above
-        base_url.rstrip("/") + posted.path, data=posted.body, headers=dict(posted.headers), method="POST"
-    )
-    try:
-        with urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
-            return int(answer.status)
-    except HTTPError as refused:
-        with refused:
-            return refused.code
-
-
 _Details = Callable[[About], Mapping[str, Any]]
-
-
-def _ms(at: datetime) -> int:
-    return (at - _EPOCH) // timedelta(milliseconds=1)
-
-
-def _json(document: Mapping[str, Any]) -> bytes:
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def _agora_sample(event_type: int, details: _Details) -> Maker:
@@ -223,7 +81,7 @@ def _jocloud_sample(about: About) -> Posted:
         "filetype": "m3u8",
         "duration": _LENGTH // timedelta(milliseconds=1),
         "fileaddress": f"http://bucket.example/rec/rid_{about.task_id}_{about.room}.m3u8",
-        "starttime": _ms(at - _LENGTH),
+        "starttime": unix_ms(at - _LENGTH),
     }
     return jocloud(
         "recordtask_m3u8_info",

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from urllib.parse import unquote
 
 import pytest
 
@@ -64,7 +65,7 @@ def received(posted: Posted) -> Message:
         body=posted.body,
         document=parse(posted.body),
         headers={name.lower(): value for name, value in posted.headers.items()},
-        url_secret=posted.path_suffix.removeprefix("/") or None,
+        url_secret=unquote(posted.path_suffix.removeprefix("/")) or None,
     )
 
 
@@ -173,6 +174,9 @@ def test_a_delivery_gives_the_status(status: int) -> None:
 def test_paths() -> None:
     assert made("zego", "stopped").path == "/hooks/zego"
     assert made("jocloud", "m3u8_info").path == f"/hooks/jocloud/{SECRET}"
+    odd = jocloud("new", record_id="a", room="b", secret="a/b?c é", sent_at=SENT_AT)  # noqa: S106
+    assert odd.path == "/hooks/jocloud/a%2Fb%3Fc%20%C3%A9"
+    assert received(odd).url_secret == "a/b?c é"  # noqa: S105
 
 
 @pytest.mark.parametrize("url", ["file:///etc", "ftp://a.example", "a.example"])

@@ -94,6 +94,11 @@ def test_what_an_event_type_means(event_type: int, details: dict[str, object], w
     assert event.details == {"serviceType": 0, "serviceScene": "mix_record", **details}
 
 
+def test_a_long_reason_is_cut() -> None:
+    trouble = read(73, {"reason": "a" * 500}).trouble
+    assert trouble == f"the page was loaded again ({'a' * 100})"
+
+
 def test_every_event_type_is_in_the_table() -> None:
     assert {row[0] for row in MEANINGS} == set(EVENTS)
 

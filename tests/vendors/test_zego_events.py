@@ -113,6 +113,11 @@ def test_the_first_version_means_other_things(
     assert event.details == {"message": "", "file_info": document["file_info"]}
 
 
+def test_a_detail_makes_it_the_second_version_whatever_stands_beside_it() -> None:
+    event = read(3, {"image_type": 1}, file_info=[zego_file()])
+    assert (event.name, event.files) == ("image failed", ())
+
+
 def test_an_event_without_detail_and_files_is_of_the_second_version() -> None:
     document = zego_document(3)
     del document["detail"]
@@ -210,6 +215,11 @@ def test_the_signature_of_the_documents() -> None:
     assert HOOK.seal(signed) == VECTOR["signature"]
     assert not HOOK.fits(signed, "Secret")
     assert not HOOK.fits(signed, "")
+
+
+@pytest.mark.parametrize("odd", [None, 7, "", "a" * 40 + "\n", "A" * 40, "g" * 40, "a" * 10_000, "\0" * 40])
+def test_what_is_no_signature_is_no_seal(odd: object) -> None:
+    assert HOOK.seal(message({**VECTOR, "signature": odd})) is None
 
 
 def test_a_time_may_be_a_number() -> None:
