@@ -1,4 +1,4 @@
-"""The web application: whether it lives, and whether it is ready."""
+"""The web application: whether it lives, whether it is ready, and the webhooks of vendors."""
 
 import logging
 from datetime import timedelta
@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from catalog.database import Database
 from catalog.errors import CatalogError
 from flows.settings import Settings
+from web.webhooks import Receiving, Webhooks
 
 _log = logging.getLogger(__name__)
 
@@ -24,8 +25,8 @@ class Health(BaseModel):
     problems: list[str] = []
 
 
-def build_app(database: Database) -> FastAPI:
-    """The application on this catalog, which need not answer yet."""
+def build_app(database: Database, receiving: Receiving) -> Webhooks:
+    """The application on this catalog, which need not answer yet, and with these parts for webhooks."""
     app = FastAPI(title="Aftertake", version=version("aftertake"))
 
     @app.get("/livez", summary="Whether the process answers")
@@ -39,12 +40,18 @@ def build_app(database: Database) -> FastAPI:
             response.status_code = 503
         return Health(ready=not problems, problems=problems)
 
-    return app
+    return Webhooks(app, receiving)
 
 
-def create() -> FastAPI:
+def create() -> Webhooks:
     """The application of the settings, for a server that is given its name."""
-    return build_app(Database(Settings.load().catalog, patience=_PATIENCE))
+    from catalog.inbox import Inbox  # noqa: PLC0415
+    from flows.webhook_keys import keys_for  # noqa: PLC0415
+
+    from vendors.registry import HOOKS  # noqa: PLC0415
+
+    database = Database(Settings.load().catalog, patience=_PATIENCE)
+    return build_app(database, Receiving(hooks=HOOKS, keys=keys_for, inbox=Inbox(database)))
 
 
 def _problems(database: Database) -> list[str]:

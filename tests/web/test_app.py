@@ -7,12 +7,13 @@ import httpx
 import pytest
 
 from catalog.database import Database
+from tests.web.receiving import MemoryInbox, parts
 from web.app import build_app
 
 
 def get(database: Database, path: str) -> httpx.Response:
     async def ask() -> httpx.Response:
-        transport = httpx.ASGITransport(build_app(database))
+        transport = httpx.ASGITransport(build_app(database, parts(MemoryInbox())))
         async with httpx.AsyncClient(transport=transport, base_url="http://aftertake") as client:
             return await client.get(path)
 
