@@ -216,6 +216,8 @@ def _taken_in(connection: Connection, row: RowMapping, read: Read, *, actor: str
 
 def _first(connection: Connection, row: RowMapping) -> int | None:
     """The delivery of the same message that has, or will have, its effect."""
+    if row["dedupe_id"] is None:
+        return None
     is_same = (_here.vendor == row["vendor"]) & (_here.dedupe_id == row["dedupe_id"]) & _IS_GOOD
     is_other = (_here.id != row["id"]) & _here.duplicate_of.is_(None) & _here.replay_of.is_(None)
     query = select(_here.id).where(is_same & is_other & _goes_before(row)).order_by(_here.id).limit(1)

@@ -10,7 +10,10 @@ from pydantic import BaseModel
 
 from catalog.database import Database
 from catalog.errors import CatalogError
+from catalog.inbox import Inbox
 from flows.settings import Settings
+from flows.webhook_keys import WebhookKeys
+from vendors.registry import HOOKS
 from web.webhooks import Receiving, Webhooks
 
 _log = logging.getLogger(__name__)
@@ -45,13 +48,9 @@ def build_app(database: Database, receiving: Receiving) -> Webhooks:
 
 def create() -> Webhooks:
     """The application of the settings, for a server that is given its name."""
-    from catalog.inbox import Inbox  # noqa: PLC0415
-    from flows.webhook_keys import keys_for  # noqa: PLC0415
-
-    from vendors.registry import HOOKS  # noqa: PLC0415
-
-    database = Database(Settings.load().catalog, patience=_PATIENCE)
-    return build_app(database, Receiving(hooks=HOOKS, keys=keys_for, inbox=Inbox(database)))
+    settings = Settings.load()
+    database = Database(settings.catalog, patience=_PATIENCE)
+    return build_app(database, Receiving(hooks=HOOKS, keys=WebhookKeys(settings), inbox=Inbox(database)))
 
 
 def _problems(database: Database) -> list[str]:
