@@ -195,7 +195,7 @@ def _taken_in(connection: Connection, row: RowMapping, read: Read, *, actor: str
     event = reading.event
     values: dict[str, Any] = {"event": event.name, "recording": id_text(event.recording) if event.recording else None}
     if event.recording is None or event.ignored:
-        return {**values, "effect": f"ignored: {event.ignored or 'it names no recording'}"}
+        return {**values, "effect": _ignored(event)}
     if row["replay_of"] is None and (first := _first(connection, row)):
         return {**values, "duplicate_of": first, "effect": "ignored: seen"}
     rivals = _rivals(connection, row)
@@ -212,6 +212,11 @@ def _taken_in(connection: Connection, row: RowMapping, read: Read, *, actor: str
         is_replay=row["replay_of"] is not None,
     )
     return {**values, "effect": hearing.hear(connection, said, event.recording, actor=actor, now=now)}
+
+
+def _ignored(event: RecordingEvent) -> str:
+    meant = f", which would have said: {event.word}" if event.recording else ""
+    return f"ignored: {event.ignored or 'it names no recording'}{meant}"
 
 
 def _first(connection: Connection, row: RowMapping) -> int | None:

@@ -21,7 +21,9 @@ from types import FrameType, MappingProxyType
 from typing import Final, Self
 
 from cli.exits import Exit
-from flows.settings import Settings
+from flows.settings import Settings, secret_variable
+from flows.webhook_keys import WebhookKeys
+from vendors.registry import HOOKS
 
 PARTS: Mapping[str, str] = MappingProxyType(
     {
@@ -124,9 +126,17 @@ class Serving:
         yield f"serving {', '.join(names)}; Ctrl-C ends it, and what is under way goes on when it is started again"
         if "web" in names:
             yield f"  health   http://{self._settings.listen}/readyz"
+            yield f"  webhooks http://{self._settings.listen}/hooks/VENDOR; {self._secrets()}"
         if "prefect" in names:
             yield f"  Prefect  {self._environment['PREFECT_API_URL'].removesuffix('/api')}"
         yield f"  data     {self._settings.data}"
+
+    def _secrets(self) -> str:
+        keys = WebhookKeys(self._settings)
+        given = [vendor for vendor in HOOKS if keys(vendor)]
+        if given:
+            return f"there are secrets for {', '.join(given)}"
+        return f"all are refused until {secret_variable('VENDOR')} is set"
 
     def watch(self, ended: threading.Event) -> None:
         """Start anew what ends, until `ended` is set."""

@@ -224,7 +224,7 @@ class Loop:
 def loops_of(overseer: Overseer) -> tuple[Loop, ...]:
     """All loops, each with its pace."""
     return (
-        Loop(name="take in", every=timedelta(seconds=1), once=overseer.take_in),
+        Loop(name="take in", every=timedelta(seconds=0.5), once=overseer.take_in),
         Loop(name="dispatch", every=timedelta(seconds=1), once=overseer.dispatch),
         Loop(name="reconcile", every=timedelta(seconds=5), once=overseer.reconcile),
         Loop(name="remind", every=timedelta(minutes=1), once=overseer.remind),

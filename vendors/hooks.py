@@ -50,8 +50,8 @@ class Hook:
     `is_signed` says whether a message carries anything to check, `fits` whether a secret made that, in constant time;
     nothing fits where a signed time cannot be read. `signed_at` is that time, None where none is signed. `seal` names
     what was signed where that is not the body (`covers_body`). `app` is the project that the message names. `is_check`
-    tells a console's test, or ours, which is answered and has no effect. `read` says what the message means; it takes
-    whatever is well-formed.
+    tells a console's test, which is answered even before the console has told its secret, and has no effect. `read`
+    says what the message means; it takes whatever is well-formed.
     """
 
     vendor: str

@@ -214,7 +214,10 @@ def test_a_message_that_cannot_be_read_holds_up_no_other(catalog: Catalog) -> No
 
 def test_messages_about_no_recording_are_ignored_with_the_reason(catalog: Catalog) -> None:
     other, check = said(Word.HEARD, task_id=None), said(Word.UPLOADED, 1, ignored="a console's check")
-    assert taken(catalog, other, check) == ["ignored: it names no recording", "ignored: a console's check"]
+    assert taken(catalog, other, check) == [
+        "ignored: it names no recording",
+        "ignored: a console's check, which would have said: uploaded",
+    ]
     assert catalog.counts() == {}
 
 

@@ -89,7 +89,7 @@ def test_a_sample_is_signed_and_means_what_it_says(vendor: str, event: str) -> N
 @pytest.mark.parametrize(("vendor", "event"), WORDS)
 def test_a_sample_of_the_test_room_is_a_test(vendor: str, event: str) -> None:
     sent = received(made(vendor, event, room=TEST_ROOM))
-    assert HOOKS[vendor].is_check(sent)
+    assert not HOOKS[vendor].is_check(sent), "its signature counts: that is what is tried out"
     assert HOOKS[vendor].read(sent).ignored == "a test"
 
 
