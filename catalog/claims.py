@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, func, select, update
 
-from catalog import leasing, rows
+from catalog import announcing, leasing, rows
 from catalog.database import Database
 from catalog.indexing import put_manifest
 from catalog.model import Manifest, RecordingId, State
@@ -102,11 +102,13 @@ class Claims:
     ) -> Recording:
         """The verdict of `manifest`, which stands under `key`, is that of the recording; it follows from `basis`.
 
-        `look_in`: when to see whether lost slices came after all. Raises `LeaseLostError`.
+        If that is news, it is announced. `look_in`: when to see whether lost slices came after all. Raises
+        `LeaseLostError`.
         """
 
         def values(connection: Connection, row: RowMapping, now: datetime) -> _Values:
             put_manifest(connection, manifest, key, now=now)
+            announcing.settled(connection, row, manifest, key, before=claim.recording, now=now)
             return {
                 "state": State.SETTLED,
                 "verdict": manifest.verdict,

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, select, update
 
-from catalog import rows
+from catalog import announcing, rows
 from catalog.database import Database
 from catalog.errors import UnknownExportError
 from catalog.tables import exports
@@ -91,16 +91,23 @@ class Exports:
         return self._database.read(lambda connection: _export(_known(connection, export)))
 
     def advance(self, export: str, state: ExportState, *, was: ExportState, cause: str | None = None) -> bool:
-        """From `was` to `state`, if it is in `was` still: of several who try, one does. Raises `UnknownExportError`."""
+        """From `was` to `state`, if it is in `was` still: of several who try, one does. That it is done is announced.
+
+        Raises `UnknownExportError`.
+        """
         if state not in _NEXT.get(was, frozenset()):
             message = f"an export does not go from {was} to {state}"
             raise ValueError(message)
 
         def work(connection: Connection) -> bool:
             row = _known(connection, export)
-            values = {"state": state, "cause": cause, "changed_at": self._database.now(connection)}
+            now = self._database.now(connection)
             is_it = (exports.c.id == row["id"]) & (exports.c.state == was)
-            return bool(connection.execute(update(exports).where(is_it).values(values)).rowcount)
+            moved = update(exports).where(is_it).values(state=state, cause=cause, changed_at=now)
+            is_moved = bool(connection.execute(moved).rowcount)
+            if is_moved and state is ExportState.DONE:
+                announcing.export_done(connection, row["id"], now=now)
+            return is_moved
 
         return self._database.write(work)
 

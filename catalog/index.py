@@ -11,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping, Select, Table, func, or_, select, update
 
 from catalog import hearing, registering, rows
+from catalog.announcing import Announcements
 from catalog.claims import Claims
 from catalog.database import Database
 from catalog.exports import Exports
@@ -27,7 +28,7 @@ _ASKED_AT_ONCE: Final = 500
 
 
 class Catalog:
-    """Recordings; beside them `claims` on them, `runs` they are handed to, `exports` cut from them, and the `inbox`."""
+    """Recordings; beside them `claims`, `runs` they are handed to, `exports`, the `inbox`, and `announcements`."""
 
     def __init__(self, database: Database) -> None:
         """`database` has been migrated."""
@@ -36,6 +37,7 @@ class Catalog:
         self.runs = Runs(database)
         self.exports = Exports(database)
         self.inbox = Inbox(database)
+        self.announcements = Announcements(database)
 
     def get(self, recording: RecordingId) -> Recording:
         """One recording. Raises `UnknownRecordingError`."""

@@ -1,7 +1,7 @@
 """The rows of the catalog as values."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -129,6 +129,32 @@ class Reservation:
 
     revision: int
     created_at: datetime
+
+
+class Announced(StrEnum):
+    """What is announced to the endpoints of other systems; the words are promises to them."""
+
+    SETTLED = "recording.settled"
+    """The first verdict on a recording, with what was published of it."""
+    IMPROVED = "recording.improved"
+    """A later revision was published, for example because slices came late."""
+    EXPORT_DONE = "export.done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One announcement to one endpoint: the `tries`-th try, that somebody has taken on.
+
+    `announcement` is the same at each try and for each endpoint, and so is `payload`, character by character. `age` is
+    how long ago it was announced.
+    """
+
+    id: int
+    announcement: str
+    endpoint: str
+    payload: str
+    tries: int
+    age: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,7 @@
-"""The tables of the catalog. All of it but leases, runs, exports and the audit can be made again from the manifests."""
+"""The tables of the catalog.
+
+All of it but leases, runs, exports, announcements and the audit can be made again from the manifests.
+"""
 
 from datetime import UTC, datetime
 
@@ -285,4 +288,38 @@ events = Table(
     Column("details", JSON, nullable=False),
     UniqueConstraint("vendor", "dedupe_id"),
     Index(None, "recording", "id"),
+)
+
+announcements = Table(
+    "announcements",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("type", String(40), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("recording", _Number, ForeignKey("recordings.id", ondelete="CASCADE")),
+    Column("export", Text, ForeignKey("exports.id", ondelete="CASCADE")),
+    # Text and no JSON: a database may write JSON anew in its own way, and these very bytes are what is signed.
+    Column("payload", Text, nullable=False),
+    Column("fanned_out_at", UtcDateTime),
+    Index(None, "at"),
+    _index_where("ix_announcements_new", "at", where="fanned_out_at IS NULL"),
+    _index_where("ix_announcements_recording", "recording", where="recording IS NOT NULL"),
+    _index_where("ix_announcements_export", "export", where="export IS NOT NULL"),
+)
+
+announcement_deliveries = Table(
+    "announcement_deliveries",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    Column("announcement", Text, ForeignKey("announcements.id", ondelete="CASCADE"), nullable=False),
+    Column("endpoint", String(40), nullable=False),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    # None once it is over: then one of the two below says how.
+    Column("due_at", UtcDateTime),
+    Column("done_at", UtcDateTime),
+    Column("given_up_at", UtcDateTime),
+    Column("last_status", Integer),
+    Column("last_error", Text),
+    UniqueConstraint("announcement", "endpoint"),
+    _index_where("ix_announcement_deliveries_due", "endpoint", "due_at", where="due_at IS NOT NULL"),
 )

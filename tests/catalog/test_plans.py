@@ -7,16 +7,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Select
+from sqlalchemy import Connection, Select, text
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import ClauseElement
 
+from catalog import announcing
 from catalog.database import Database
 from catalog.index import Catalog
 from catalog.model import State, Verdict
 from catalog.searching import Query, statement
+from catalog.tables import announcement_deliveries, announcements
 from tests.benchmarks.catalog_rows import BEGIN, HEAVY_USER, fill, room, task_id
 from tests.postgres import Postgres
 
@@ -70,6 +72,32 @@ def asked(database: Database, query: Query, *, is_next: bool) -> Explain:
     return Explain(statement(query, longest=timedelta(days=1), limit=51))
 
 
+ASKED_EACH_SECOND: Mapping[str, tuple[Select[Any], str]] = {
+    "due to an endpoint": (announcing.due_query("crm", BEGIN), "ix_announcement_deliveries_due"),
+    "new": (announcing.new_query(500), "ix_announcements_new"),
+}
+
+
+def announce(database: Database) -> None:
+    """Two endpoints were told of nearly all; fifty announcements are new, and fifty are due to each of them."""
+    told = [
+        {"id": f"msg_{n}", "type": "t", "at": BEGIN, "payload": "{}", "fanned_out_at": BEGIN if n >= 50 else None}
+        for n in range(COUNT)
+    ]
+    due = [
+        {"announcement": f"msg_{n}", "endpoint": name, "due_at": BEGIN if n < 100 else None}
+        for n in range(50, COUNT)
+        for name in ("crm", "bi")
+    ]
+
+    def work(connection: Connection) -> None:
+        connection.execute(announcements.insert(), told)
+        connection.execute(announcement_deliveries.insert(), due)
+        connection.execute(text("ANALYZE"))
+
+    database.write(work)
+
+
 def _fields(query: Query) -> dict[str, Any]:
     return {name: getattr(query, name) for name in Query.__slots__}
 
@@ -92,13 +120,20 @@ def on_postgres(postgres: Postgres) -> Iterator[Database]:
 
 
 def plan_of_sqlite(database: Database, query: Query, *, is_next: bool = False) -> list[str]:
-    explain = asked(database, query, is_next=is_next)
+    return explained_by_sqlite(database, asked(database, query, is_next=is_next))
+
+
+def explained_by_sqlite(database: Database, explain: Explain) -> list[str]:
     return database.read(lambda connection: [str(row.detail) for row in connection.execute(explain)])
 
 
 def plan_of_postgres(database: Database, query: Query, *, is_next: bool = False) -> dict[str, Any]:
+    return explained_by_postgres(database, asked(database, query, is_next=is_next))
+
+
+def explained_by_postgres(database: Database, explain: Explain) -> dict[str, Any]:
     def work(connection: Connection) -> dict[str, Any]:
-        found = connection.execute(asked(database, query, is_next=is_next)).scalar_one()
+        found = connection.execute(explain).scalar_one()
         plan: dict[str, Any] = (json.loads(found) if isinstance(found, str) else found)[0]["Plan"]
         return plan
 
@@ -143,3 +178,15 @@ def test_postgres_reads_one_index_and_sorts_a_page_at_most(on_postgres: Database
     assert {node["Index Name"] for node in plan if "Index Name" in node} - {"pk_recordings"} == {index}
     assert "Seq Scan" not in {node["Node Type"] for node in plan}
     assert max([node["Plan Rows"] for node in plan if "Sort" in node["Node Type"]], default=0) < COUNT / 100
+
+
+def test_what_is_asked_each_second_reads_an_index_of_the_few(sqlite: Database, on_postgres: Database) -> None:
+    for database in (sqlite, on_postgres):
+        announce(database)
+    for query, index in ASKED_EACH_SECOND.values():
+        steps = explained_by_sqlite(sqlite, Explain(query))
+        assert index in steps[0]
+        assert [step for step in steps[1:] if not step.startswith("SEARCH")] == [], steps
+        plan = list(nodes(explained_by_postgres(on_postgres, Explain(query))))
+        assert index in {node["Index Name"] for node in plan if "Index Name" in node}
+        assert "Seq Scan" not in {node["Node Type"] for node in plan}
