@@ -66,6 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the parts until SIGINT or SIGTERM. Raises `SettingsError`."""
     settings, ended = Settings.load(), threading.Event()
+    if not options.parts or "loops" in options.parts:
+        settings.require_secrets()
 
     def end(_signal: int, _frame: FrameType | None) -> None:
         ended.set()

@@ -5,7 +5,7 @@ No message repeats what was written for a URL: it may hold a password.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -148,20 +148,21 @@ Slots = Annotated[int, Field(ge=1)]
 _PLAIN: Mapping[str, str] = MappingProxyType(
     {
         "missing": "it is missing",
-        "tuple_type": 'write a list: ["…", "…"], or of sources tables that begin with [[sources]]',
-        "dataclass_type": "write a table that begins with [[sources]]",
+        "tuple_type": 'write a list: ["…", "…"], or tables that begin with [[sources]] or [[endpoints]]',
+        "dataclass_type": "write a table that begins with [[sources]] or [[endpoints]]",
     }
 )
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 _SUBJECT = re.compile(r"^\w+ (?=should|is)")
 
 
-def problems(error: ValidationError, top: Iterable[str], below: Iterable[str]) -> Iterator[str]:
-    """Each field that is wrong, `sources[1].deadline: …`; `top` and `below` are the names that are known."""
-    names, nested = tuple(top), tuple(below)
+def problems(error: ValidationError, top: Iterable[str], below: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Each field that is wrong, `sources[1].deadline: …`; `top` and, of each table, `below` are the known names."""
+    names = tuple(top)
     for wrong in error.errors(include_input=False, include_url=False):
         place = wrong["loc"]
-        yield f"{_dotted(place)}: {_said(wrong, names if len(place) == 1 else nested)}"
+        known = names if len(place) == 1 else tuple(below.get(str(place[0]), ()))
+        yield f"{_dotted(place)}: {_said(wrong, known)}"
 
 
 def _dotted(place: tuple[int | str, ...]) -> str:

@@ -53,8 +53,9 @@ def run_prefect_server() -> None:
 
 
 def run_overseer() -> None:
-    """The loops, until the process is told to end."""
+    """The loops, until the process is told to end. Raises `SettingsError`."""
     settings, ended = Settings.load(), threading.Event()
+    settings.require_secrets()
     for kind in (signal.SIGINT, signal.SIGTERM):
         signal.signal(kind, lambda *_: ended.set())
     with open_catalog(settings) as catalog, PrefectStarter() as starter:

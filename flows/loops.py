@@ -19,8 +19,10 @@ from catalog.index import Catalog
 from catalog.records import Lease, Queue, Run, id_text
 from catalog.runs import Pulse
 from catalog.wire import utc_text
+from flows.endpoints import Endpoint
 from flows.settings import Settings, Source
 from flows.starting import RefusedError, Seen, Starter, StarterDownError
+from flows.steps.announcing import deliver_due
 from flows.steps.concluding import after_a_death, is_often_dying
 from flows.steps.discovering import discover
 from flows.steps.hearing import read_delivery
@@ -41,6 +43,8 @@ MOST_BULK: Final = 20
 ABANDONED: Final = timedelta(days=1)
 """An upload of this age has nobody any more who would complete it."""
 
+_ANNOUNCED: Final = timedelta(days=7)
+"""How long it can be seen what was announced, and to whom: longer than anything is tried."""
 _LOOKED_AT_ONCE: Final = 100
 _TAKEN_AT_ONCE: Final = 100
 _TAKEN_BATCHES: Final = 10
@@ -146,9 +150,20 @@ class Overseer:
                 self.catalog.alarm(recording.id, cause=cause, actor=self.name)
                 _log.error("%s: %s", id_text(recording.id), cause)
 
+    def announce(self) -> int:
+        """Make deliveries of what is new, for every endpoint; how many announcements that were."""
+        return self.catalog.announcements.fan_out(
+            {endpoint.name: frozenset(endpoint.events) for endpoint in self.settings.endpoints}
+        )
+
+    def deliver_to(self, endpoint: Endpoint) -> int:
+        """Send an endpoint what is due to it; how many arrived."""
+        return deliver_due(self.catalog.announcements, endpoint)
+
     def sweep(self) -> int:
-        """Abort uploads that nobody will complete, how many; and drop what vendors said long ago."""
+        """Abort uploads that nobody will complete, how many; and drop what was said and announced long ago."""
         self.catalog.inbox.drop_old()
+        self.catalog.announcements.forget(older_than=_ANNOUNCED)
         left = sweep_uploads(self.output, older_than=ABANDONED, now=datetime.now(UTC))
         for upload in left:
             _log.warning("aborted an abandoned upload of %s", upload.key)
@@ -226,6 +241,12 @@ def loops_of(overseer: Overseer) -> tuple[Loop, ...]:
     return (
         Loop(name="take in", every=timedelta(seconds=0.5), once=overseer.take_in),
         Loop(name="dispatch", every=timedelta(seconds=1), once=overseer.dispatch),
+        Loop(name="announce", every=timedelta(seconds=1), once=overseer.announce),
+        # One for each, so that who is slow or dead holds up nobody else.
+        *(
+            Loop(name=f"deliver:{to.name}", every=timedelta(seconds=1), once=partial(overseer.deliver_to, to))
+            for to in overseer.settings.endpoints
+        ),
         Loop(name="reconcile", every=timedelta(seconds=5), once=overseer.reconcile),
         Loop(name="remind", every=timedelta(minutes=1), once=overseer.remind),
         Loop(name="sweep", every=timedelta(hours=1), once=overseer.sweep),

@@ -18,6 +18,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Json, TypeAdapter, ValidationError, with_config
 
 from flows.apart import why_not_apart
+from flows.endpoints import Endpoint, secret_faults
 from flows.fields import (
     Address,
     App,
@@ -41,6 +42,7 @@ from vendors.registry import VENDORS
 
 __all__ = [
     "Address",
+    "Endpoint",
     "OnDamage",
     "OnDeadline",
     "Settings",
@@ -121,6 +123,7 @@ class Settings:
     slots: int = 2
     lease: timedelta = timedelta(seconds=60)
     sources: tuple[Source, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
 
     @classmethod
     def load(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -139,8 +142,10 @@ class Settings:
         given.setdefault("output", (given["data"] / "published").resolve().as_uri())
         given.setdefault("catalog", sqlite_url(given["data"] / "catalog.db"))
         settings = cls(**given)
-        strangers = _strange_secrets(environment, sources.values())
-        _refuse([*_same_names(sources), *_not_apart(sources, settings.output), *strangers])
+        endpoints = _endpoints(path, written, told)
+        strangers = _strange_secrets(environment, [*sources.values(), *endpoints.values()])
+        same = _same_names({**sources, **endpoints})
+        _refuse([*same, *_not_apart(sources, settings.output), *strangers])
         return settings
 
     @property
@@ -174,6 +179,10 @@ class Settings:
 
         return max(holding, key=likeness, default=None)
 
+    def require_secrets(self, environment: Mapping[str, str] = os.environ) -> None:
+        """Raise SettingsError unless each endpoint has what it signs with: nothing is ever sent unsigned."""
+        _refuse([*secret_faults(self.endpoints, environment)])
+
     def as_environment(self) -> dict[str, str]:
         """Variables from which the same settings load, in any folder, over all that the environment has; no keys."""
         return {
@@ -187,10 +196,12 @@ class Settings:
             "AFTERTAKE_LEASE": f"{self.lease.total_seconds():g}s",
             "AFTERTAKE_SOURCES": _SOURCES.dump_json(self.sources).decode(),
             "AFTERTAKE_SOURCE": "",
+            "AFTERTAKE_ENDPOINTS": _ENDPOINTS.dump_json(self.endpoints).decode(),
         }
 
 
 _SOURCES = TypeAdapter(tuple[Source, ...])
+_ENDPOINTS = TypeAdapter(tuple[Endpoint, ...])
 
 
 def other_stores(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
@@ -244,6 +255,7 @@ class _File(BaseModel):
     slots: Annotated[Slots, Field(strict=True)] = 1
     lease: Lease = timedelta()
     sources: tuple[Source, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
 
 
 def _variable(name: str) -> str:
@@ -258,6 +270,7 @@ class _Variables(_File):
     stores: Annotated[tuple[Store, ...], BeforeValidator(str.split)] = ()
     slots: Slots = 1
     sources: Json[tuple[Source, ...]] = ()
+    endpoints: Json[tuple[Endpoint, ...]] = ()
     source: Store = ""
 
 
@@ -293,8 +306,10 @@ def _read(
     try:
         read = model.model_validate(content, context=folder)
     except ValidationError as error:
-        top = [known.alias or name for name, known in model.model_fields.items()]
-        return {}, [f"{head}{line}" for line in problems(error, top, [known.name for known in fields(Source)])]
+        top = {name: known.alias or name for name, known in model.model_fields.items()}
+        tables = {"sources": Source, "endpoints": Endpoint}
+        below = {top[name]: [known.name for known in fields(table)] for name, table in tables.items()}
+        return {}, [f"{head}{line}" for line in problems(error, top.values(), below)]
     return {name: getattr(read, name) for name in read.model_fields_set}, ()
 
 
@@ -308,8 +323,16 @@ def _sources(path: Path | None, written: Mapping[str, Any], told: Mapping[str, A
     return sources
 
 
-def _same_names(sources: Mapping[str, Source]) -> Iterator[str]:
-    for (first, one), (second, other) in combinations(sources.items(), 2):
+def _endpoints(path: Path | None, written: Mapping[str, Any], told: Mapping[str, Any]) -> Mapping[str, Endpoint]:
+    """As `_sources`."""
+    where = "AFTERTAKE_ENDPOINTS" if "endpoints" in told else f"{path}: endpoints"
+    listed = told.get("endpoints", written.get("endpoints", ()))
+    return {f"{where}[{number}]": endpoint for number, endpoint in enumerate(listed)}
+
+
+def _same_names(named: Mapping[str, Source | Endpoint]) -> Iterator[str]:
+    """Sources and endpoints share the names of variables in which their secrets are."""
+    for (first, one), (second, other) in combinations(named.items(), 2):
         if one.name == other.name:
             yield f"{second}: {other.name!r} is the name of {first} too; write another name"
 
@@ -325,12 +348,12 @@ def secret_variable(name: str) -> str:
     return f"AFTERTAKE_{name.upper().replace('-', '_')}_WEBHOOK_SECRET"
 
 
-def _strange_secrets(environment: Mapping[str, str], sources: Iterable[Source]) -> Iterator[str]:
+def _strange_secrets(environment: Mapping[str, str], named: Iterable[Source | Endpoint]) -> Iterator[str]:
     """A secret that is given to nobody would leave its webhooks refused."""
-    known = {secret_variable(name) for name in (*VENDORS, *(source.name for source in sources))}
+    known = {secret_variable(name) for name in (*VENDORS, *(each.name for each in named))}
     for variable in (name for name, value in environment.items() if value):
         if variable.startswith("AFTERTAKE_") and variable.endswith("_WEBHOOK_SECRET") and variable not in known:
-            yield f"{variable}: there is no source or vendor of that name; there are {', '.join(sorted(known))}"
+            yield f"{variable}: there is no source, endpoint or vendor of that name; there are {', '.join(sorted(known))}"
 
 
 def _refuse(faults: Sequence[str]) -> None:

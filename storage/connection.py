@@ -7,6 +7,7 @@ certificate authority says so in `AFTERTAKE_PROXY` and `AFTERTAKE_CA_BUNDLE`.
 import logging
 import os
 import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,6 +63,10 @@ class Connection:
         keys = urllib3.util.parse_url(self.proxy).auth
         headers = urllib3.make_headers(proxy_basic_auth=unquote(keys)) if keys else None
         return urllib3.ProxyManager(self.proxy, proxy_headers=headers, **options)
+
+    def tls(self) -> ssl.SSLContext:
+        """For connections of other libraries."""
+        return ssl.create_default_context(cafile=self.ca_bundle or DEFAULT_CA_BUNDLE_PATH)
 
     def session(self) -> requests.Session:
         """A session of requests that reads nothing from its surroundings."""

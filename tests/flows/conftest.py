@@ -1,8 +1,13 @@
-"""One Prefect for all tests of a session, in a folder of its own."""
+"""One Prefect for all tests of a session, in a folder of its own; and somebody who takes our webhooks."""
 
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
+
+from tests.flows.bench import Bench
+from tests.flows.receiver import Receiver
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +20,18 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
         with prefect_test_harness(server_startup_timeout=60):
             yield
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as opened:
+        yield opened
+
+
+@pytest.fixture
+def bench(tmp_path: Path, receiver: Receiver) -> Iterator[Bench]:
+    """With one announcement that is due."""
+    made = Bench(tmp_path, receiver.url)
+    with closing(made.database):
+        made.announce()
+        yield made

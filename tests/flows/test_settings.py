@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from catalog.records import Announced
 from flows.settings import (
     Address,
+    Endpoint,
     OnDamage,
     OnDeadline,
     Settings,
@@ -48,6 +50,17 @@ look_through = "1h"
 [[sources]]
 name = "any"
 store = "in"
+
+[[endpoints]]
+name = "crm"
+url = "https://crm.example/hooks?key={PASSWORD}"
+events = ["recording.settled", "export.done"]
+
+[[endpoints]]
+name = "our-index"
+url = "http://index.internal:8000/"
+private = true
+secrets = "secrets/index"
 """
 
 
@@ -106,6 +119,19 @@ class TestReading:
                 ),
                 Source(name="any", store=f"file://{folder}/in"),
             ),
+            endpoints=(
+                Endpoint(
+                    name="crm",
+                    url=f"https://crm.example/hooks?key={PASSWORD}",
+                    events=(Announced.SETTLED, Announced.EXPORT_DONE),
+                ),
+                Endpoint(
+                    name="our-index",
+                    url="http://index.internal:8000/",
+                    private=True,
+                    secrets=folder / "secrets/index",
+                ),
+            ),
         )
 
     def test_a_source_is_patient_unless_told_otherwise(self) -> None:
@@ -127,6 +153,7 @@ class TestReading:
             "AFTERTAKE_LISTEN": "[::1]:0",
             "AFTERTAKE_SLOTS": "1",
             "AFTERTAKE_SOURCES": '[{"name": "z", "vendor": "zego", "store": "memory://z", "deadline": "1h"}]',
+            "AFTERTAKE_ENDPOINTS": '[{"name": "bi", "url": "https://bi.example/"}]',
         }
         assert Settings.load(environment) == Settings(
             output="memory://out",
@@ -136,6 +163,7 @@ class TestReading:
             listen=Address(host="::1", port=0),
             slots=1,
             sources=(Source(name="z", vendor="zego", store="memory://z", deadline=timedelta(hours=1)),),
+            endpoints=(Endpoint(name="bi", url="https://bi.example/"),),
         )
 
     def test_one_variable_is_short_for_one_source(self) -> None:
@@ -184,6 +212,7 @@ class TestSecrets:
         write(EVERYTHING)
         settings = Settings.load({})
         assert PASSWORD in settings.catalog
+        assert PASSWORD in settings.endpoints[0].url
         assert PASSWORD not in f"{settings!r} {settings}"
 
     @pytest.mark.parametrize(
@@ -300,7 +329,15 @@ class TestRefusals:
         assert refused({"AFTERTAKE_SOURCE": "."}).endswith("another prefix, or in a bucket of another name.")
 
     def test_variables_that_are_read_elsewhere_are_none_of_these(self) -> None:
-        names = ("PROXY", "CA_BUNDLE", "LIVE_STORES", "S3_KEY_ID", "OSS_SECRET", "archive_2_TOKEN")
+        names = (
+            "PROXY",
+            "CA_BUNDLE",
+            "LIVE_STORES",
+            "S3_KEY_ID",
+            "OSS_SECRET",
+            "archive_2_TOKEN",
+            f"{'A' * 40}_WEBHOOK_SECRET",
+        )
         of_a_service = {
             "AFTERTAKE_SERVICE_HOST": "10.0.0.1",
             "AFTERTAKE_WEB_SERVICE_PORT_HTTP": "80",
@@ -321,7 +358,8 @@ class TestHandingOn:
         write('slots = 9\nstores = ["memory://other"]', "elsewhere/aftertake.toml")
         monkeypatch.chdir("elsewhere")
         inherited = {"AFTERTAKE_SOURCE": "memory://other", "AFTERTAKE_SLOTS": "7", "AFTERTAKE_STORES": "memory://other"}
-        for settings in (full, default, replace(full, sources=(), stores=())):
+        inherited["AFTERTAKE_ENDPOINTS"] = '[{"name": "other", "url": "https://other.example/"}]'
+        for settings in (full, default, replace(full, sources=(), stores=(), endpoints=())):
             assert Settings.load(inherited | settings.as_environment()) == settings
 
 

@@ -63,7 +63,7 @@ def test_a_file_is_read_again_for_each_message(folder: Path) -> None:
 
 
 def test_a_secret_for_nobody_is_refused_at_the_start() -> None:
-    with pytest.raises(SettingsError, match="AFTERTAKE_AGORA_US_WEBHOOK_SECRET: there is no source or vendor"):
+    with pytest.raises(SettingsError, match="AFTERTAKE_AGORA_US_WEBHOOK_SECRET: there is no source, endpoint or vendor"):
         keys("agora", AFTERTAKE_AGORA_US_WEBHOOK_SECRET="s")
 
 
