@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, RowMapping, Select, delete, select, upda
 from catalog import rows
 from catalog.database import Database
 from catalog.model import Manifest
-from catalog.records import Announced, Delivery, Recording
+from catalog.records import Announced, Posting, Recording
 from catalog.tables import announcement_deliveries as deliveries
 from catalog.tables import announcements
 from catalog.wire import utc_text
@@ -90,13 +90,13 @@ class Announcements:
         has_new = self._database.read(lambda connection: connection.execute(new_query(1)).first() is not None)
         return self._database.write(work) if has_new else 0
 
-    def take(self, endpoint: str, *, grace: timedelta) -> Delivery | None:
+    def take(self, endpoint: str, *, grace: timedelta) -> Posting | None:
         """What has been due to an endpoint for longest, to be tried now; None if nothing is.
 
         Nobody else gets it within `grace`, after which it is due again: whoever took it may be dead.
         """
 
-        def work(connection: Connection) -> Delivery | None:
+        def work(connection: Connection) -> Posting | None:
             now = self._database.now(connection)
             row = connection.execute(due_query(endpoint, now).with_for_update(of=deliveries, skip_locked=True)).first()
             if row is None:
@@ -110,7 +110,7 @@ class Announcements:
 
         return self._database.write(work) if self._database.read(is_due) else None
 
-    def delivered(self, delivery: Delivery, *, status: int) -> None:
+    def delivered(self, delivery: Posting, *, status: int) -> None:
         """The endpoint has it, whichever try it was."""
 
         def work(connection: Connection) -> None:
@@ -121,15 +121,15 @@ class Announcements:
 
         self._database.write(work)
 
-    def failed(self, delivery: Delivery, *, status: int | None, error: str, look_in: timedelta) -> None:
+    def failed(self, delivery: Posting, *, status: int | None, error: str, look_in: timedelta) -> None:
         """This try came to nothing; the next one is due in `look_in`. Nothing happens if there was a later try."""
         self._end_try(delivery, status, error, look_in)
 
-    def given_up(self, delivery: Delivery, *, status: int | None, error: str) -> None:
+    def given_up(self, delivery: Posting, *, status: int | None, error: str) -> None:
         """This try came to nothing, and it was the last one. Nothing happens if there was a later try."""
         self._end_try(delivery, status, error, None)
 
-    def _end_try(self, delivery: Delivery, status: int | None, error: str, look_in: timedelta | None) -> None:
+    def _end_try(self, delivery: Posting, status: int | None, error: str, look_in: timedelta | None) -> None:
         def work(connection: Connection) -> None:
             now = self._database.now(connection)
             times = {"given_up_at": now, "due_at": None} if look_in is None else {"due_at": now + look_in}
@@ -166,8 +166,8 @@ def _fresh(row: Row[Any], endpoint: str, now: datetime) -> dict[str, Any]:
     return {"announcement": row.id, "endpoint": endpoint, "due_at": now}
 
 
-def _delivery(row: Row[Any], now: datetime) -> Delivery:
-    return Delivery(
+def _delivery(row: Row[Any], now: datetime) -> Posting:
+    return Posting(
         id=row.id,
         announcement=row.announcement,
         endpoint=row.endpoint,

@@ -142,7 +142,7 @@ class Announced(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class Posting:
     """One announcement to one endpoint: the `tries`-th try, that somebody has taken on.
 
     `announcement` is the same at each try and for each endpoint, and so is `payload`, character by character. `age` is

@@ -33,8 +33,9 @@ from deployments.sandbox.recordings import Recording, record_three
 from deployments.sandbox.stage import ARCHIVE, Stage, set_stage
 from deployments.sandbox.telling import webhooks_of
 from deployments.sandbox.webhooks import deliver
+from flows.fields import secret_variable
 from flows.opening import open_catalog
-from flows.settings import Settings, secret_variable
+from flows.settings import Settings
 from flows.steps.publishing import Published
 from storage.base import ObjectStore
 from storage.keys import output_key

@@ -21,7 +21,8 @@ from types import FrameType, MappingProxyType
 from typing import Final, Self
 
 from cli.exits import Exit
-from flows.settings import Settings, secret_variable
+from flows.fields import secret_variable
+from flows.settings import Settings
 from flows.webhook_keys import WebhookKeys
 from vendors.registry import HOOKS
 

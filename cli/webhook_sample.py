@@ -15,7 +15,8 @@ from catalog.index import Catalog
 from cli.deliveries import seen_to, told
 from cli.exits import Exit
 from deployments.sandbox.webhooks import SAMPLES, TEST_TASKS, Posted, deliver, sample
-from flows.settings import Settings, SettingsError, secret_variable
+from flows.fields import secret_variable
+from flows.settings import Settings, SettingsError
 from flows.webhook_keys import WebhookKeys
 from vendors.hooks import TEST_ROOM
 

@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, with_config
 
 from catalog.records import Announced
-from flows.fields import Name
+from flows.fields import Name, secret_variable
 
 MOST_SECRETS: Final = 2
 """The one that comes and the one that goes."""
@@ -71,7 +71,7 @@ class Endpoint:
     @property
     def variable(self) -> str:
         """The environment variable of its secrets, apart by white space."""
-        return f"AFTERTAKE_{self.name.upper().replace('-', '_')}_WEBHOOK_SECRET"
+        return secret_variable(self.name)
 
     def signing_secrets(self, environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
         """Its one or two secrets. Raises `SecretError`."""

@@ -108,6 +108,11 @@ def sqlite_url(path: Path) -> str:
     return f"sqlite:///{path.resolve()}"
 
 
+def secret_variable(name: str) -> str:
+    """The variable with the webhook secrets of a source or an endpoint, or of all sources of a vendor."""
+    return f"AFTERTAKE_{name.upper().replace('-', '_')}_WEBHOOK_SECRET"
+
+
 def _folder(path: Path, info: ValidationInfo[Path]) -> Path:
     return (info.context / path).resolve()
 

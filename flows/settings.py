@@ -33,6 +33,7 @@ from flows.fields import (
     Store,
     VendorName,
     problems,
+    secret_variable,
     sqlite_url,
 )
 from storage.base import ObjectStore
@@ -144,7 +145,7 @@ class Settings:
         settings = cls(**given)
         endpoints = _endpoints(path, written, told)
         strangers = _strange_secrets(environment, [*sources.values(), *endpoints.values()])
-        same = _same_names({**sources, **endpoints})
+        same = [*_same_names({**sources, **endpoints}), *_names_of_vendors(endpoints)]
         _refuse([*same, *_not_apart(sources, settings.output), *strangers])
         return settings
 
@@ -337,15 +338,16 @@ def _same_names(named: Mapping[str, Source | Endpoint]) -> Iterator[str]:
             yield f"{second}: {other.name!r} is the name of {first} too; write another name"
 
 
+def _names_of_vendors(endpoints: Mapping[str, Endpoint]) -> Iterator[str]:
+    for where, endpoint in endpoints.items():
+        if endpoint.name in VENDORS:
+            yield f"{where}: {endpoint.name!r} is the name of a vendor, whose secrets have that variable; write another"
+
+
 def _not_apart(sources: Mapping[str, Source], output: str) -> Iterator[str]:
     for where, source in sources.items():
         if message := why_not_apart(source.store, output):
             yield f"{where}.store: {message}"
-
-
-def secret_variable(name: str) -> str:
-    """The variable with the webhook secrets of a source, or of all sources of a vendor."""
-    return f"AFTERTAKE_{name.upper().replace('-', '_')}_WEBHOOK_SECRET"
 
 
 def _strange_secrets(environment: Mapping[str, str], named: Iterable[Source | Endpoint]) -> Iterator[str]:
@@ -353,7 +355,7 @@ def _strange_secrets(environment: Mapping[str, str], named: Iterable[Source | En
     known = {secret_variable(name) for name in (*VENDORS, *(each.name for each in named))}
     for variable in (name for name, value in environment.items() if value):
         if variable.startswith("AFTERTAKE_") and variable.endswith("_WEBHOOK_SECRET") and variable not in known:
-            yield f"{variable}: there is no source, endpoint or vendor of that name; there are {', '.join(sorted(known))}"
+            yield f"{variable}: no source, endpoint or vendor has that name; there are {', '.join(sorted(known))}"
 
 
 def _refuse(faults: Sequence[str]) -> None:

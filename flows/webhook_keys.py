@@ -10,7 +10,8 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from flows.settings import Settings, secret_variable
+from flows.fields import secret_variable
+from flows.settings import Settings
 from vendors.hooks import Key
 from vendors.registry import VENDORS
 

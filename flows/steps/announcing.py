@@ -21,7 +21,7 @@ import httpcore
 from standardwebhooks import Webhook
 
 from catalog.announcing import Announcements
-from catalog.records import Delivery
+from catalog.records import Posting
 from flows.endpoints import Endpoint, SecretError
 from flows.steps.addresses import Guarded, Limits, Resolve, resolve
 from storage.connection import Connection
@@ -47,7 +47,7 @@ _SHOWN: Final = 200
 _GONE: Final = 410
 _LATER: Final = frozenset({429, 503})
 
-Post = Callable[[Delivery], "Answer"]
+Post = Callable[[Posting], "Answer"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,7 @@ def deliver_due(
     return arrived
 
 
-def _try(announcements: Announcements, delivery: Delivery, post: Post, chance: Callable[[], float]) -> bool:
+def _try(announcements: Announcements, delivery: Posting, post: Post, chance: Callable[[], float]) -> bool:
     """Whether it arrived; what came of it is noted in any case."""
     answer = post(delivery)
     if answer.is_delivered:
@@ -111,7 +111,7 @@ def _try(announcements: Announcements, delivery: Delivery, post: Post, chance: C
     return False
 
 
-def next_wait(delivery: Delivery, answer: Answer, chance: float) -> timedelta | None:
+def next_wait(delivery: Posting, answer: Answer, chance: float) -> timedelta | None:
     """How long to wait after a try that failed; None if it was the last one. `chance` is in [0, 1)."""
     if answer.status == _GONE:
         return None
@@ -131,7 +131,7 @@ def _poster(endpoint: Endpoint, environment: Mapping[str, str], resolve: Resolve
 
 
 def _post(
-    pool: httpcore.ConnectionPool, endpoint: Endpoint, environment: Mapping[str, str], delivery: Delivery
+    pool: httpcore.ConnectionPool, endpoint: Endpoint, environment: Mapping[str, str], delivery: Posting
 ) -> Answer:
     try:
         headers = headers_of(endpoint, delivery, endpoint.signing_secrets(environment), datetime.now(UTC))
@@ -148,7 +148,7 @@ def _post(
         return Answer(error=f"{type(error).__name__}: {said[:_SHOWN]}")
 
 
-def headers_of(endpoint: Endpoint, delivery: Delivery, secrets: tuple[str, ...], at: datetime) -> dict[str, str]:
+def headers_of(endpoint: Endpoint, delivery: Posting, secrets: tuple[str, ...], at: datetime) -> dict[str, str]:
     """Those of Standard Webhooks 1.0, "Webhook headers": the time is that of the try, the id that of the message."""
     signatures = [Webhook(secret).sign(delivery.announcement, at, delivery.payload) for secret in secrets]
     return {

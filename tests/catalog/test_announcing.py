@@ -15,7 +15,7 @@ from catalog.errors import LeaseLostError
 from catalog.exports import ExportState
 from catalog.index import Catalog
 from catalog.model import Verdict
-from catalog.records import Announced, Delivery
+from catalog.records import Announced, Posting
 from catalog.tables import announcement_deliveries, announcements, exports, recordings
 from catalog.wire import utc_text
 from tests.catalog.leaps import LeapingDatabase
@@ -46,7 +46,7 @@ def judge(catalog: Catalog, task_id: str = "t1", **changes: Any) -> None:  # noq
     settle(catalog, take(catalog, task_id), **changes)
 
 
-def taken(catalog: Catalog, endpoint: str = "crm") -> Delivery:
+def taken(catalog: Catalog, endpoint: str = "crm") -> Posting:
     delivery = catalog.announcements.take(endpoint, grace=GRACE)
     assert delivery is not None
     return delivery
@@ -271,7 +271,7 @@ class TestTaking:
         told: Announcements,
         catalog: Catalog,
         database: LeapingDatabase,
-        end: Callable[[Announcements, Delivery], None],
+        end: Callable[[Announcements, Posting], None],
     ) -> None:
         late = taken(catalog)
         database.pass_by(GRACE)

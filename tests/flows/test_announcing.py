@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from standardwebhooks import WebhookVerificationError
 
-from catalog.records import Delivery
+from catalog.records import Posting
 from flows.steps.addresses import Limits
 from flows.steps.announcing import GRACE, PATIENCE, WAITS, Answer, next_wait
 from tests.certificates import self_signed
@@ -254,8 +254,8 @@ class TestTryingAgain:
 
 
 class TestWaits:
-    def delivery(self, tries: int, age: timedelta = timedelta()) -> Delivery:
-        return Delivery(id=1, announcement="msg_1", endpoint="crm", payload="{}", tries=tries, age=age)
+    def delivery(self, tries: int, age: timedelta = timedelta()) -> Posting:
+        return Posting(id=1, announcement="msg_1", endpoint="crm", payload="{}", tries=tries, age=age)
 
     def test_they_are_jittered_by_a_fifth(self) -> None:
         for tries, wait in enumerate(WAITS, 1):

@@ -336,7 +336,7 @@ class TestRefusals:
             "S3_KEY_ID",
             "OSS_SECRET",
             "archive_2_TOKEN",
-            f"{'A' * 40}_WEBHOOK_SECRET",
+            "AGORA_WEBHOOK_SECRET",
         )
         of_a_service = {
             "AFTERTAKE_SERVICE_HOST": "10.0.0.1",
@@ -346,6 +346,10 @@ class TestRefusals:
         }
         environment = {f"AFTERTAKE_{name}": "x" for name in names} | of_a_service | {"PATH": "/bin"}
         assert Settings.load(environment) == Settings.load({})
+
+    def test_the_secrets_of_the_longest_name_are_none_either(self) -> None:
+        sources = {"AFTERTAKE_SOURCES": f'[{{"name": "{"a" * 40}", "store": "memory://a"}}]'}
+        assert Settings.load({**sources, f"AFTERTAKE_{'A' * 40}_WEBHOOK_SECRET": "x"}) == Settings.load(sources)
 
 
 class TestHandingOn:

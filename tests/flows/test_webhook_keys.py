@@ -63,7 +63,7 @@ def test_a_file_is_read_again_for_each_message(folder: Path) -> None:
 
 
 def test_a_secret_for_nobody_is_refused_at_the_start() -> None:
-    with pytest.raises(SettingsError, match="AFTERTAKE_AGORA_US_WEBHOOK_SECRET: there is no source, endpoint or vendor"):
+    with pytest.raises(SettingsError, match="AFTERTAKE_AGORA_US_WEBHOOK_SECRET: no source, endpoint or vendor"):
         keys("agora", AFTERTAKE_AGORA_US_WEBHOOK_SECRET="s")
 
 
@@ -72,3 +72,9 @@ def test_no_secret_is_shown() -> None:
     settings = Settings.load(environment)
     assert "canary" not in repr(WebhookKeys(settings, environment)("zego"))
     assert "canary" not in str(settings.as_environment())
+
+
+def test_an_endpoint_has_the_name_of_no_vendor() -> None:
+    """Their secrets would be one."""
+    with pytest.raises(SettingsError, match="'zego' is the name of a vendor"):
+        keys("zego", AFTERTAKE_ENDPOINTS='[{"name": "zego", "url": "https://example.com/hook"}]')
