@@ -89,7 +89,7 @@ class Source:
     """A place into which recordings are uploaded, of one vendor or (None) of any, and how patient we are with them.
 
     After `settle_time` without a new object, a recording without a sign of its end is over. At `deadline` after it was
-    first heard of, it is judged as it is. For `late_for` after a verdict with gaps, later slices are looked for.
+    heard to be over, it is judged as it is. For `late_for` after a verdict with gaps, later slices are looked for.
     Every `look_through` the whole place is listed for what no webhook has told of; zero is never. `app` is the vendor's
     project that records into it, `webhook_secrets` a file with the secrets of its webhooks (`flows.webhook_keys`).
     """
