@@ -88,7 +88,8 @@ class Bodies:
         if len(self._unfinished) > self.limits.unfinished:
             oldest = next(iter(self._unfinished))
             del self._unfinished[oldest]
-            oldest.reschedule(asyncio.get_running_loop().time())
+            if not oldest.expired():  # by itself, in this very moment
+                oldest.reschedule(asyncio.get_running_loop().time())
 
     def _require_harmless(self, headers: Headers) -> None:
         for name, value in headers:

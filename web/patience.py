@@ -22,7 +22,7 @@ HEAD_BYTES: Final = 16 * 1024
 HEADS: Final = 1000
 """Connections whose head is not whole; each costs 5 KiB. Those that have waited for the longest are given up first."""
 READ_BYTES: Final = 16 * 1024
-"""Of one read, and so of the largest head that comes in two. All connections of a process read into the same buffer,
+"""Of one read, and so of the largest head that comes in two. All connections of a server read into the same buffer,
 one after the other."""
 LINGER: Final = timedelta(seconds=1)
 LINGER_BYTES: Final = 1024 * 1024
@@ -33,7 +33,6 @@ _TOO_SLOW: Final = (
     b"HTTP/1.1 408 Request Timeout\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 34\r\n"
     b"connection: close\r\n\r\nThe request did not come in time.\n"
 )
-_shared: Final = memoryview(bytearray(READ_BYTES))
 
 
 class Waiting:
@@ -88,8 +87,9 @@ class _Flow(FlowControl):
 
 
 class PatientProtocol(H11Protocol, asyncio.BufferedProtocol):
-    """One connection. Used as `http=` of the server."""
+    """One connection; `patient` makes the class for a server, with what its connections have in common."""
 
+    buffer: memoryview
     waiting: Waiting
     lingering: set["PatientProtocol"]
     _dropped_bytes: int | None = None
@@ -108,12 +108,12 @@ class PatientProtocol(H11Protocol, asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - as asyncio calls it
         """Where the next bytes are read to; they are taken from there before anybody else reads."""
-        return _shared
+        return self.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         """So many bytes were read."""
         if self._dropped_bytes is None:
-            self.data_received(bytes(_shared[:nbytes]))
+            self.data_received(bytes(self.buffer[:nbytes]))
         else:
             self._drop(nbytes)
 
@@ -132,7 +132,7 @@ class PatientProtocol(H11Protocol, asyncio.BufferedProtocol):
             self._linger()
 
     def _linger(self) -> None:
-        if len(self.lingering) >= LINGERING:
+        if len(self.lingering) >= LINGERING or not self.transport.can_write_eof():
             self.transport.close()
             return
         self.lingering.add(self)
@@ -153,6 +153,10 @@ class PatientProtocol(H11Protocol, asyncio.BufferedProtocol):
 
 
 def patient(head_patience: timedelta = HEAD_PATIENCE, heads: int = HEADS) -> type[PatientProtocol]:
-    """The protocol for one server, with its patience, and how many connections may try it."""
-    members = {"waiting": Waiting(head_patience, heads), "lingering": set[PatientProtocol]()}
+    """What a server is given as `http=`: its patience, and how many connections may try it."""
+    members = {
+        "buffer": memoryview(bytearray(READ_BYTES)),
+        "waiting": Waiting(head_patience, heads),
+        "lingering": set[PatientProtocol](),
+    }
     return type("PatientProtocol", (PatientProtocol,), members)

@@ -23,7 +23,7 @@ from catalog.events import Delivery, Signature
 from vendors.hooks import Checked, Hook, Key, Message, MessageError, check, parse
 from web.bodies import RETRY_AFTER_S, Bodies, ClientGoneError, Limits, RefusedBodyError
 from web.keeping import GroupCommit, Inbox, QueueFullError
-from web.showing import MOST_CHARACTERS, clean, headers_for_people
+from web.showing import MOST_CHARACTERS, clean, clean_id, headers_for_people
 from web.sparing import Sparing
 
 _log = logging.getLogger(__name__)
@@ -85,8 +85,8 @@ class Receiving:
 class Webhooks:
     """What answers below `PREFIX`; everything else is for `app`.
 
-    It stands before the application and not in it: each room between would hold memory
-    for every request whose body comes slowly.
+    It stands before the application and not in it: each layer between would hold memory for every request whose body
+    comes slowly.
     """
 
     def __init__(self, app: Application, receiving: Receiving) -> None:
@@ -204,7 +204,8 @@ def _delivery(posted: _Posted, message: Message, checked: Checked, now: datetime
 def _ids(hook: Hook, message: Message) -> tuple[str | None, str | None]:
     """What a message is told from others by; None of one that nobody can read, which is stored nevertheless."""
     try:
-        return clean(hook.read(message).dedupe_id), clean(hook.seal(message))
+        seal = hook.seal(message)
+        return clean_id(hook.read(message).dedupe_id), seal and clean_id(seal)
     except Exception:  # noqa: BLE001 - what came signed is kept, also where our reading of it is wrong
         _log.exception("a message of %s is stored unread", hook.vendor)
         return None, None

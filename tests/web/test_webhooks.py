@@ -321,6 +321,14 @@ def test_text_that_no_database_holds_is_spelled_out(talk: Talk) -> None:
     assert talk.inbox.deliveries[0].dedupe_id == r"odd \u0000 and \ud800"
 
 
+def test_ids_are_short_enough_for_every_index_and_still_tell_messages_apart(talk: Talk) -> None:
+    for end in ("a", "b"):
+        talk.post(json.dumps({"id": "é" * 10_000 + end}).encode())
+    first, second = (kept.dedupe_id or "" for kept in talk.inbox.deliveries)
+    assert first != second
+    assert max(len(first), len(second)) <= 256
+
+
 def test_only_headers_without_secrets_are_kept(talk: Talk) -> None:
     given = {"authorization": "Bearer x", "cookie": "a=b", "x_api_key": "k", "x_forwarded_for": "9.9.9.9" * 100}
     more = {f"agora_signature_{number}": "s" for number in range(40)}
