@@ -1,14 +1,20 @@
 """Health, as a load balancer asks for it."""
 
 import asyncio
+import json
+import os
 from pathlib import Path
 
 import httpx
 import pytest
 
 from catalog.database import Database
+from catalog.events import Signature
+from catalog.inbox import Inbox
+from tests.vendors.forging import V2, sha256
+from tests.vendors.messages import agora_document
 from tests.web.receiving import MemoryInbox, parts
-from web.app import build_app
+from web.app import build_app, create
 
 
 def get(database: Database, path: str) -> httpx.Response:
@@ -47,3 +53,21 @@ def test_a_catalog_that_cannot_be_read_is_named_in_the_log_only(
     assert answer.status_code == 503
     assert answer.json()["problems"] == ["the catalog does not answer; the log says why"]
     assert "catalog.db does not answer" in caplog.text
+
+
+def test_what_the_settings_say_receives_webhooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalog = f"sqlite:///{tmp_path / 'catalog.db'}"
+    told = {"CATALOG": catalog, "DATA": str(tmp_path), "CONFIG": os.devnull, "AGORA_WEBHOOK_SECRET": "s"}
+    for name, value in told.items():
+        monkeypatch.setenv(f"AFTERTAKE_{name}", value)
+    Database(catalog).migrate()
+    app, body = create(), json.dumps(agora_document(31)).encode()
+
+    async def post(secret: str) -> int:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://aftertake") as client:
+            return (await client.post("/hooks/agora", content=body, headers={V2: sha256(secret, body)})).status_code
+
+    assert asyncio.run(post("s")) == 200
+    assert asyncio.run(post("guessed")) == 401
+    kept = [row for row in Inbox(Database(catalog)).newest(most=9) if row.signature is Signature.GOOD]
+    assert [row.vendor for row in kept] == ["agora"]

@@ -59,11 +59,11 @@ def stream(connection: socket.socket, piece: bytes, most: int) -> int:
 
 
 def is_ended(connection: socket.socket) -> bool:
-    """Whether nothing more comes; also of a connection that is reset for what it sent in vain."""
-    try:
-        return connection.recv(1) == b""
-    except ConnectionError:
-        return True
+    """Whether it comes to its end soon; also of a connection that is reset for what it sent in vain."""
+    with suppress(ConnectionError):
+        while connection.recv(65536):
+            pass
+    return True
 
 
 def _has_answer(connection: socket.socket) -> bool:
