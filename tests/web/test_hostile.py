@@ -240,12 +240,14 @@ def test_a_later_request_on_a_kept_connection_must_be_quick_too() -> None:
 
 
 def test_of_too_many_unfinished_bodies_the_oldest_are_given_up() -> None:
+    began = time.monotonic()
     with served(unfinished=20) as server:
         slow = [server.connect() for _ in range(60)]
         for connection in slow:
             connection.sendall(request_of(body_of())[:-1])
             time.sleep(0.002)
         assert [status_of(answer_on(connection)) for connection in slow[:40]] == [408] * 40
+        assert time.monotonic() - began < 8  # long before their time
         assert status_of(server.ask(request_of(body_of()))) == 200
         slow[-1].sendall(request_of(body_of())[-1:])
         assert status_of(answer_on(slow[-1])) == 200
@@ -254,9 +256,11 @@ def test_of_too_many_unfinished_bodies_the_oldest_are_given_up() -> None:
 
 
 def test_of_too_many_unfinished_heads_the_oldest_are_given_up() -> None:
+    began = time.monotonic()
     with served(heads=20) as server:
         slow = [server.connect() for _ in range(60)]
         assert [status_of(answer_on(connection)) for connection in slow[:40]] == [408] * 40
+        assert time.monotonic() - began < 8  # long before their time
         assert status_of(server.ask(request_of(body_of()))) == 200
         for connection in slow:
             connection.close()

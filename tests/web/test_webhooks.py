@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from catalog.errors import CatalogTextError
 from catalog.events import Delivery, Signature
 from tests.web.receiving import (
     NOW,
@@ -141,6 +142,25 @@ def test_only_so_many_refused_ones_are_kept(talk: Talk, caplog: pytest.LogCaptur
     assert [answer.status_code for answer in answers] == [401] * 3
     assert 60 <= len(talk.inbox.deliveries) <= 65
     assert caplog.text.count("refused a delivery") == len(talk.inbox.deliveries)
+
+
+def test_what_is_refused_cannot_spoil_the_transaction_of_what_is_good() -> None:
+    class Choosy(MemoryInbox):
+        def put(self, deliveries: Sequence[Delivery]) -> None:
+            if any(delivery.signature is not Signature.GOOD for delivery in deliveries):
+                raise CatalogTextError("some text of it cannot be held")
+            super().put(deliveries)
+
+    async def together() -> list[int]:
+        transport = httpx.ASGITransport(application(parts(Choosy())))
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+            signed = {SIGNATURE: signature_of(body_of())}
+            posts = [client.post("/hooks/bodied", content=body_of(), headers=signed) for _ in range(30)]
+            forged = [client.post("/hooks/bodied", content=body_of()) for _ in range(30)]
+            mixed = [post for pair in zip(forged, posts, strict=True) for post in pair]
+            return [answer.status_code for answer in await asyncio.gather(*mixed)]
+
+    assert asyncio.run(together()) == [401, 200] * 30
 
 
 def test_a_consoles_check_is_answered_and_has_no_effect_unless_it_is_signed(talk: Talk) -> None:
