@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,8 @@ SLOW_CONNECTIONS: Final = 1000
 _AT_ONCE: Final = 20
 _PIECE: Final = bytes(64 * 1024)
 _CHUNK: Final = b"10000\r\n" + _PIECE + b"\r\n"
+_BOMB_BYTES: Final = 200_000_000
+"""Of what is packed into some 190 KB, which the limit of bodies lets pass."""
 _SLOWEST_S: Final = 20.0
 _OTHERS_EVERY_S: Final = 0.02
 _SETTLE_S: Final = 1.0
@@ -70,6 +72,7 @@ class Attacks:
     path: str
     post: Post
     slow: int = SLOW_CONNECTIONS
+    bomb: bytes = field(default_factory=lambda: gzip.compress(bytes(_BOMB_BYTES)), repr=False)  # not while others wait
 
     def by_name(self) -> Mapping[str, Attack]:
         """All of them."""
@@ -103,7 +106,7 @@ class Attacks:
         return await _together(_AT_ONCE, lambda: self._send(request, b"", 0))
 
     async def _bomb(self) -> Counter[int]:
-        body = gzip.compress(bytes(200_000_000))
+        body = self.bomb
         head = self._head(f"Content-Length: {len(body)}", "Content-Encoding: gzip", "Content-Type: application/json")
         return await _together(_AT_ONCE, lambda: self._send(head, body, len(body)))
 
