@@ -9,6 +9,7 @@ from typing import Any
 from catalog.wire import utc_text
 from cli.exits import Exit
 from cli.report import tell
+from cli.webhooks_check import check_webhooks
 from flows.settings import Settings, SettingsError, known_sources
 from flows.steps.examining import Examination
 from flows.steps.store_checks import Check, Outcome, Place, Role, StoreReport, counted, failed, ok
@@ -29,18 +30,17 @@ _INDENT = 24
 class Diagnosis:
     """What `doctor` found: one report for each store, and the uploads that a sweep aborted (None: no sweep).
 
-    `catalog` is the check of the catalog, where the settings are examined and not only stores.
+    `others` are checks of the catalog and of webhooks, where the settings are examined and not only stores.
     """
 
     stores: Sequence[StoreReport]
     swept: Sequence[PendingUpload] | None = None
-    catalog: Check | None = None
+    others: Sequence[Check] = ()
 
     @property
     def checks(self) -> Sequence[Check]:
         """All checks."""
-        stores = [check for store in self.stores for check in store.checks]
-        return [*stores, self.catalog] if self.catalog else stores
+        return [*(check for store in self.stores for check in store.checks), *self.others]
 
     def count(self, outcome: Outcome) -> int:
         """How many checks ended so."""
@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Examine the stores of the arguments; without any, those of the settings, and the catalog."""
+    """Examine the stores of the arguments; without any, those of the settings, the catalog and the webhooks."""
     settings, is_bare = Settings.load(), not options.source and not options.output
     sources, output = _places(options)
     configured = [Place.parse(Role.SOURCE, url) for url in settings.known_stores]
@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
     if is_bare:
         from cli.catalog_check import check_catalog  # noqa: PLC0415 - SQL is for those who ask the catalog
 
-        diagnosis = replace(diagnosis, catalog=check_catalog(settings))
+        diagnosis = replace(diagnosis, others=[check_catalog(settings), check_webhooks(settings)])
     tell(document(diagnosis), lines(diagnosis), as_json=options.json)
     return diagnosis.exit
 
@@ -117,14 +117,13 @@ def _sweep(examination: Examination, output: Place, older_than: timedelta) -> tu
 def document(diagnosis: Diagnosis) -> dict[str, Any]:
     """The one JSON object that `--json` prints."""
     outcomes = [store.outcome for store in diagnosis.stores]
-    outcomes += [diagnosis.catalog.outcome] if diagnosis.catalog else []
+    outcomes += [check.outcome for check in diagnosis.others]
     shown: dict[str, Any] = {
         "schema": "aftertake.doctor/1",
         "outcome": max(outcomes, key=lambda outcome: outcome.rank).value,
         "stores": [_store(store) for store in diagnosis.stores],
     }
-    if diagnosis.catalog:
-        shown["catalog"] = _check(diagnosis.catalog)
+    shown |= {check.name: _check(check) for check in diagnosis.others}
     if diagnosis.swept is not None:
         shown["swept"] = [
             {"key": upload.key, "upload_id": upload.upload_id, "started_at": utc_text(upload.started_at)}
@@ -152,8 +151,8 @@ def lines(diagnosis: Diagnosis) -> Iterator[str]:
         yield f"{store.role.value}  {store.url}"
         for check in store.checks:
             yield from _check_lines(check)
-    if diagnosis.catalog:
-        yield from _check_lines(diagnosis.catalog)
+    for check in diagnosis.others:
+        yield from _check_lines(check)
     for upload in diagnosis.swept or ():
         yield f"aborted  {upload.key}  begun {utc_text(upload.started_at)}"
     counted = ((Outcome.FAIL, "fail"), (Outcome.WARN, "warn"), (Outcome.SKIPPED, "were skipped"))

@@ -48,6 +48,7 @@ def read(vendor: str, body: bytes, sources: Sequence[str]) -> Reading:
         recording=RecordingId(vendor=vendor, task_id=task_id) if task_id else None,
         ignored=document.get("ignored"),
         trouble=document.get("trouble"),
+        sequence=document.get("sequence"),
         room="math",
         files=tuple(NamedFile(name=name, kept=Kept.STORED) for name in document.get("files", ())),
         presence=(PresenceMark(stream="7", track="audio", presence=Presence.SLICE_START, at=NOW),)
@@ -212,6 +213,20 @@ def test_a_message_that_cannot_be_read_holds_up_no_other(catalog: Catalog) -> No
     assert catalog.counts() == {State.STOPPED: 1}
 
 
+def test_what_a_database_refuses_holds_up_no_other(catalog: Catalog) -> None:
+    """A number too large for it breaks a transaction in PostgreSQL, unless that was divided."""
+    effects = taken(catalog, said(Word.UPLOADED, 7, sequence=1 << 70), said(Word.UPLOADED, task_id="t2"))
+    assert (effects[0] or "").startswith("failed, a fault of Aftertake, please report it: ")
+    assert effects[1] == "made recording; now stopped; looked at now"
+    assert catalog.counts() == {State.STOPPED: 1}
+
+
+def test_what_has_no_name_is_no_duplicate(catalog: Catalog) -> None:
+    """Of a message that the receiver could not read."""
+    first, second = (replace(said(Word.UPLOADED, n, task_id=f"t{n}"), dedupe_id=None) for n in (1, 2))
+    assert taken(catalog, first, second) == ["made recording; now stopped; looked at now"] * 2
+
+
 def test_messages_about_no_recording_are_ignored_with_the_reason(catalog: Catalog) -> None:
     other, check = said(Word.HEARD, task_id=None), said(Word.UPLOADED, 1, ignored="a console's check")
     assert taken(catalog, other, check) == [
@@ -241,6 +256,19 @@ def test_words_while_somebody_works_make_for_another_look(catalog: Catalog) -> N
     assert again.due_at - catalog.database.read(catalog.database.now) > timedelta(minutes=50)
 
 
+def test_what_was_said_to_a_worker_that_died_is_no_news_to_the_next(
+    catalog: Catalog, database: LeapingDatabase
+) -> None:
+    taken(catalog, said(Word.LEFT, 0))
+    take(catalog)
+    taken(catalog, said(Word.UPLOADED, 1))
+    database.pass_by(timedelta(hours=1))
+    catalog.claims.take_back(actor="loop", cause="dead", look_in=lambda _: timedelta(), is_alarming=lambda _: False)
+    waiting = catalog.claims.wait(take(catalog, holder="w2"), cause="not whole", look_in=timedelta(hours=1))
+    assert waiting.due_at is not None
+    assert waiting.due_at - catalog.database.read(catalog.database.now) > timedelta(minutes=50)
+
+
 def test_further_words_end_a_wait(catalog: Catalog) -> None:
     taken(catalog, said(Word.ENDED, 0))
     catalog.claims.wait(take(catalog), cause="not whole", look_in=timedelta(hours=1))
@@ -268,6 +296,17 @@ def test_weeks_later_the_same_bytes_have_no_effect(catalog: Catalog, database: L
     assert catalog.inbox.drop_old() == 3
     assert taken(catalog, replace(first, token="d" * 32)) == ["nothing new"]
     assert known(catalog).due_at is None
+
+
+def test_more_is_looked_at_once_also_when_its_delivery_is_long_dropped(
+    catalog: Catalog, database: LeapingDatabase
+) -> None:
+    more = said(Word.MORE, 1)
+    taken(catalog, said(Word.UPLOADED, 0), more)
+    settle(catalog, take(catalog), verdict=Verdict.COMPLETE)
+    database.pass_by(KEPT + timedelta(days=1) + (datetime.now(UTC) - NOW))
+    assert catalog.inbox.drop_old() == 2
+    assert taken(catalog, replace(more, token="d" * 32)) == ["nothing new"]
 
 
 def test_a_seal_is_good_for_one_message_and_one_doubt(catalog: Catalog) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -94,3 +95,8 @@ def test_who_wants_it_now_gets_it(tmp_path: Path) -> None:
 def test_looks_become_more_seldom() -> None:
     seconds = [next_look(looks).total_seconds() for looks in (0, 1, 2, 6, 7, 1000)]
     assert seconds == [30, 60, 120, 1920, 3600, 3600]
+
+
+def test_a_promise_that_is_not_kept_is_part_of_what_a_verdict_follows_from(tmp_path: Path) -> None:
+    plan = planned(tmp_path)
+    assert replace(plan, unkept=("a.m3u8",)).digest != plan.digest
