@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import traceback
 from argparse import Namespace
 from base64 import b64encode
 from dataclasses import replace
@@ -18,8 +17,8 @@ from flows.settings import (
     Settings,
     SettingsError,
 )
+from tests.flows.written import PASSWORD, refused, write
 
-PASSWORD = "canary-9b1d"  # noqa: S105 - it is looked for where it must not be
 SECRET = f"whsec_{b64encode(b'k' * 32).decode()}"
 TWO = """
 [[endpoints]]
@@ -39,19 +38,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working folder of each test."""
     monkeypatch.chdir(tmp_path)
     return tmp_path.resolve()
-
-
-def write(text: str, path: str = "aftertake.toml") -> Path:
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_text(text, encoding="utf-8")
-    return Path(path)
-
-
-def refused(environment: dict[str, str] | None = None) -> str:
-    with pytest.raises(SettingsError) as caught:
-        Settings.load(environment or {})
-    assert PASSWORD not in "".join(traceback.format_exception(caught.value))
-    return str(caught.value)
 
 
 HTTPS = "url: write https://HOST/PATH, without user, password and #; http:// is for endpoints with private = true only"

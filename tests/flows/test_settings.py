@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import traceback
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -24,8 +23,8 @@ from flows.settings import (
 )
 from storage.errors import InvalidUrl
 from storage.opening import open_source
+from tests.flows.written import PASSWORD, refused, write
 
-PASSWORD = "canary-9b1d"  # noqa: S105 - it is looked for where it must not be
 EVERYTHING = f"""
 output = "s3://archive/?region=eu-west-1"
 catalog = "postgresql://aftertake:{PASSWORD}@db/aftertake"
@@ -69,19 +68,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working folder of each test."""
     monkeypatch.chdir(tmp_path)
     return tmp_path.resolve()
-
-
-def write(text: str, path: str = "aftertake.toml") -> Path:
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_text(text, encoding="utf-8")
-    return Path(path)
-
-
-def refused(environment: dict[str, str] | None = None) -> str:
-    with pytest.raises(SettingsError) as caught:
-        Settings.load(environment or {})
-    assert PASSWORD not in "".join(traceback.format_exception(caught.value))
-    return str(caught.value)
 
 
 class TestReading:
