@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, delete, func, or_, select, update
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 
 from catalog import hearing, rows
@@ -31,6 +31,17 @@ _BELIEVED: Final = 2
 
 _here = deliveries.c
 _IS_GOOD: Final = _here.signature == Signature.GOOD
+
+_GOES_BEFORE: Final = or_(_here.id < bindparam("its_id"), _here.handled_at.is_not(None))
+"""Earlier ones, and those that were seen to before: of two at once, one goes before the other."""
+_SAME: Final = (
+    select(_here.id)
+    .where((_here.vendor == bindparam("its_vendor")) & (_here.dedupe_id == bindparam("its_message")) & _IS_GOOD)
+    .where((_here.id != bindparam("its_id")) & _here.duplicate_of.is_(None) & _here.replay_of.is_(None) & _GOES_BEFORE)
+    .order_by(_here.id)
+    .limit(1)
+)
+"""The same message, delivered before. Asked for each delivery, so it is put together once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,10 +234,8 @@ def _first(connection: Connection, row: RowMapping) -> int | None:
     """The delivery of the same message that has, or will have, its effect."""
     if row["dedupe_id"] is None:
         return None
-    is_same = (_here.vendor == row["vendor"]) & (_here.dedupe_id == row["dedupe_id"]) & _IS_GOOD
-    is_other = (_here.id != row["id"]) & _here.duplicate_of.is_(None) & _here.replay_of.is_(None)
-    query = select(_here.id).where(is_same & is_other & _goes_before(row)).order_by(_here.id).limit(1)
-    return connection.execute(query).scalar_one_or_none()
+    named = {"its_vendor": row["vendor"], "its_message": row["dedupe_id"], "its_id": row["id"]}
+    return connection.execute(_SAME, named).scalar_one_or_none()
 
 
 def _rivals(connection: Connection, row: RowMapping) -> int:
@@ -235,13 +244,8 @@ def _rivals(connection: Connection, row: RowMapping) -> int:
         return 0
     is_same = (_here.vendor == row["vendor"]) & (_here.seal == row["seal"]) & _IS_GOOD
     is_other = _here.dedupe_id != row["dedupe_id"]
-    query = select(func.count(func.distinct(_here.dedupe_id))).where(is_same & is_other & _goes_before(row))
-    return connection.execute(query).scalar_one()
-
-
-def _goes_before(row: RowMapping) -> ColumnElement[bool]:
-    """Earlier ones, and those that were seen to before: of two at once, one goes before the other."""
-    return or_(_here.id < row["id"], _here.handled_at.is_not(None))
+    query = select(func.count(func.distinct(_here.dedupe_id))).where(is_same & is_other & _GOES_BEFORE)
+    return connection.execute(query, {"its_id": row["id"]}).scalar_one()
 
 
 def _known(connection: Connection, is_it: ColumnElement[bool], named: str) -> RowMapping:

@@ -1,8 +1,9 @@
 """Between rows and values; statements that several parts of the catalog share. All inside a caller's transaction."""
 
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import Connection, RowMapping, Table, select
+from sqlalchemy import Connection, RowMapping, Table, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from catalog.errors import UnknownRecordingError
@@ -10,6 +11,12 @@ from catalog.events import Word
 from catalog.model import Mode, RecordingId, State, Verdict
 from catalog.records import Queue, Recording, id_text
 from catalog.tables import audit, changes, recordings
+
+# Asked for each message of a vendor, so they are put together once.
+_NAMED: Final = select(recordings).where(
+    recordings.c.vendor == bindparam("named_vendor"), recordings.c.task_id == bindparam("named_task")
+)
+_LOCKED: Final = _NAMED.with_for_update()
 
 
 def id_of(row: RowMapping) -> RecordingId:
@@ -52,9 +59,8 @@ def known(connection: Connection, recording: RecordingId, *, lock: bool = False)
 
     Raises `UnknownRecordingError`.
     """
-    is_it = (recordings.c.vendor == recording.vendor) & (recordings.c.task_id == recording.task_id)
-    query = select(recordings).where(is_it)
-    row = connection.execute(query.with_for_update() if lock else query).mappings().one_or_none()
+    named = {"named_vendor": recording.vendor, "named_task": recording.task_id}
+    row = connection.execute(_LOCKED if lock else _NAMED, named).mappings().one_or_none()
     if row is None:
         message = f"the catalog knows no recording {id_text(recording)}. `aftertake submit` makes it known."
         raise UnknownRecordingError(message)
