@@ -6,6 +6,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
@@ -28,6 +29,8 @@ from vendors.registry import HOOKS
 _LISTED: Final = 20
 _MOST: Final = 500
 _POLL_S: Final = 0.1
+_DIGITS: Final = 18
+"""As many as every database has room for."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,10 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     tail.add_argument("--follow", action="store_true", help="go on with each that comes, until Ctrl-C")
     tail.add_argument("--jsonl", action="store_true", help="print one JSON object for each delivery")
     show = actions.add_parser("show", help="all of one delivery, its body masked")
-    show.add_argument("delivery", type=int, metavar="ID")
+    show.add_argument("delivery", type=_number, metavar="ID")
     show.add_argument("--raw", action="store_true", help="write the body as it came, and nothing else")
     replay = actions.add_parser("replay", help="have a delivery take effect once more")
-    replay.add_argument("delivery", type=int, metavar="ID")
+    replay.add_argument("delivery", type=_number, metavar="ID")
     replay.add_argument("--reason", type=plain_text, default=NO_REASON, metavar="TEXT", help="why, for the audit")
     test = actions.add_parser("test", help="post a signed sample to a running `aftertake serve`")
     test.add_argument("--vendor", choices=sorted(HOOKS), required=True)
@@ -53,6 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     test.add_argument("--url", metavar="URL", help="of the server, unless it is where the settings say")
     for action in (tail, show, replay, test):
         action.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object")
+
+
+def _number(text: str) -> int:
+    if text.isascii() and text.isdecimal() and len(text) <= _DIGITS:
+        return int(text)
+    raise argparse.ArgumentTypeError("write the number that `aftertake webhook tail` shows")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -71,8 +80,9 @@ def _tail(_settings: Settings, catalog: Catalog, options: argparse.Namespace) ->
         print(deliveries.HEADS)
     _print(newest, as_jsonl=options.jsonl)
     if options.follow:
-        for row in _following(catalog.inbox, options.vendor, newest[-1].id if newest else 0):
-            _print([row], as_jsonl=options.jsonl)
+        with suppress(KeyboardInterrupt):  # the one way to end it
+            for row in _following(catalog.inbox, options.vendor, newest[-1].id if newest else 0):
+                _print([row], as_jsonl=options.jsonl)
     return Exit.OK
 
 

@@ -57,6 +57,10 @@ def take_in(site: Site) -> None:
         Overseer(name="loops", catalog=catalog, starter=starter, output=output, settings=settings).take_in()
 
 
+def _end() -> None:
+    raise KeyboardInterrupt
+
+
 def deliveries(run: Run) -> list[dict[str, object]]:
     found: list[dict[str, object]] = run.json["deliveries"]
     return found
@@ -105,6 +109,17 @@ class TestTail:
 
         assert [shown["id"] for shown in deliveries(run)] == zego[1:]
 
+    def test_following_shows_what_comes_until_it_is_ended(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        put(site, uploaded())
+        take_in(site)
+        waits = iter([lambda: put(site, uploaded(secret="stranger"), Signature.WRONG), _end])
+        monkeypatch.setattr("cli.webhook.time.sleep", lambda _: next(waits)())
+
+        run = aftertake("webhook", "tail", "--follow")
+
+        assert (run.code, run.err) == (0, "")
+        assert [line.split()[4] for line in run.out.splitlines()[1:]] == ["good", "wrong"]
+
     def test_names_do_nothing_to_a_terminal(self, site: Site) -> None:
         put(site, sample("agora", "uploaded", task_id=HOSTILE, room=HOSTILE, secret="s", sent_at=AT))
         take_in(site)
@@ -145,6 +160,13 @@ class TestShow:
         run = aftertake("webhook", "show", "7")
         assert (run.code, run.out) == (4, "")
         assert run.err == "aftertake: there is no delivery 7. `aftertake webhook tail` lists those that are kept.\n"
+
+
+@pytest.mark.usefixtures("site")
+@pytest.mark.parametrize("number", ["9" * 19, "x", "\uff11", ""])
+def test_what_is_no_number_of_a_delivery_is_refused(number: str) -> None:
+    run = aftertake("webhook", "show", number)
+    assert (run.code, run.out) == (2, "")
 
 
 class TestReplay:
