@@ -23,7 +23,8 @@ def put_manifest(connection: Connection, manifest: Manifest, key: str, *, now: d
         return False
     begins, ends = _span(manifest, heard_at=recording["heard_at"])
     values: dict[str, Any] = {
-        "room": manifest.room,
+        # Names of some vendors do not tell the room, and what was said of it stays.
+        "room": manifest.room or recording["room"],
         "mode": manifest.mode,
         "folder": recording["folder"] or manifest.source.prefix,
         "verdict": manifest.verdict,

@@ -107,6 +107,16 @@ def test_a_recording_is_settled_by_its_manifest(catalog: Catalog) -> None:
     assert catalog.search(Query(since=at(1), until=at(2))).recordings == (known,)
 
 
+def test_a_room_that_only_a_vendor_told_of_stays(catalog: Catalog) -> None:
+    """ZEGOCLOUD's names do not tell the room from the user."""
+    hear(catalog, room="math")
+    reindex(catalog, told_by(recording_id(), room=None))
+    assert catalog.get(recording_id()).room == "math"
+
+    reindex(catalog, told_by(recording_id(), room="physics", revision=2))
+    assert catalog.get(recording_id()).room == "physics"
+
+
 def test_what_is_worked_on_stays_so(catalog: Catalog) -> None:
     hear(catalog)
     claim = take(catalog)
