@@ -76,8 +76,9 @@ class Client(asyncio.Protocol):
         return self._answer.result() if done else 0
 
     def close(self) -> None:
+        """At once, also if something is left to be sent that nobody reads."""
         if self._transport is not None:
-            self._transport.close()
+            self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -120,12 +121,14 @@ async def burst(address: Address, requests: Sequence[bytes], connections: int) -
 
 async def _send_each(address: Address, waiting: Iterator[bytes], told: Burst) -> None:
     client = Client()
-    for request in waiting:
-        began = time.monotonic()
-        if client.is_closed:
-            with suppress(OSError):
-                client = await Client.to(address)
-        client.send(request)
-        told.statuses[await client.answer()] += 1
-        told.latencies_s.append(time.monotonic() - began)
-    client.close()
+    try:
+        for request in waiting:
+            began = time.monotonic()
+            if client.is_closed:
+                with suppress(OSError):
+                    client = await Client.to(address)
+            client.send(request)
+            told.statuses[await client.answer()] += 1
+            told.latencies_s.append(time.monotonic() - began)
+    finally:
+        client.close()
