@@ -47,10 +47,10 @@ _ANNOUNCED: Final = timedelta(days=7)
 """How long it can be seen what was announced, and to whom: longer than anything is tried."""
 _LOOKED_AT_ONCE: Final = 100
 _TAKEN_AT_ONCE: Final = 25
-"""Messages in one transaction: some 60 ms. Who waits longer for an SQLite file asks again ever more seldom."""
+"""Messages in one transaction: some 40 ms."""
 _TAKEN_BATCHES: Final = 40
-_BREATH_S: Final = 0.1
-"""Between two transactions on SQLite: receivers write too, and one that waits asks again every 100 ms at worst."""
+_BREATH_S: Final = 0.03
+"""Between two transactions on SQLite: receivers write too, and one that has not waited for long asks every 25 ms."""
 _RETRY_DELIVERY: Final = timedelta(seconds=5)
 _ENDING: Final = timedelta(seconds=2)
 """Until a run whose process is ending has said so."""
