@@ -245,7 +245,8 @@ class Claims:
 
 def _begin(connection: Connection, row: RowMapping, *, now: datetime, cause: str, actor: str) -> None:
     rows.add_change(connection, row, was=row["state"], at=now, state=State.PROCESSING, cause=cause, actor=actor)
-    values = {"state": State.PROCESSING, "due_at": None, "tries": row["tries"] + 1, "lost_runs": 0, "has_news": False}
+    values = {"state": State.PROCESSING, "due_at": None, "tries": row["tries"] + 1, "lost_runs": 0}
+    values |= {"has_news": False, "looked_at": now}
     connection.execute(update(recordings).where(recordings.c.id == row["id"]).values(values))
 
 

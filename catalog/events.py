@@ -45,12 +45,16 @@ class Kept(StrEnum):
 
 
 class Signature(StrEnum):
-    """What the signature of a message shows; all but `GOOD` are refused. `UNCONFIGURED`: there is no secret to try."""
+    """What the signature of a message shows; all but `GOOD` are refused.
+
+    `STALE` made long ago · `SPENT` it came with other messages before · `UNCONFIGURED` there is no secret to try.
+    """
 
     GOOD = "good"
     WRONG = "wrong"
     NONE = "none"
     STALE = "stale"
+    SPENT = "spent"
     UNCONFIGURED = "unconfigured"
 
 

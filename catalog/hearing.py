@@ -16,7 +16,7 @@ from catalog import rows
 from catalog.events import RecordingEvent, Word
 from catalog.model import RecordingId, State
 from catalog.records import Queue
-from catalog.registering import Heard, register
+from catalog.registering import Heard, look_at, register
 from catalog.tables import events, recordings
 from catalog.wire import utc_text
 
@@ -81,8 +81,8 @@ def hear(connection: Connection, said: Said, recording: RecordingId, *, actor: s
     )
     row, was = register(connection, recording, heard, cause=cause, actor=actor, now=now)
     is_new = _keep(connection, said, row, now=now)
-    wants_look = said.has_source and (said.is_replay or _is_further(event.word, row) or (is_new and _is_more(event)))
-    look = _look(row, now + _LOOK_IN.get(event.word, timedelta(0))) if wants_look else {}
+    wants_look = said.has_source and (said.is_replay or _is_further(event.word, row) or (is_new and _brings(event)))
+    look = look_at(row, now + _LOOK_IN.get(event.word, timedelta(0))) if wants_look else {}
     values = {**_spoken(event, row, now), **look, **_without_source(said, row)}
     connection.execute(update(recordings).where(recordings.c.id == row["id"]).values(values))
     return _effect(row, was, look, now, has_source=said.has_source)
@@ -104,8 +104,9 @@ def _is_further(word: Word, row: RowMapping) -> bool:
     return word.is_end and (row["word"] is None or _FURTHER.index(word) > _FURTHER.index(Word(row["word"])))
 
 
-def _is_more(event: RecordingEvent) -> bool:
-    return event.word is Word.MORE
+def _brings(event: RecordingEvent) -> bool:
+    """Whether something is there that was not before: some vendors tell of the files of a recording one by one."""
+    return event.word is Word.MORE or (event.word.is_end and bool(event.files))
 
 
 def _spoken(event: RecordingEvent, row: RowMapping, now: datetime) -> dict[str, Any]:
@@ -116,15 +117,6 @@ def _spoken(event: RecordingEvent, row: RowMapping, now: datetime) -> dict[str, 
     if event.word.is_end and event.word is not Word.LEFT and row["stopped_at"] is None:
         values["stopped_at"] = now
     return values
-
-
-def _look(row: RowMapping, due_at: datetime) -> dict[str, Any]:
-    """Have it looked at then, or sooner if that was meant already; by whoever works on it, once that is done."""
-    if row["state"] == State.PROCESSING:
-        return {"has_news": True}
-    if row["run"] is not None:
-        return {}
-    return {"due_at": min(due_at, row["due_at"] or due_at)}
 
 
 def _without_source(said: Said, row: RowMapping) -> dict[str, Any]:
@@ -138,7 +130,7 @@ def _doubt(connection: Connection, recording: RecordingId, *, now: datetime) -> 
     row = connection.execute(select(recordings).where(is_it).with_for_update()).mappings().one_or_none()
     if row is None:
         return "ignored: its signature came with another message before, and the recording is not known"
-    look = _look(row, now) if row["state"] not in {State.HINTED, State.RECORDING} else {}
+    look = look_at(row, now)
     if look:
         connection.execute(update(recordings).where(recordings.c.id == row["id"]).values(look))
     return f"not believed: its signature came with another message before; {_looked(look, now) or 'no look needed'}"

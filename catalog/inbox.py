@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 KEPT: Final = timedelta(days=35)
 """How long deliveries are kept: longer than anybody tries again, or asks what came."""
 _DROPPED_AT_ONCE: Final = 1000
-_BELIEVED: Final = 2
+BELIEVED: Final = 2
 """Messages with one signature that are looked at: the true one, and one that may be it."""
 
 _here = deliveries.c
@@ -37,7 +37,8 @@ _GOES_BEFORE: Final = or_(_here.id < bindparam("its_id"), _here.handled_at.is_no
 _SAME: Final = (
     select(_here.id)
     .where((_here.vendor == bindparam("its_vendor")) & (_here.dedupe_id == bindparam("its_message")) & _IS_GOOD)
-    .where((_here.id != bindparam("its_id")) & _here.duplicate_of.is_(None) & _here.replay_of.is_(None) & _GOES_BEFORE)
+    .where((_here.id != bindparam("its_id")) & _here.duplicate_of.is_(None) & _here.replay_of.is_(None))
+    .where(_here.dedupe_id.is_not(None) & ~_here.is_failed & _GOES_BEFORE)
     .order_by(_here.id)
     .limit(1)
 )
@@ -185,6 +186,7 @@ _REFUSALS: Final[Mapping[Signature, str]] = {
     Signature.WRONG: "its signature is wrong; is the secret the one of the vendor's console?",
     Signature.NONE: "it is not signed",
     Signature.STALE: "it was signed long ago, or one of the clocks is wrong",
+    Signature.SPENT: "its signature came with other messages before",
     Signature.UNCONFIGURED: "no secret is configured to check it with",
 }
 
@@ -198,7 +200,8 @@ def _handled(connection: Connection, row: RowMapping, read: Read, *, actor: str,
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
         _log.exception("delivery %s of %s", row["id"], row["vendor"])
-        return {"handled_at": now, "effect": f"failed, a fault of Aftertake, please report it: {type(error).__name__}"}
+        effect = f"failed, a fault of Aftertake, please report it: {type(error).__name__}"
+        return {"handled_at": now, "effect": effect, "is_failed": True}
 
 
 def _taken_in(connection: Connection, row: RowMapping, read: Read, *, actor: str, now: datetime) -> dict[str, Any]:
@@ -210,7 +213,7 @@ def _taken_in(connection: Connection, row: RowMapping, read: Read, *, actor: str
     if row["replay_of"] is None and (first := _first(connection, row)):
         return {**values, "duplicate_of": first, "effect": "ignored: seen"}
     rivals = _rivals(connection, row)
-    if rivals >= _BELIEVED:
+    if rivals >= BELIEVED:
         return {**values, "effect": "ignored: its signature came with two other messages before"}
     require_fitting(event.recording)
     said = hearing.Said(
@@ -244,8 +247,8 @@ def _rivals(connection: Connection, row: RowMapping) -> int:
         return 0
     is_same = (_here.vendor == row["vendor"]) & (_here.seal == row["seal"]) & _IS_GOOD
     is_other = _here.dedupe_id != row["dedupe_id"]
-    query = select(func.count(func.distinct(_here.dedupe_id))).where(is_same & is_other & _GOES_BEFORE)
-    return connection.execute(query, {"its_id": row["id"]}).scalar_one()
+    others = select(_here.dedupe_id).where(is_same & is_other & _GOES_BEFORE).distinct().limit(BELIEVED)
+    return len(connection.execute(others, {"its_id": row["id"]}).all())
 
 
 def _known(connection: Connection, is_it: ColumnElement[bool], named: str) -> RowMapping:

@@ -4,7 +4,7 @@ It is an index. What was published can be made again from the manifests; what ca
 finds again. Each method is one short transaction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -160,20 +160,50 @@ class Catalog:
         """The names of the files that its vendor's signed messages name."""
         return self.database.read(lambda connection: hearing.promised(connection, recording))
 
-    def unknown(self, candidates: Sequence[RecordingId]) -> set[RecordingId]:
-        """Which of them are not known to be over, or not known at all."""
-        is_over = recordings.c.state.not_in([State.HINTED, State.RECORDING])
-        known = select(recordings.c.vendor, recordings.c.task_id).where(is_over)
+    def unseen(self, found: Mapping[RecordingId, datetime]) -> set[RecordingId]:
+        """Which of them are not known to be over, or were written to since somebody looked: by their newest objects."""
+        here, ids = recordings.c, list(found)
+        is_over = here.state.not_in([State.HINTED, State.RECORDING])
+        known = select(here.vendor, here.task_id, here.looked_at).where(is_over)
 
         def work(connection: Connection) -> set[RecordingId]:
-            left = set(candidates)
-            for first in range(0, len(candidates), _ASKED_AT_ONCE):
-                ids = [candidate.task_id for candidate in candidates[first : first + _ASKED_AT_ONCE]]
-                found = connection.execute(known.where(recordings.c.task_id.in_(ids)))
-                left -= {RecordingId(vendor=row.vendor, task_id=row.task_id) for row in found}
+            left = set(found)
+            for first in range(0, len(ids), _ASKED_AT_ONCE):
+                some = [each.task_id for each in ids[first : first + _ASKED_AT_ONCE]]
+                for row in connection.execute(known.where(here.task_id.in_(some))):
+                    recording = RecordingId(vendor=row.vendor, task_id=row.task_id)
+                    if recording in left and not _is_newer(found[recording], row.looked_at):
+                        left.discard(recording)
             return left
 
         return self.database.read(work)
+
+    def discovered(
+        self,
+        recording: RecordingId,
+        *,
+        newest: datetime,
+        state: State,
+        source: str,
+        folder: str,
+        room: str | None,
+        actor: str,
+    ) -> Recording:
+        """It lies in this source, and was last written to at `newest`: it is looked at if nobody has seen that."""
+        facts = {"source": source, "folder": folder, "room": room}
+
+        def work(connection: Connection) -> Recording:
+            now = self.database.now(connection)
+            heard = Heard(state=state, queue=Queue.BULK, due_at=now, facts=facts)
+            row, _ = registering.register(
+                connection, recording, heard, cause="found in its source", actor=actor, now=now
+            )
+            if row["looked_at"] and _is_newer(newest, row["looked_at"]):
+                look = update(recordings).where(recordings.c.id == row["id"])
+                connection.execute(look.values(registering.look_at(row, now)))
+            return rows.to_recording(rows.known(connection, recording))
+
+        return self.database.write(work)
 
     def note(self, recording: RecordingId, *, actor: str, action: str, reason: str) -> None:
         """Tell the audit what somebody does to a recording, and why."""
@@ -227,3 +257,7 @@ class Catalog:
 def _of(recording: RecordingId, table: Table) -> Select[Any]:
     is_it = (recordings.c.vendor == recording.vendor) & (recordings.c.task_id == recording.task_id)
     return select(table).join(recordings, recordings.c.id == table.c.recording).where(is_it)
+
+
+def _is_newer(newest: datetime, looked_at: datetime | None) -> bool:
+    return looked_at is not None and newest > looked_at

@@ -52,6 +52,18 @@ def register(
     return rows.known(connection, recording), State(before["state"])
 
 
+def look_at(row: RowMapping, due_at: datetime) -> dict[str, Any]:
+    """Values by which it is looked at then, or sooner if that was meant already.
+
+    Whoever works on it has it looked at once more when that is done; who was told to begin with it will see it all.
+    """
+    if row["state"] == State.PROCESSING:
+        return {"has_news": True}
+    if row["run"] is not None:
+        return {}
+    return {"due_at": min(due_at, row["due_at"] or due_at)}
+
+
 def _insert(connection: Connection, recording: RecordingId, heard: Heard, *, now: datetime) -> bool:
     """Whether it is a new row."""
     fresh = {

@@ -100,6 +100,8 @@ recordings = Table(
     Column("word", String(20)),
     # Something was said while somebody worked on it.
     Column("has_news", Boolean, nullable=False, server_default=text("false")),
+    # When somebody last began to work on it: what was written later may not have been seen.
+    Column("looked_at", UtcDateTime),
     Column("started_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
     # Known or not, every recording has a span to be found by: its own, or the time at which it was heard of.
@@ -260,9 +262,17 @@ deliveries = Table(
     Column("event", Text),
     Column("recording", Text),
     Column("duplicate_of", _Number),
+    Column("is_failed", Boolean, nullable=False, server_default=text("false")),
     Column("effect", Text),
     Index(None, "received_at"),
-    Index(None, "vendor", "dedupe_id"),
+    # Those that may be the first of their message: however often one comes, few of its deliveries are in here.
+    _index_where(
+        "ix_deliveries_first",
+        "vendor",
+        "dedupe_id",
+        "id",
+        where="duplicate_of IS NULL AND replay_of IS NULL AND dedupe_id IS NOT NULL",
+    ),
     _index_where("ix_deliveries_unhandled", "id", where="handled_at IS NULL"),
     _index_where("ix_deliveries_seal", "vendor", "seal", where="seal IS NOT NULL"),
 )

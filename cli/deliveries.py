@@ -12,12 +12,12 @@ from catalog.wire import utc_text
 from cli.exits import Exit
 from cli.recordings import time_text
 from cli.report import tell
+from vendors.hooks import MessageError, parse
 
 HEADS: Final = f"{'id':>6}  {'received (UTC)':<23}  {'vendor':<8}{'signature':<14}{'event':<24}effect"
 _MASKED: Final = "***"
 _PRIVATE: Final = frozenset({"signature", "nonce", "token", "user_name", "username", "accesskey", "secretkey"})
 """Fields with names of people, or that are good for more than reading."""
-_UNREAD_SHOWN: Final = 500
 _POLL_S: Final = 0.1
 _PATIENCE_S: Final = 5.0
 """The loops see to deliveries every second."""
@@ -98,9 +98,9 @@ def told(row: DeliveryRow, *, as_json: bool) -> int:
 
 def _masked_body(body: bytes) -> Any:  # noqa: ANN401 - any JSON, or the beginning of what is none
     try:
-        return _masked(json.loads(body))
-    except (ValueError, RecursionError):
-        return body[:_UNREAD_SHOWN].decode(errors="backslashreplace")
+        return _masked(parse(body))
+    except MessageError as error:
+        return f"{error}; `--raw` writes it as it came"
 
 
 def _masked(value: object) -> object:

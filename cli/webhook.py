@@ -23,7 +23,7 @@ from cli.report import printable, tell
 from flows.opening import open_catalog
 from flows.settings import Settings
 from flows.webhook_keys import WebhookKeys
-from vendors.hooks import Key, Message, check, parse
+from vendors.hooks import Message, check, parse
 from vendors.registry import HOOKS
 
 _LISTED: Final = 20
@@ -72,6 +72,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _tail(_settings: Settings, catalog: Catalog, options: argparse.Namespace) -> int:
+    last = max((row.id for row in catalog.inbox.newest(most=1)), default=0)
     newest = catalog.inbox.newest(vendor=options.vendor, most=min(max(options.limit, 1), _MOST))[::-1]
     if options.json:
         tell({"schema": "aftertake.webhook/1", "deliveries": _documents(newest)}, (), as_json=True)
@@ -81,7 +82,7 @@ def _tail(_settings: Settings, catalog: Catalog, options: argparse.Namespace) ->
     _print(newest, as_jsonl=options.jsonl)
     if options.follow:
         with suppress(KeyboardInterrupt):  # the one way to end it
-            for row in _following(catalog.inbox, options.vendor, newest[-1].id if newest else 0):
+            for row in _following(catalog.inbox, options.vendor, last):
                 _print([row], as_jsonl=options.jsonl)
     return Exit.OK
 
@@ -119,7 +120,7 @@ def _show(_settings: Settings, catalog: Catalog, options: argparse.Namespace) ->
 def _replay(settings: Settings, catalog: Catalog, options: argparse.Namespace) -> int:
     """One that was refused is checked with the secrets of today, as at the time when it came."""
     row = catalog.inbox.get(options.delivery)
-    again = _again(row, WebhookKeys(settings)(row.vendor))
+    again = _again(settings, row)
     if again.signature is not Signature.GOOD:
         print(f"aftertake: delivery {row.id} is not replayed: its signature is {again.signature}", file=sys.stderr)
         return Exit.REFUSED
@@ -127,12 +128,13 @@ def _replay(settings: Settings, catalog: Catalog, options: argparse.Namespace) -
     return told(seen_to(catalog.inbox, number), as_json=options.json)
 
 
-def _again(row: DeliveryRow, keys: Sequence[Key]) -> Delivery:
+def _again(settings: Settings, row: DeliveryRow) -> Delivery:
+    """What was believed and had no source may have one by now."""
     hook = HOOKS[row.vendor]
     message = Message(body=row.body, document=parse(row.body), headers=row.headers)
-    signature, sources = row.signature, row.sources
+    signature, sources = row.signature, row.sources or tuple(each.name for each in settings.sources_for(row.vendor))
     if signature is not Signature.GOOD:
-        checked = check(hook, message, keys, row.received_at)
+        checked = check(hook, message, WebhookKeys(settings)(row.vendor), row.received_at)
         signature, sources = checked.signature, checked.sources
     return Delivery(
         token=uuid.uuid4().hex,

@@ -105,22 +105,21 @@ class Overseer:
         return taken
 
     def look_through(self, source: Source) -> int:
-        """Find what lies in a source and no webhook has told of; how many recordings that is."""
+        """Find what lies in a source and nobody has looked at; how many recordings that is."""
         found = discover(open_source(source.store), source, now=datetime.now(UTC))
-        unknown = self.catalog.unknown([each.recording for each in found])
+        unseen = self.catalog.unseen({each.recording: each.newest for each in found})
         for each in found:
-            if each.recording in unknown:
-                self.catalog.register(
+            if each.recording in unseen:
+                self.catalog.discovered(
                     each.recording,
+                    newest=each.newest,
                     state=each.state,
-                    cause="found in its source",
-                    actor=self.name,
-                    queue=Queue.BULK,
                     source=source.name,
                     folder=each.folder,
                     room=each.room,
+                    actor=self.name,
                 )
-        return len(unknown)
+        return len(unseen)
 
     def reconcile(self) -> None:
         """Take back what dead workers had, and see what became of the runs that were delivered."""
@@ -145,8 +144,8 @@ class Overseer:
         now = datetime.now(UTC)
         soonest = min((source.deadline for source in self.settings.sources), default=_DEADLINE)
         for recording in self.catalog.overdue(now - soonest - _GRACE, most=HANDED_AT_ONCE):
-            deadlines = [source.deadline for source in self.settings.sources if source.name == recording.source]
-            if now - recording.waited_since > (deadlines or [_DEADLINE])[0] + _GRACE:
+            fitting = self.settings.sources_of(recording.id.vendor, recording.source)
+            if now - recording.waited_since > max((each.deadline for each in fitting), default=_DEADLINE) + _GRACE:
                 since = utc_text(recording.waited_since)
                 cause = f"no verdict since it was heard of at {since}, and its deadline is over"
                 self.catalog.alarm(recording.id, cause=cause, actor=self.name)

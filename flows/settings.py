@@ -167,6 +167,10 @@ class Settings:
         """The sources in which this vendor's recordings may lie."""
         return tuple(source for source in self.sources if source.vendor in {vendor, None})
 
+    def sources_of(self, vendor: str, name: str | None) -> tuple[Source, ...]:
+        """Where a recording of this vendor lies: in the source of that name, or (None) in any of its sources."""
+        return tuple(source for source in self.sources_for(vendor) if name in {source.name, None})
+
     def source_of_url(self, url: str) -> Source | None:
         """The source whose bucket and prefix hold this store URL, the narrowest of several.
 

@@ -155,7 +155,8 @@ class Vendor:
     """One vendor's rules: object names both ways, the facts of segments, the grouping of a listing.
 
     `name_starts` gives what the base names of a task's objects begin with, for narrow listings: the first always, each
-    next one while the one before it is there. `group` takes the objects that no vendor before has claimed, sorted by
+    next one while the one before it is there. `tells_all`: something of the vendor's shows that every stream of an
+    individual recording has come. `group` takes the objects that no vendor before has claimed, sorted by
     key, and gives the recordings it found.
     """
 
@@ -165,6 +166,7 @@ class Vendor:
     segment_facts: ReadFacts
     name_starts: Callable[[str], Iterable[str]]
     group: Callable[[Sequence[ListedObject]], Iterable[RecordingObjects]]
+    tells_all: bool = True
 
 
 def basename(key: str) -> str:

@@ -36,7 +36,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """A secret, and the source that it speaks for; of that source's project only, where `app` is known."""
+    """A secret, and the source that it speaks for; of that source's project only, where a message names one too."""
 
     secret: str = field(repr=False)
     source: str | None
@@ -87,7 +87,7 @@ def check(hook: Hook, message: Message, keys: Iterable[Key], now: datetime) -> C
     if signed_at is not None and abs(now - signed_at) > TOLERANCE:
         return Checked(signature=Signature.STALE)
     app = hook.app(message)
-    meant = [key.source for key in fitting if key.source is not None and key.app in {None, app}]
+    meant = [key.source for key in fitting if key.source is not None and (app is None or key.app in {None, app})]
     return Checked(signature=Signature.GOOD, sources=tuple(dict.fromkeys(meant)))
 
 

@@ -30,6 +30,8 @@ _IN_ORDER = (
         segment_facts=jocloud_playlists.segment_facts,
         name_starts=jocloud_names.name_starts,
         group=jocloud_grouping.group,
+        # One message for each finished file, and none for the last of them.
+        tells_all=False,
     ),
     Vendor(
         name=zego_names.VENDOR,

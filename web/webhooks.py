@@ -12,7 +12,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
@@ -23,6 +23,7 @@ from catalog.events import Delivery, Signature
 from vendors.hooks import Checked, Hook, Key, Message, MessageError, check, parse
 from web.bodies import RETRY_AFTER_S, Bodies, ClientGoneError, Limits, RefusedBodyError
 from web.keeping import GroupCommit, Inbox, QueueFullError
+from web.repeats import Repeats
 from web.showing import MOST_CHARACTERS, clean, clean_id, headers_for_people
 from web.sparing import Sparing
 
@@ -97,6 +98,7 @@ class Webhooks:
         self._refused = GroupCommit(receiving.inbox)
         self._bodies = Bodies(receiving.limits)
         self._sparing = Sparing()
+        self._repeats = Repeats()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -137,6 +139,8 @@ class Webhooks:
             delivery, is_check = self._judged(posted)
         except MessageError as error:
             return _refused(HTTPStatus.BAD_REQUEST, str(error))
+        if self._repeats.is_spent(delivery):
+            delivery = replace(delivery, signature=Signature.SPENT, dedupe_id=None, seal=None)
         if delivery.signature is Signature.GOOD:
             return await self._accept(delivery)
         self._refuse(delivery)
@@ -152,6 +156,8 @@ class Webhooks:
         return _delivery(posted, message, checked, now), posted.hook.is_check(message)
 
     async def _accept(self, delivery: Delivery) -> Answer:
+        if self._repeats.has_enough(delivery):
+            return _STORED
         try:
             async with asyncio.timeout(self._parts.storing_patience.total_seconds()):
                 await self._accepted.keep(delivery)
@@ -160,6 +166,7 @@ class Webhooks:
         except TimeoutError:
             _log.error("a delivery of %s was not stored in %s", delivery.vendor, self._parts.storing_patience)
             return _NOT_STORED
+        self._repeats.note(delivery)
         return _STORED
 
     def _refuse(self, delivery: Delivery) -> None:

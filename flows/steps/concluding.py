@@ -133,8 +133,8 @@ def conclude(worker: Worker, claim: Claim, outcome: Outcome) -> Recording:
 def _late_look(worker: Worker, recording: Recording, verdict: Verdict | None) -> timedelta | None:
     """When to see whether lost slices came after all; None once that is hopeless, or nothing is lost."""
     now = datetime.now(UTC)
-    fitting = worker.settings.sources_for(recording.id.vendor)
-    late_for = max((s.late_for for s in fitting if recording.source in {s.name, None}), default=timedelta(0))
+    fitting = worker.settings.sources_of(recording.id.vendor, recording.source)
+    late_for = max((source.late_for for source in fitting), default=timedelta(0))
     is_hopeless = now - (recording.settled_at or now) >= late_for
     return None if verdict is Verdict.COMPLETE or is_hopeless else next_look(recording.looks)
 

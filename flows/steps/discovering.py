@@ -14,19 +14,18 @@ from vendors.registry import HOOKS, VENDORS, group
 
 LATELY: Final = timedelta(days=3)
 """What nobody has written to for longer is history, which `aftertake submit` takes in."""
-QUIET: Final = timedelta(minutes=5)
-"""Recorders upload every few seconds: after so long without a new object a recording may be over."""
 _SHOWN: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Discovered:
-    """A recording that objects were written to lately, and how far it seems to be."""
+    """A recording that objects were written to lately, the newest at `newest`, and how far it seems to be."""
 
     recording: RecordingId
     room: str | None
     folder: str
     state: State
+    newest: datetime
 
 
 def discover(store: ObjectStore, source: Source, *, now: datetime) -> list[Discovered]:
@@ -35,7 +34,7 @@ def discover(store: ObjectStore, source: Source, *, now: datetime) -> list[Disco
     for meta, name in _named(listed(store, ""), source):
         if now - meta.last_modified < LATELY:
             seen.setdefault((name.vendor, name.task_id.lower()), _Seen(newest=meta.last_modified)).add(meta, name)
-    return [found for each in seen.values() for found in each.recordings(now)]
+    return [found for each in seen.values() for found in each.recordings(quiet_before=now - source.settle_time)]
 
 
 def _named(metas: Iterable[ObjectMeta], source: Source) -> Iterator[tuple[ObjectMeta, ObjectName]]:
@@ -59,12 +58,13 @@ class _Seen:
         if name.kind is ObjectKind.PLAYLIST or len(shown) < _SHOWN:
             shown.append(meta)
 
-    def recordings(self, now: datetime) -> Iterator[Discovered]:
-        state = State.STOPPED if now - self._newest >= QUIET else State.RECORDING
+    def recordings(self, *, quiet_before: datetime) -> Iterator[Discovered]:
+        state = State.STOPPED if self._newest <= quiet_before else State.RECORDING
         for found in group(meta for metas in self._shown.values() for meta in metas).recordings:
             yield Discovered(
                 recording=RecordingId(vendor=found.vendor, task_id=found.task_id),
                 room=found.room,
                 folder=found.folder,
                 state=state,
+                newest=self._newest,
             )

@@ -41,17 +41,20 @@ class HeldError(NotFinalError):
 class Patience:
     """How long one recording is waited for.
 
-    `deadline` counts from `heard_at`, when it was heard to be over, or from its newest object if that is earlier; None
-    waits for the end only, never for slices. `is_uploaded`: its vendor has said so, and signed that. `damage_digest` is
-    the plan's digest of an earlier look that met damage: what is still the same by then will stay so.
-    `holds_at_deadline` and `holds_damage` leave the last word to a person.
+    `deadline` counts from `heard_at`, when it was heard to be over, or from its newest object if that is earlier or
+    nobody has heard so; from `spoken_at` while nothing is there. None waits for the end only, never for slices.
+    `is_uploaded`: its vendor has said so, and signed that. `needs_quiet`: its vendor never says that all is there.
+    `damage_digest` is the plan's digest of an earlier look that met damage: what is still the same by then will stay
+    so. `holds_at_deadline` and `holds_damage` leave the last word to a person.
     """
 
     settle_time: timedelta = SETTLE_TIME
     deadline: timedelta | None = None
     heard_at: datetime | None = None
+    spoken_at: datetime | None = None
     damage_digest: str | None = None
     is_uploaded: bool = False
+    needs_quiet: bool = False
     holds_at_deadline: bool = False
     holds_damage: bool = False
 
@@ -77,10 +80,9 @@ class Patience:
     def _why_wait(self, plan: RecordingPlan, now: datetime) -> str | None:
         if self.deadline is not None and not plan.streams:
             return "no object of it is there."
-        quiet = now - plan.newest
-        if plan.open_end and quiet < self.settle_time and not self.is_uploaded:
+        if (doubt := self._doubt(plan)) and (quiet := now - plan.newest) < self.settle_time:
             left = _minutes(self.settle_time - quiet)
-            said = f"{plan.open_end}, and the newest object is {_minutes(quiet)} old"
+            said = f"{doubt}, and the newest object is {_minutes(quiet)} old"
             return f"{said}. Try again in {left}, or when the upload is over."
         if self.deadline is not None and plan.missing:
             return f"{len(plan.missing)} promised slices are not there, such as {min(plan.missing)}."
@@ -88,11 +90,17 @@ class Patience:
             return f"{len(plan.unkept)} playlists that the vendor has named are not there, such as {plan.unkept[0]}."
         return None
 
+    def _doubt(self, plan: RecordingPlan) -> str | None:
+        """Why it may not be over, as a clause."""
+        if plan.open_end and not self.is_uploaded:
+            return plan.open_end
+        return "nothing says that no further stream comes" if self.needs_quiet else None
+
     def _is_over(self, plan: RecordingPlan, now: datetime) -> bool:
         if self.deadline is None:
             return False
-        heard_at = self.heard_at or now
-        return now - (min(plan.newest, heard_at) if plan.streams else heard_at) >= self.deadline
+        known = [at for at in (plan.newest if plan.streams else None, self.heard_at) if at]
+        return now - min(known, default=self.spoken_at or now) >= self.deadline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

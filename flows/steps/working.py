@@ -24,7 +24,7 @@ from storage.errors import StorageError
 from storage.opening import open_source
 from storage.sweeping import sweep_uploads
 from vendors.base import RecordingObjects
-from vendors.registry import HOOKS
+from vendors.registry import HOOKS, VENDORS
 
 if TYPE_CHECKING:  # whoever opens a catalog imports SQLAlchemy; the bare commands never do
     from catalog.claims import Claims
@@ -218,9 +218,11 @@ def seek(worker: Worker, held: Held) -> Task:
     patience = Patience(
         settle_time=source.settle_time,
         deadline=source.deadline,
-        heard_at=recording.waited_since,
+        heard_at=recording.stopped_at,
+        spoken_at=recording.waited_since,
         damage_digest=recording.damage_digest,
         is_uploaded=recording.word is Word.UPLOADED and HOOKS[recording.id.vendor].covers_body,
+        needs_quiet=objects.mode == "individual" and not VENDORS[recording.id.vendor].tells_all,
         holds_at_deadline=source.on_deadline is OnDeadline.HOLD and recording.verdict is None,
         holds_damage=source.on_damage is OnDamage.HOLD,
     )

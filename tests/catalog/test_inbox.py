@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
 import pytest
+from sqlalchemy import update
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 
 from catalog.errors import CatalogUnavailableError, UnknownDeliveryError
 from catalog.events import Delivery, Kept, NamedFile, Presence, PresenceMark, RecordingEvent, Signature, Word
@@ -15,6 +17,7 @@ from catalog.inbox import KEPT, DeliveryRow, Reading
 from catalog.index import Catalog
 from catalog.model import RecordingId, State, Verdict
 from catalog.records import Recording
+from catalog.tables import deliveries
 from tests.catalog.leaps import LeapingDatabase
 from tests.catalog.steps import at_once, hear, recording_id, settle, states, take
 
@@ -213,6 +216,26 @@ def test_a_message_that_cannot_be_read_holds_up_no_other(catalog: Catalog) -> No
     assert catalog.counts() == {State.STOPPED: 1}
 
 
+def test_one_that_failed_is_no_reason_to_ignore_the_next_delivery_of_it(catalog: Catalog) -> None:
+    broken, whole = replace(said(Word.UPLOADED), body=b"{}"), said(Word.UPLOADED)
+    assert taken(catalog, broken, whole)[1] == "made recording; now stopped; looked at now"
+
+
+@pytest.mark.parametrize("kind", [OperationalError, InterfaceError, InternalError])
+def test_a_database_that_fails_leaves_the_message_to_another_try(
+    catalog: Catalog, kind: type[OperationalError | InterfaceError | InternalError]
+) -> None:
+    """A deadlock, or a connection that was lost, is no fault of the message."""
+    catalog.inbox.put([said(Word.UPLOADED)])
+
+    def fails(*_: object) -> Reading:
+        raise kind("SELECT", {}, Exception("it is gone"))
+
+    with pytest.raises(kind):
+        catalog.inbox.take_in(fails, actor="loop", most=1)
+    assert catalog.inbox.waiting()[0] == 1
+
+
 def test_what_a_database_refuses_holds_up_no_other(catalog: Catalog) -> None:
     """A number too large for it breaks a transaction in PostgreSQL, unless that was divided."""
     effects = taken(catalog, said(Word.UPLOADED, 7, sequence=1 << 70), said(Word.UPLOADED, task_id="t2"))
@@ -284,6 +307,20 @@ def test_more_that_came_after_a_verdict_is_looked_at_once(catalog: Catalog) -> N
     assert known(catalog).state is State.SETTLED
 
 
+def test_one_that_comes_into_sight_late_is_a_duplicate_too(catalog: Catalog) -> None:
+    """A lower number may be committed after a higher one was seen to."""
+    taken(catalog, said(Word.RECORDING, 0, task_id="t9"))
+    first = said(Word.MORE, 1)
+    taken(catalog, first)
+    settle(catalog, take(catalog), verdict=Verdict.GAPS)
+    later = replace(first, token="e" * 32)
+    catalog.inbox.put([later])
+    lower = update(deliveries).where(deliveries.c.token == later.token).values(id=0)
+    catalog.database.write(lambda connection: connection.execute(lower))
+    catalog.inbox.take_in(read, actor="loop", most=10)
+    assert catalog.inbox.by_token(later.token).effect == "ignored: seen"
+
+
 def test_weeks_later_the_same_bytes_have_no_effect(catalog: Catalog, database: LeapingDatabase) -> None:
     """Even when the delivery is long dropped: what it said is known of the recording."""
     first = said(Word.UPLOADED)
@@ -318,6 +355,14 @@ def test_a_seal_is_good_for_one_message_and_one_doubt(catalog: Catalog) -> None:
     assert effects[1] == "not believed: its signature came with another message before; looked at now"
     assert effects[2:] == ["ignored: its signature came with two other messages before"] * 2
     assert catalog.counts() == {State.STOPPED: 1}
+
+
+def test_a_doubtful_message_is_good_for_a_look_at_one_that_goes_on(catalog: Catalog) -> None:
+    """It may be the true one, and the first forged."""
+    true, other = replace(said(Word.RECORDING, 0), seal="1:2"), replace(said(Word.ENDED, 1), seal="1:2")
+    effects = taken(catalog, true, other)
+    assert effects[1] == "not believed: its signature came with another message before; looked at now"
+    assert (known(catalog).state, known(catalog).stopped_at) == (State.RECORDING, None)
 
 
 def test_a_doubtful_message_makes_no_recording(catalog: Catalog) -> None:

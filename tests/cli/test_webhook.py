@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 import pytest
 
@@ -147,6 +148,13 @@ class TestShow:
         assert shown["body"]["detail"]["file_info"][0]["file_url"] == "https://bucket.example/a.m3u8?***"
         assert (shown["body"]["task_id"], shown["size_bytes"], shown["peer"]) == ("x" * 16, len(body), "192.0.2.7")
 
+    def test_one_that_is_percent_encoded_is_masked_as_well(self, site: Site) -> None:
+        posted = sample("zego", "uploaded", task_id="x" * 16, room="r", secret="s", sent_at=AT)
+        number = put(site, Posted(vendor="zego", headers={}, body=quote(posted.body).encode()))
+        run = aftertake("webhook", "show", str(number))
+        assert json.loads(posted.body)["signature"] not in run.out
+        assert '"task_id": "xxxxxxxxxxxxxxxx"' in run.out
+
     def test_raw_it_is_what_came(self, site: Site, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
         posted = uploaded()
         number = put(site, posted)
@@ -184,6 +192,16 @@ class TestReplay:
         assert (run.code, run.err) == (0, "")
         assert run.out.splitlines()[1].endswith(f"{AGORA}: looked at now (again, of {number})")
         assert site.audited() == [("ada@desk", "replay", f"delivery {number}", "to be sure")]
+
+    def test_one_without_a_source_finds_the_one_that_is_configured_now(self, site: Site) -> None:
+        number = put(site, uploaded(), sources=())
+        take_in(site)
+        with site.catalog() as catalog:
+            assert (catalog.inbox.get(number).effect or "").endswith("hinted: no_source")
+
+        run = aftertake("webhook", "replay", str(number))
+
+        assert f"{AGORA}: now stopped; looked at now" in run.out
 
     def test_one_that_was_refused_is_believed_once_the_secret_is_right(self, site: Site) -> None:
         number = put(site, uploaded(), Signature.UNCONFIGURED)

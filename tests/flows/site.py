@@ -134,10 +134,16 @@ class Site:
         self.catalog.database.write(work)
 
     def heard_long_ago(self, number: int) -> None:
-        """The recording was heard of years ago."""
-        is_it = recordings.c.task_id == sid(number)
-        long_ago = update(recordings).where(is_it).values(heard_at=_LONG_AGO, stopped_at=_LONG_AGO, span_from=_LONG_AGO)
-        self.catalog.database.write(lambda connection: connection.execute(long_ago))
+        """The recording was heard to be over years ago."""
+        self._put(number, heard_at=_LONG_AGO, stopped_at=_LONG_AGO, span_from=_LONG_AGO)
+
+    def heard_of_long_ago(self, number: int) -> None:
+        """The recording was heard of years ago, and not since."""
+        self._put(number, heard_at=_LONG_AGO, spoken_at=_LONG_AGO, span_from=_LONG_AGO)
+
+    def _put(self, number: int, **times: datetime) -> None:
+        put = update(recordings).where(recordings.c.task_id == sid(number)).values(**times)
+        self.catalog.database.write(lambda connection: connection.execute(put))
 
     def handed_over(self, ago: timedelta) -> None:
         """All runs were made so long ago."""

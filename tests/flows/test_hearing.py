@@ -12,10 +12,12 @@ import pytest
 from catalog.events import Delivery, Signature
 from catalog.model import RecordingId, State, Verdict
 from catalog.records import Queue
+from deployments.sandbox.layouts import plain as lay_plain
 from deployments.sandbox.webhooks import Posted, agora, sample
+from deployments.sandbox.webhooks import jocloud as jocloud_message
 from flows.process import Inline, process_recording, run_inline
 from flows.settings import Source
-from flows.steps.discovering import LATELY, QUIET
+from flows.steps.discovering import LATELY
 from tests.flows.folders import slices
 from tests.flows.site import Site, recording_id, sid
 from tests.lab import zego_mixed
@@ -23,6 +25,8 @@ from tests.lab import zego_mixed
 # ruff: noqa: S106 - secrets of examples
 
 ROOM = "physics_101"
+QUIET = Source(name="a", store="").settle_time
+"""After which a recording may be over."""
 TASK = "Zk3-QeE4Iq2AAAAB"
 
 
@@ -187,6 +191,69 @@ def test_a_word_that_comes_while_it_is_worked_on_is_not_lost(site: Site) -> None
     assert site.recording(1).verdict is Verdict.COMPLETE
 
 
+def jocloud(task_id: str, user: str, sequence: int) -> Posted:
+    """The playlist of one user is complete."""
+    context = {"uid": [user], "fileaddress": f"http://b.example/rid_{task_id}_r__uid_s_{user}__uid_e.m3u8"}
+    at = datetime.now(UTC) + timedelta(milliseconds=sequence)
+    return jocloud_message("recordtask_m3u8_info", record_id=task_id, room="r", secret="s", sent_at=at, context=context)
+
+
+def test_a_vendor_that_tells_of_files_one_by_one_is_waited_for(tmp_path: Path) -> None:
+    """Jocloud says of each file that it is complete, and of none that it is the last."""
+    site = Site(tmp_path, vendor="jocloud")
+    recording = RecordingId(vendor="jocloud", task_id="c41d90e2")
+    name = f"rid_{recording.task_id}_r__uid_s_{{}}__uid_e"
+
+    def settled(user: str, sequence: int) -> State:
+        lay_plain(slices(), folder="", name=name.format(user)).write_to(site.source)
+        assert "looked at" in delivered(site, jocloud(recording.task_id, user, sequence))
+        found = run_inline(process_recording(Inline(), site.worker(), recording))
+        assert found is not None
+        return found.state
+
+    assert settled("7", 1) is State.WAITING
+    assert settled("8", 2) is State.WAITING
+    site.has_policies(settle_time=timedelta())
+    assert settled("9", 3) is State.SETTLED
+    assert {row.stream for row in site.catalog.streams(recording)} == {"7", "8", "9"}
+
+
+def test_a_second_list_of_files_is_looked_at_as_well(site: Site) -> None:
+    site.lay_users(1, "123")
+    delivered(site, uploaded(f"{sid(1)}_{ROOM}__uid_s_123__uid_e_audio.m3u8"))
+    site.process(1)
+    more = agora(
+        31,
+        sid=sid(1),
+        cname=ROOM,
+        secret="s",
+        details={"fileList": [{"fileName": f"{sid(1)}_{ROOM}__uid_s_124__uid_e_audio.m3u8"}]},
+        sequence=10,
+        sent_at=datetime.now(UTC),
+    )
+    assert delivered(site, more) == "looked at now"
+
+
+def test_one_that_is_written_to_is_not_over_however_long_ago_it_was_heard_of(site: Site) -> None:
+    """A call may be longer than the deadline."""
+    site.lay(1)
+    without_end(site.source)
+    delivered(site, told("started"))
+    site.heard_of_long_ago(1)
+    site.process(1)
+    assert site.recording(1).state is State.WAITING
+
+
+def test_an_alarm_waits_for_the_longest_deadline_that_may_hold(site: Site) -> None:
+    """Of a recording whose source is not known yet."""
+    patient = Source(name="other", vendor="agora", store="memory://other", deadline=timedelta(days=36_500))
+    site.settings = replace(site.settings, sources=(patient, *site.settings.sources))
+    delivered(site, told("started"), sources=("other", "calls"))
+    site.heard_of_long_ago(1)
+    site.overseer().remind()
+    assert site.recording(1).alarm is None
+
+
 class TestLookingThrough:
     """Webhooks get lost."""
 
@@ -215,6 +282,20 @@ class TestLookingThrough:
         self.lay(site, 1, QUIET)
         self.look(site)
         assert site.recording(1).state is State.STOPPED
+
+    def test_one_that_goes_on_after_its_verdict_is_looked_at_again(self, site: Site) -> None:
+        """It was paused, or its slices came late, and no webhook tells of that either."""
+        self.lay(site, 1, QUIET)
+        self.look(site)
+        site.overseer().dispatch()
+        assert (site.recording(1).verdict, self.look(site)) == (Verdict.COMPLETE, 0)
+
+        laid = site.lay_users(1, "123")
+        assert self.look(site) == 1
+        site.overseer().dispatch()
+        assert site.manifest(1).revision == 2
+        assert laid.playlists[0] in {playlist.key for playlist in site.manifest(1).source.playlists}
+        assert self.look(site) == 0
 
     def test_history_is_left_alone(self, site: Site) -> None:
         self.lay(site, 1, LATELY)

@@ -120,6 +120,13 @@ def test_a_secret_speaks_for_its_sources() -> None:
     assert checked == Checked(signature=Signature.GOOD, sources=("of any project", "of this project"))
 
 
+def test_where_messages_name_no_project_the_secret_does() -> None:
+    """Agora's do not; each of its projects has a secret of its own."""
+    sent = agora_signed(agora_document(31), SECRET)
+    keys = [Key(secret=SECRET, source="one", app="4711"), Key(secret=ZEGO_SECRET, source="two", app="4712")]
+    assert check(HOOKS["agora"], sent, keys, SENT_AT) == Checked(signature=Signature.GOOD, sources=("one",))
+
+
 ODD_APPS: list[object] = [None, True, 10**30, "", [], "a\0"]
 
 

@@ -21,6 +21,7 @@ from vendors.hooks import Hook, Key, Message
 from web.app import build_app
 from web.bodies import HELD_BYTES, UNFINISHED, Limits
 from web.patience import HEADS, patient
+from web.repeats import Repeats
 from web.serving import limits
 from web.webhooks import Receiving, Webhooks
 
@@ -139,7 +140,12 @@ class Served:
 
     port: int
     inbox: MemoryInbox
-    server: uvicorn.Server
+    app: Webhooks
+
+    def forget(self) -> None:
+        """As if nothing had been received yet."""
+        self.inbox.batches.clear()
+        self.app._repeats = Repeats()
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=10)
@@ -206,7 +212,7 @@ def served(
         thread.start()
         try:
             until(lambda: server.started)
-            yield Served(listening.getsockname()[1], inbox, server)
+            yield Served(listening.getsockname()[1], inbox, app)
         finally:
             inbox.gate.set()
             server.should_exit = True

@@ -25,6 +25,7 @@ from tests.web.receiving import (
 )
 from vendors.hooks import Key
 from web.bodies import Limits
+from web.repeats import ENOUGH, Repeats
 
 REFUSED = {"status": "refused", "why": "the signature does not fit"}
 
@@ -87,6 +88,34 @@ def test_each_delivery_of_a_message_has_its_own_token(talk: Talk) -> None:
     first, second = talk.inbox.deliveries
     assert first.token != second.token
     assert first.dedupe_id == second.dedupe_id
+
+
+def test_what_is_stored_again_and_again_is_stored_no_more(talk: Talk) -> None:
+    """Acknowledged it is nevertheless: it is there."""
+    answers = {talk.post(body_of()).status_code for _ in range(ENOUGH + 5)}
+    assert (answers, len(talk.inbox.deliveries)) == ({200}, ENOUGH)
+    talk.post(body_of(2))
+    assert len(talk.inbox.deliveries) == ENOUGH + 1
+
+
+def test_what_could_not_be_stored_does_not_count_as_stored() -> None:
+    inbox = MemoryInbox()
+    talk = Talk(inbox)
+    inbox.away = True
+    assert {talk.post(body_of()).status_code for _ in range(ENOUGH + 1)} == {503}
+    inbox.away = False
+    assert (talk.post(body_of()).status_code, len(inbox.deliveries)) == (200, 1)
+
+
+def test_a_seal_is_good_for_two_messages(talk: Talk) -> None:
+    """Where the signature does not cover the body, anybody who saw it can say more under it."""
+    answers = [
+        talk.ask("POST", f"/hooks/urled/{SECRET}", body_of(number, seal="1:2")).status_code
+        for number in (1, 2, 1, 3, 4, 2)
+    ]
+    assert answers == [200, 200, 200, 401, 401, 200]
+    spent = [kept for kept in talk.inbox.deliveries if kept.signature is Signature.SPENT]
+    assert [(kept.dedupe_id, kept.seal) for kept in spent] == [(None, None)] * 2
 
 
 @pytest.mark.parametrize(
@@ -377,3 +406,14 @@ def test_the_secrets_are_asked_for_each_time_and_by_vendor() -> None:
 
 def test_health_answers_as_before(talk: Talk) -> None:
     assert talk.ask("GET", "/livez").json() == {"status": "ok"}
+
+
+def test_only_so_many_messages_are_remembered() -> None:
+    talk = Talk(MemoryInbox())
+    for number in range(5):
+        talk.post(body_of(number))
+    repeats, sent = Repeats(most=3), talk.inbox.deliveries
+    for one in sent:
+        for _ in range(ENOUGH):
+            repeats.note(one)
+    assert [repeats.has_enough(one) for one in sent] == [False, False, True, True, True]

@@ -17,6 +17,7 @@ def upgrade() -> None:
     op.add_column("recordings", sa.Column("stopped_at", UtcDateTime(), nullable=True))
     op.add_column("recordings", sa.Column("word", sa.String(length=20), nullable=True))
     op.add_column("recordings", sa.Column("has_news", sa.Boolean(), nullable=False, server_default=sa.text("false")))
+    op.add_column("recordings", sa.Column("looked_at", UtcDateTime(), nullable=True))
     op.create_table(
         "deliveries",
         sa.Column("id", NUMBER, nullable=False),
@@ -35,12 +36,21 @@ def upgrade() -> None:
         sa.Column("event", sa.Text(), nullable=True),
         sa.Column("recording", sa.Text(), nullable=True),
         sa.Column("duplicate_of", NUMBER, nullable=True),
+        sa.Column("is_failed", sa.Boolean(), nullable=False, server_default=sa.text("false")),
         sa.Column("effect", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
         sa.UniqueConstraint("token", name=op.f("uq_deliveries_token")),
     )
     op.create_index(op.f("ix_deliveries_received_at"), "deliveries", ["received_at"], unique=False)
-    op.create_index(op.f("ix_deliveries_vendor_dedupe_id"), "deliveries", ["vendor", "dedupe_id"], unique=False)
+    first = sa.text("duplicate_of IS NULL AND replay_of IS NULL AND dedupe_id IS NOT NULL")
+    op.create_index(
+        "ix_deliveries_first",
+        "deliveries",
+        ["vendor", "dedupe_id", "id"],
+        unique=False,
+        postgresql_where=first,
+        sqlite_where=first,
+    )
     op.create_index(
         "ix_deliveries_unhandled",
         "deliveries",
@@ -86,5 +96,5 @@ def downgrade() -> None:
     """Drop them."""
     op.drop_table("events")
     op.drop_table("deliveries")
-    for column in ("has_news", "word", "stopped_at", "spoken_at"):
+    for column in ("looked_at", "has_news", "word", "stopped_at", "spoken_at"):
         op.drop_column("recordings", column)
