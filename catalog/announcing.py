@@ -39,7 +39,7 @@ def settled(
     data = {
         "vendor": manifest.vendor,
         "task_id": manifest.task_id,
-        "room": manifest.room,
+        "room": manifest.room or row["room"],
         "verdict": manifest.verdict,
         "revision": manifest.revision,
         "manifest": key,
@@ -69,7 +69,7 @@ class Announcements:
         self._database = database
 
     def fan_out(self, endpoints: Mapping[str, frozenset[str]]) -> int:
-        """A delivery of each new announcement to each endpoint that wants its type; how many announcements were new.
+        """A posting of each new announcement to each endpoint that wants its type; how many announcements were new.
 
         What nobody wants is dropped. `endpoints` are types by name.
         """
@@ -103,37 +103,37 @@ class Announcements:
                 return None
             taken = update(deliveries).where(deliveries.c.id == row.id)
             connection.execute(taken.values(due_at=now + grace, tries=row.tries + 1))
-            return _delivery(row, now)
+            return _posting(row, now)
 
         def is_due(connection: Connection) -> bool:
             return connection.execute(due_query(endpoint, self._database.now(connection))).first() is not None
 
         return self._database.write(work) if self._database.read(is_due) else None
 
-    def delivered(self, delivery: Posting, *, status: int) -> None:
+    def delivered(self, posting: Posting, *, status: int) -> None:
         """The endpoint has it, whichever try it was."""
 
         def work(connection: Connection) -> None:
             done_at = self._database.now(connection)
-            is_open = (deliveries.c.id == delivery.id) & deliveries.c.done_at.is_(None)
+            is_open = (deliveries.c.id == posting.id) & deliveries.c.done_at.is_(None)
             values = {"due_at": None, "done_at": done_at, "given_up_at": None, "last_error": None}
             connection.execute(update(deliveries).where(is_open).values(last_status=status, **values))
 
         self._database.write(work)
 
-    def failed(self, delivery: Posting, *, status: int | None, error: str, look_in: timedelta) -> None:
+    def failed(self, posting: Posting, *, status: int | None, error: str, look_in: timedelta) -> None:
         """This try came to nothing; the next one is due in `look_in`. Nothing happens if there was a later try."""
-        self._end_try(delivery, status, error, look_in)
+        self._end_try(posting, status, error, look_in)
 
-    def given_up(self, delivery: Posting, *, status: int | None, error: str) -> None:
+    def given_up(self, posting: Posting, *, status: int | None, error: str) -> None:
         """This try came to nothing, and it was the last one. Nothing happens if there was a later try."""
-        self._end_try(delivery, status, error, None)
+        self._end_try(posting, status, error, None)
 
-    def _end_try(self, delivery: Posting, status: int | None, error: str, look_in: timedelta | None) -> None:
+    def _end_try(self, posting: Posting, status: int | None, error: str, look_in: timedelta | None) -> None:
         def work(connection: Connection) -> None:
             now = self._database.now(connection)
             times = {"given_up_at": now, "due_at": None} if look_in is None else {"due_at": now + look_in}
-            is_it = (deliveries.c.id == delivery.id) & (deliveries.c.tries == delivery.tries)
+            is_it = (deliveries.c.id == posting.id) & (deliveries.c.tries == posting.tries)
             is_open = is_it & deliveries.c.due_at.is_not(None)
             connection.execute(update(deliveries).where(is_open).values(last_status=status, last_error=error, **times))
 
@@ -166,7 +166,7 @@ def _fresh(row: Row[Any], endpoint: str, now: datetime) -> dict[str, Any]:
     return {"announcement": row.id, "endpoint": endpoint, "due_at": now}
 
 
-def _delivery(row: Row[Any], now: datetime) -> Posting:
+def _posting(row: Row[Any], now: datetime) -> Posting:
     return Posting(
         id=row.id,
         announcement=row.announcement,

@@ -73,16 +73,18 @@ def hear(connection: Connection, said: Said, recording: RecordingId, *, actor: s
         return _doubt(connection, recording, now=now)
     cause = f"{event.vendor}: {event.name}{f', {event.trouble}' if event.trouble else ''}"
     state = _STATES[event.word] if said.has_source else State.HINTED
+    due_at = now + _LOOK_IN.get(event.word, timedelta(0))
     heard = Heard(
         state=state,
         queue=Queue.LIVE,
-        due_at=now + _LOOK_IN.get(event.word, timedelta(0)),
+        due_at=due_at,
         facts={"room": event.room, "source": said.source},
     )
     row, was = register(connection, recording, heard, cause=cause, actor=actor, now=now)
     is_new = _keep(connection, said, row, now=now)
-    wants_look = said.has_source and (said.is_replay or _is_further(event.word, row) or (is_new and _brings(event)))
-    look = look_at(row, now + _LOOK_IN.get(event.word, timedelta(0))) if wants_look else {}
+    is_nearer_its_end = event.word.is_end and _is_further(event.word, row)
+    wants_look = said.has_source and (said.is_replay or is_nearer_its_end or (is_new and _brings(event)))
+    look = look_at(row, due_at) if wants_look else {}
     values = {**_spoken(event, row, now), **look, **_without_source(said, row)}
     connection.execute(update(recordings).where(recordings.c.id == row["id"]).values(values))
     return _effect(row, was, look, now, has_source=said.has_source)
@@ -101,7 +103,8 @@ _NAMING: Final = (Word.BACKED_UP, Word.UPLOADED)
 
 
 def _is_further(word: Word, row: RowMapping) -> bool:
-    return word.is_end and (row["word"] is None or _FURTHER.index(word) > _FURTHER.index(Word(row["word"])))
+    """Whether it says more than all that was said before."""
+    return word in _FURTHER and (row["word"] is None or _FURTHER.index(word) > _FURTHER.index(row["word"]))
 
 
 def _brings(event: RecordingEvent) -> bool:
@@ -112,7 +115,7 @@ def _brings(event: RecordingEvent) -> bool:
 def _spoken(event: RecordingEvent, row: RowMapping, now: datetime) -> dict[str, Any]:
     """What the row says of its vendor's words from now on."""
     values: dict[str, Any] = {"spoken_at": now}
-    if event.word in _FURTHER and (row["word"] is None or _FURTHER.index(event.word) > _FURTHER.index(row["word"])):
+    if _is_further(event.word, row):
         values["word"] = event.word
     if event.word.is_end and event.word is not Word.LEFT and row["stopped_at"] is None:
         values["stopped_at"] = now

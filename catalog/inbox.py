@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, delete, func, or_, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, func, or_, select, update
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 
 from catalog import hearing, rows
@@ -120,11 +120,7 @@ class Inbox:
 
     def get(self, number: int) -> DeliveryRow:
         """One delivery. Raises `UnknownDeliveryError`."""
-        return self._database.read(lambda c: _row(_known(c, _here.id == number, str(number))))
-
-    def by_token(self, token: str) -> DeliveryRow:
-        """The delivery that was put with this token. Raises `UnknownDeliveryError`."""
-        return self._database.read(lambda c: _row(_known(c, _here.token == token, token)))
+        return self._database.read(lambda c: _row(_known(c, number)))
 
     def replay(self, number: int, checked: Delivery, *, actor: str, reason: str) -> int:
         """Have an earlier delivery take effect once more, as `checked` now; its new number."""
@@ -251,10 +247,10 @@ def _rivals(connection: Connection, row: RowMapping) -> int:
     return len(connection.execute(others, {"its_id": row["id"]}).all())
 
 
-def _known(connection: Connection, is_it: ColumnElement[bool], named: str) -> RowMapping:
-    row = connection.execute(select(deliveries).where(is_it)).mappings().one_or_none()
+def _known(connection: Connection, number: int) -> RowMapping:
+    row = connection.execute(select(deliveries).where(_here.id == number)).mappings().one_or_none()
     if row is None:
-        message = f"there is no delivery {named}. `aftertake webhook tail` lists those that are kept."
+        message = f"there is no delivery {number}. `aftertake webhook tail` lists those that are kept."
         raise UnknownDeliveryError(message)
     return row
 

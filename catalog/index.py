@@ -188,22 +188,21 @@ class Catalog:
         folder: str,
         room: str | None,
         actor: str,
-    ) -> Recording:
+    ) -> None:
         """It lies in this source, and was last written to at `newest`: it is looked at if nobody has seen that."""
         facts = {"source": source, "folder": folder, "room": room}
 
-        def work(connection: Connection) -> Recording:
+        def work(connection: Connection) -> None:
             now = self.database.now(connection)
             heard = Heard(state=state, queue=Queue.BULK, due_at=now, facts=facts)
             row, _ = registering.register(
                 connection, recording, heard, cause="found in its source", actor=actor, now=now
             )
-            if row["looked_at"] and _is_newer(newest, row["looked_at"]):
-                look = update(recordings).where(recordings.c.id == row["id"])
-                connection.execute(look.values(registering.look_at(row, now)))
-            return rows.to_recording(rows.known(connection, recording))
+            look = registering.look_at(row, now) if _is_newer(newest, row["looked_at"]) else {}
+            if look:
+                connection.execute(update(recordings).where(recordings.c.id == row["id"]).values(look))
 
-        return self.database.write(work)
+        self.database.write(work)
 
     def note(self, recording: RecordingId, *, actor: str, action: str, reason: str) -> None:
         """Tell the audit what somebody does to a recording, and why."""

@@ -78,46 +78,46 @@ def deliver_due(
     """
     began, arrived = time.monotonic(), 0
     take = partial(announcements.take, endpoint.name, grace=GRACE)
-    delivery = take()
-    if delivery is None:
+    posting = take()
+    if posting is None:
         return 0
     with _poster(endpoint, environment, resolve) as post:
-        while delivery:
-            arrived += _try(announcements, delivery, post, chance)
-            delivery = take() if time.monotonic() < began + _PASS_S else None
+        while posting:
+            arrived += _try(announcements, posting, post, chance)
+            posting = take() if time.monotonic() < began + _PASS_S else None
     return arrived
 
 
-def _try(announcements: Announcements, delivery: Posting, post: Post, chance: Callable[[], float]) -> bool:
+def _try(announcements: Announcements, posting: Posting, post: Post, chance: Callable[[], float]) -> bool:
     """Whether it arrived; what came of it is noted in any case."""
-    answer = post(delivery)
+    answer = post(posting)
     if answer.is_delivered:
-        announcements.delivered(delivery, status=answer.status or 0)
+        announcements.delivered(posting, status=answer.status or 0)
         return True
     error = answer.error or ""
-    wait = next_wait(delivery, answer, chance())
+    wait = next_wait(posting, answer, chance())
     if wait is None:
-        announcements.given_up(delivery, status=answer.status, error=error)
+        announcements.given_up(posting, status=answer.status, error=error)
         _log.error(
             "endpoint %s: %s is given up after %s tries: %s",
-            *(delivery.endpoint, delivery.announcement, delivery.tries, error),
+            *(posting.endpoint, posting.announcement, posting.tries, error),
         )
     else:
-        announcements.failed(delivery, status=answer.status, error=error, look_in=wait)
+        announcements.failed(posting, status=answer.status, error=error, look_in=wait)
         _log.warning(
             "endpoint %s: %s did not arrive, and is tried again in %.0f s: %s",
-            *(delivery.endpoint, delivery.announcement, wait.total_seconds(), error),
+            *(posting.endpoint, posting.announcement, wait.total_seconds(), error),
         )
     return False
 
 
-def next_wait(delivery: Posting, answer: Answer, chance: float) -> timedelta | None:
+def next_wait(posting: Posting, answer: Answer, chance: float) -> timedelta | None:
     """How long to wait after a try that failed; None if it was the last one. `chance` is in [0, 1)."""
     if answer.status == _GONE:
         return None
-    if delivery.tries > len(WAITS) and delivery.age >= PATIENCE:
+    if posting.tries > len(WAITS) and posting.age >= PATIENCE:
         return None
-    planned = WAITS[min(delivery.tries, len(WAITS)) - 1] * (1 + _JITTER * (2 * chance - 1))
+    planned = WAITS[min(posting.tries, len(WAITS)) - 1] * (1 + _JITTER * (2 * chance - 1))
     return max(planned, answer.asked)
 
 
@@ -131,11 +131,11 @@ def _poster(endpoint: Endpoint, environment: Mapping[str, str], resolve: Resolve
 
 
 def _post(
-    pool: httpcore.ConnectionPool, endpoint: Endpoint, environment: Mapping[str, str], delivery: Posting
+    pool: httpcore.ConnectionPool, endpoint: Endpoint, environment: Mapping[str, str], posting: Posting
 ) -> Answer:
     try:
-        headers = headers_of(endpoint, delivery, endpoint.signing_secrets(environment), datetime.now(UTC))
-        body = delivery.payload.encode()
+        headers = headers_of(endpoint, posting, endpoint.signing_secrets(environment), datetime.now(UTC))
+        body = posting.payload.encode()
         with pool.stream("POST", endpoint.url, headers=[*headers.items()], content=body) as response:
             answer = _answer(response)
             with suppress(httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError):
@@ -148,14 +148,14 @@ def _post(
         return Answer(error=f"{type(error).__name__}: {said[:_SHOWN]}")
 
 
-def headers_of(endpoint: Endpoint, delivery: Posting, secrets: tuple[str, ...], at: datetime) -> dict[str, str]:
+def headers_of(endpoint: Endpoint, posting: Posting, secrets: tuple[str, ...], at: datetime) -> dict[str, str]:
     """Those of Standard Webhooks 1.0, "Webhook headers": the time is that of the try, the id that of the message."""
-    signatures = [Webhook(secret).sign(delivery.announcement, at, delivery.payload) for secret in secrets]
+    signatures = [Webhook(secret).sign(posting.announcement, at, posting.payload) for secret in secrets]
     return {
         "Host": urlsplit(endpoint.url).netloc,
         "Content-Type": "application/json",
         "User-Agent": "aftertake",
-        "webhook-id": delivery.announcement,
+        "webhook-id": posting.announcement,
         "webhook-timestamp": str(int(at.timestamp())),
         "webhook-signature": " ".join(signatures),
     }

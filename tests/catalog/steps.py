@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from catalog.inbox import DeliveryRow
 from catalog.index import Catalog
 from catalog.model import Manifest, RecordingId, State
 from catalog.records import Claim, Queue, Recording
@@ -53,6 +54,12 @@ def told_by(recording: RecordingId, **changes: Any) -> Manifest:
 
 def key_of(published: Manifest) -> str:
     return f"manifests/{published.vendor}/{published.task_id}/{published.revision:06d}.json"
+
+
+def stored(catalog: Catalog, token: str) -> DeliveryRow:
+    """The delivery that was put with this token."""
+    [number] = [row.id for row in catalog.inbox.newest(after=-1, most=10_000) if row.token == token]
+    return catalog.inbox.get(number)
 
 
 def states(catalog: Catalog, task_id: str = "t1") -> list[str]:

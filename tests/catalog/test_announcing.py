@@ -82,6 +82,12 @@ class TestWriting:
         assert datetime.fromisoformat(json.loads(row["payload"])["timestamp"]).utcoffset() == timedelta()
         assert row["payload"].isascii()
 
+    def test_a_room_that_only_the_vendor_told_of_is_named(self, catalog: Catalog) -> None:
+        """Names of ZEGOCLOUD's files do not say where the room's ends."""
+        hear(catalog, room="room_7")
+        settle(catalog, take(catalog), room=None)
+        assert json.loads(announced(catalog)[0]["payload"])["data"]["room"] == "room_7"
+
     def test_a_later_revision_is_an_improvement_and_the_same_is_no_news(self, catalog: Catalog) -> None:
         judge(catalog, revision=1)
         settle(catalog, take(catalog), revision=1)

@@ -19,7 +19,7 @@ from catalog.model import RecordingId, State, Verdict
 from catalog.records import Recording
 from catalog.tables import deliveries
 from tests.catalog.leaps import LeapingDatabase
-from tests.catalog.steps import at_once, hear, recording_id, settle, states, take
+from tests.catalog.steps import at_once, hear, recording_id, settle, states, stored, take
 
 NOW = datetime(2026, 5, 3, 14, tzinfo=UTC)
 
@@ -72,7 +72,7 @@ def taken(catalog: Catalog, *given: Delivery) -> list[str | None]:
     for delivery in given:
         catalog.inbox.put([delivery])
     catalog.inbox.take_in(read, actor="loop", most=1000)
-    return [catalog.inbox.by_token(delivery.token).effect for delivery in given]
+    return [stored(catalog, delivery.token).effect for delivery in given]
 
 
 def known(catalog: Catalog) -> Recording:
@@ -82,7 +82,7 @@ def known(catalog: Catalog) -> Recording:
 def test_what_was_put_is_there_as_it_came(catalog: Catalog) -> None:
     delivery = replace(said(Word.HEARD), headers={"user-agent": "x"}, peer="127.0.0.1", seal="s")
     catalog.inbox.put([delivery])
-    row = catalog.inbox.by_token(delivery.token)
+    row = stored(catalog, delivery.token)
     assert (row.body, row.headers, row.peer, row.signature) == (delivery.body, delivery.headers, "127.0.0.1", "good")
     assert (row.received_at, row.handled_at, row.effect) == (NOW, None, None)
     assert catalog.inbox.waiting() == (1, NOW)
@@ -136,7 +136,7 @@ def test_the_same_message_again_is_seen_and_named(catalog: Catalog) -> None:
     first = said(Word.UPLOADED)
     again = replace(first, token="b" * 32)
     assert taken(catalog, first, again)[1] == "ignored: seen"
-    assert catalog.inbox.by_token(again.token).duplicate_of == catalog.inbox.by_token(first.token).id
+    assert stored(catalog, again.token).duplicate_of == stored(catalog, first.token).id
     assert states(catalog) == ["stopped"]
 
 
@@ -178,7 +178,7 @@ def test_two_at_once_have_one_effect_each(catalog: Catalog, url: str) -> None:
     at_once([lambda mine=mine: drain(mine) for mine in others])  # type: ignore[misc]
     for mine in others:
         mine.database.close()
-    rows = [catalog.inbox.by_token(copy.token) for copy in copies]
+    rows = [stored(catalog, copy.token) for copy in copies]
     assert sorted(row.effect or "" for row in rows) == [*["ignored: seen"] * 40, *[rows_effect(rows)] * 20]
     assert catalog.counts() == {State.STOPPED: 20}
     assert all(states(catalog, f"t{number}") == ["stopped"] for number in range(20))
@@ -318,7 +318,7 @@ def test_one_that_comes_into_sight_late_is_a_duplicate_too(catalog: Catalog) -> 
     lower = update(deliveries).where(deliveries.c.token == later.token).values(id=0)
     catalog.database.write(lambda connection: connection.execute(lower))
     catalog.inbox.take_in(read, actor="loop", most=10)
-    assert catalog.inbox.by_token(later.token).effect == "ignored: seen"
+    assert stored(catalog, later.token).effect == "ignored: seen"
 
 
 def test_weeks_later_the_same_bytes_have_no_effect(catalog: Catalog, database: LeapingDatabase) -> None:
@@ -387,7 +387,7 @@ def test_a_replay_has_its_effect_once_more_and_is_audited(catalog: Catalog) -> N
     first = said(Word.UPLOADED)
     taken(catalog, first)
     settle(catalog, take(catalog), verdict=Verdict.GAPS)
-    number = catalog.inbox.by_token(first.token).id
+    number = stored(catalog, first.token).id
     again = catalog.inbox.replay(number, replace(first, token="e" * 32), actor="ann@desk", reason="to be sure")
     catalog.inbox.take_in(read, actor="loop", most=10)
     row = catalog.inbox.get(again)

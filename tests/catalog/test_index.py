@@ -1,6 +1,6 @@
 """Hearing of recordings, asking for another look, and what the catalog says of them."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
@@ -232,3 +232,32 @@ def test_a_task_id_that_no_index_can_hold_is_refused(catalog: Catalog) -> None:
     with pytest.raises(CatalogTextError, match="none that a vendor gave"):
         hear(catalog, "x" * 1025)
     assert hear(catalog, "x" * 1024).state is State.STOPPED
+
+
+def test_what_was_written_after_the_last_look_is_looked_at(catalog: Catalog) -> None:
+    hear(catalog)
+    looked_at = catalog.database.read(catalog.database.now)
+    catalog.claims.wait(take(catalog), cause="not whole", look_in=timedelta(hours=1))
+    later, known = looked_at + timedelta(minutes=1), {recording_id(): looked_at - timedelta(minutes=1)}
+    assert catalog.unseen(known) == set()
+    assert catalog.unseen({recording_id(): later}) == {recording_id()}
+    discover(catalog, newest=later)
+    due_at = catalog.get(recording_id()).due_at
+    assert due_at is not None
+    assert due_at - catalog.database.read(catalog.database.now) < timedelta(seconds=1)
+
+
+def test_what_was_handed_over_already_is_left_to_its_run(catalog: Catalog) -> None:
+    """It will list all that is there when it begins."""
+    hear(catalog)
+    catalog.claims.wait(take(catalog), cause="not whole", look_in=timedelta())
+    [run] = catalog.runs.hand_over(most=1, batch=1)
+    discover(catalog, newest=catalog.database.read(catalog.database.now) + timedelta(minutes=1))
+    found = catalog.get(recording_id())
+    assert (found.run, found.due_at, found.state) == (run.key, None, State.WAITING)
+
+
+def discover(catalog: Catalog, newest: datetime) -> None:
+    catalog.discovered(
+        recording_id(), newest=newest, state=State.STOPPED, source="calls", folder="", room=None, actor="loop"
+    )

@@ -16,6 +16,7 @@ from deployments.sandbox.webhooks import SAMPLES, Posted, sample
 from flows.loops import Overseer
 from flows.settings import Settings
 from storage.opening import open_store
+from tests.catalog.steps import stored
 from tests.cli.running import Run, aftertake
 from tests.cli.site import AGORA, HOSTILE, Site
 from tests.flows.test_loops import ScriptedStarter
@@ -42,7 +43,7 @@ def put(site: Site, posted: Posted, signature: Signature = Signature.GOOD, sourc
     )
     with site.catalog() as catalog:
         catalog.inbox.put([delivery])
-        return catalog.inbox.by_token(delivery.token).id
+        return stored(catalog, delivery.token).id
 
 
 def uploaded(vendor: str = "agora", room: str = AGORA_CNAME, secret: str = SECRET) -> Posted:

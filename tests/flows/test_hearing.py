@@ -18,6 +18,7 @@ from deployments.sandbox.webhooks import jocloud as jocloud_message
 from flows.process import Inline, process_recording, run_inline
 from flows.settings import Source
 from flows.steps.discovering import LATELY
+from tests.catalog.steps import stored
 from tests.flows.folders import slices
 from tests.flows.site import Site, recording_id, sid
 from tests.lab import zego_mixed
@@ -53,7 +54,7 @@ def delivered(site: Site, posted: Posted, sources: Sequence[str] = ("calls",)) -
         ]
     )
     site.overseer().take_in()
-    return site.catalog.inbox.by_token(token).effect or "nothing"
+    return stored(site.catalog, token).effect or "nothing"
 
 
 def without_end(folder: Path) -> None:

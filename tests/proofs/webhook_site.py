@@ -23,6 +23,7 @@ from flows.settings import Source
 from flows.starting import Seen, Starter
 from flows.webhook_keys import WebhookKeys
 from storage.local import LocalStore
+from tests.catalog.steps import stored
 from tests.flows.folders import aged
 from tests.flows.site import Site
 from tests.lab import Laid, Slice, agora_mixed, jocloud_mixed, zego_mixed
@@ -121,7 +122,7 @@ class HookedSite(Site):
         self.catalog.inbox.put(given)
         while self.overseer().take_in():
             pass
-        return [self.catalog.inbox.by_token(delivery.token).effect for delivery in given]
+        return [stored(self.catalog, delivery.token).effect for delivery in given]
 
     def process_one(self, recording: RecordingId, run: str | None = None) -> None:
         """Work on it once."""
