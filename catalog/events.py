@@ -36,8 +36,9 @@ class Word(StrEnum):
 
 
 class Kept(StrEnum):
-    """Where a file is, as its vendor says."""
+    """Where a file is, as its vendor says; `COMING` is one that is being recorded or uploaded."""
 
+    COMING = "coming"
     STORED = "stored"
     BACKUP = "backup"
     LOST = "lost"
@@ -68,7 +69,10 @@ class Presence(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedFile:
-    """A file that a message names: its key or the end of it, as written there. Sizes in bytes, times in UTC."""
+    """A file that a message names: its key or the end of it, as written there. Sizes in bytes, times in UTC.
+
+    `url` is where the vendor says that it can be fetched, believed only of what the vendor was asked for itself.
+    """
 
     name: str
     kept: Kept = Kept.UNKNOWN
@@ -77,6 +81,7 @@ class NamedFile:
     size_bytes: int | None = None
     duration_s: float | None = None
     started_at: datetime | None = None
+    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
