@@ -13,11 +13,11 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping, select, update
 
 from catalog import rows
-from catalog.events import RecordingEvent, Word
+from catalog.events import Kept, NamedFile, RecordingEvent, Word
 from catalog.model import RecordingId, State
 from catalog.records import Queue
 from catalog.registering import Heard, look_at, register
-from catalog.tables import events, recordings
+from catalog.tables import events, inquiries, recordings
 from catalog.wire import utc_text
 
 _FURTHER: Final = (Word.HEARD, Word.RECORDING, Word.LEFT, Word.ENDED, Word.BACKED_UP, Word.UPLOADED)
@@ -52,18 +52,27 @@ NO_SOURCE: Final = "no_source"
 class Said:
     """An event, and how far it is believed.
 
-    `is_covered`: its body was signed, so that what it names may be relied on. `is_doubtful`: another message bears the
-    same signature; it is good for one look at a recording that is known. `has_source`: recordings of its vendor can be
-    looked for; `source` is where, if there is but one place. `is_replay`: a person wants its effect once more.
+    `delivery` is None for what the vendor was asked. `is_covered`: that, or its body was signed, so that what it names
+    may be relied on. `is_doubtful`: another message bears the same signature; it is good for one look at a recording
+    that is known. `has_source`: recordings of its vendor can be looked for; `source` is where, if there is but one
+    place. `is_replay`: a person wants its effect once more.
     """
 
     event: RecordingEvent
-    delivery: int
+    delivery: int | None
     is_covered: bool
     is_doubtful: bool = False
     has_source: bool
     source: str | None
     is_replay: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vouched:
+    """What a vendor has said of a recording and signed, or answered when it was asked: how far it is, and its files."""
+
+    word: Word | None = None
+    files: tuple[NamedFile, ...] = ()
 
 
 def hear(connection: Connection, said: Said, recording: RecordingId, *, actor: str, now: datetime) -> str:
@@ -87,19 +96,41 @@ def hear(connection: Connection, said: Said, recording: RecordingId, *, actor: s
     look = look_at(row, due_at) if wants_look else {}
     values = {**_spoken(event, row, now), **look, **_without_source(said, row)}
     connection.execute(update(recordings).where(recordings.c.id == row["id"]).values(values))
+    if said.delivery is not None:
+        _hasten(connection, row, now)
     return _effect(row, was, look, now, has_source=said.has_source)
 
 
-def promised(connection: Connection, recording: RecordingId) -> list[str]:
-    """The names of the files that signed messages name, each once."""
+def vouched(connection: Connection, recording: RecordingId) -> Vouched:
+    """What its vendor has said so that it may be relied on; of each file, what was said last."""
     is_it = (recordings.c.vendor == recording.vendor) & (recordings.c.task_id == recording.task_id)
-    of_it = select(events.c.files).join(recordings, recordings.c.id == events.c.recording).where(is_it)
-    found = connection.execute(of_it.where(events.c.is_covered & events.c.word.in_(_NAMING)).order_by(events.c.id))
-    return list(dict.fromkeys(file["name"] for (files,) in found for file in files))
+    here = events.c
+    of_it = (
+        select(here.word, here.files, here.delivery).join(recordings, recordings.c.id == here.recording).where(is_it)
+    )
+    words, files = set[Word](), dict[str, NamedFile]()
+    for row in connection.execute(of_it.where(here.is_covered).order_by(here.id)):
+        words.add(Word(row.word))
+        if row.word in _NAMING or row.delivery is None:
+            files |= {file["name"]: _file(file) for file in row.files}
+    return Vouched(word=max(words & set(_FURTHER), key=_FURTHER.index, default=None), files=tuple(files.values()))
 
 
 _NAMING: Final = (Word.BACKED_UP, Word.UPLOADED)
-"""Words with a list of the files of a recording that is over."""
+"""Words of messages with a list of the files of a recording that is over; an answer has it whatever it says."""
+
+
+def _file(written: Mapping[str, Any]) -> NamedFile:
+    started_at = written.get("started_at")
+    at = datetime.fromisoformat(started_at) if started_at else None
+    return NamedFile(**{**written, "kept": Kept(written["kept"]), "started_at": at})
+
+
+def _hasten(connection: Connection, row: RowMapping, now: datetime) -> None:
+    """A message is a hint: where the vendor can be asked, it is asked at once."""
+    asked = (inquiries.c.recording == row["id"]) & inquiries.c.is_askable
+    is_later = inquiries.c.ask_at.is_(None) | (inquiries.c.ask_at > now)
+    connection.execute(update(inquiries).where(asked & is_later).values(ask_at=now, asks=0))
 
 
 def _is_further(word: Word, row: RowMapping) -> bool:

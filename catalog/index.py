@@ -15,8 +15,10 @@ from catalog.announcing import Announcements
 from catalog.claims import Claims
 from catalog.database import Database
 from catalog.exports import Exports
+from catalog.hearing import Vouched
 from catalog.inbox import Inbox
 from catalog.indexing import put_manifest
+from catalog.inquiries import Inquiries
 from catalog.model import Manifest, RecordingId, State, StreamKind, Verdict
 from catalog.records import Change, OutputRow, Queue, Recording, StreamRow, id_text
 from catalog.registering import Heard, require_fitting
@@ -28,7 +30,10 @@ _ASKED_AT_ONCE: Final = 500
 
 
 class Catalog:
-    """Recordings; beside them `claims`, `runs` they are handed to, `exports`, the `inbox`, and `announcements`."""
+    """Recordings; beside them `claims`, `runs` they are handed to, `exports`, and what is said of them.
+
+    The `inbox` has what vendors told us, `inquiries` what they are asked, `announcements` what we tell others.
+    """
 
     def __init__(self, database: Database) -> None:
         """`database` has been migrated."""
@@ -37,6 +42,7 @@ class Catalog:
         self.runs = Runs(database)
         self.exports = Exports(database)
         self.inbox = Inbox(database)
+        self.inquiries = Inquiries(database)
         self.announcements = Announcements(database)
 
     def get(self, recording: RecordingId) -> Recording:
@@ -156,9 +162,9 @@ class Catalog:
         told = update(recordings).where(is_it & (here.folder.is_(None) | here.source.is_(None))).values(known)
         self.database.write(lambda connection: connection.execute(told))
 
-    def promised(self, recording: RecordingId) -> list[str]:
-        """The names of the files that its vendor's signed messages name."""
-        return self.database.read(lambda connection: hearing.promised(connection, recording))
+    def vouched(self, recording: RecordingId) -> Vouched:
+        """What its vendor has signed, or answered when it was asked."""
+        return self.database.read(lambda connection: hearing.vouched(connection, recording))
 
     def unseen(self, found: Mapping[RecordingId, datetime]) -> set[RecordingId]:
         """Which of them are not known to be over, or were written to since somebody looked: by their newest objects."""

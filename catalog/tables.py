@@ -1,6 +1,6 @@
 """The tables of the catalog.
 
-All of it but leases, runs, exports, announcements and the audit can be made again from the manifests.
+All of it but leases, runs, exports, inquiries, announcements and the audit can be made again from the manifests.
 """
 
 from datetime import UTC, datetime
@@ -284,7 +284,8 @@ events = Table(
     _of_recording(),
     Column("vendor", String(20), nullable=False),
     Column("dedupe_id", Text, nullable=False),
-    Column("delivery", _Number, nullable=False),
+    # None of what the vendor was asked for.
+    Column("delivery", _Number),
     Column("heard_at", UtcDateTime, nullable=False),
     Column("is_covered", Boolean, nullable=False),
     Column("name", Text, nullable=False),
@@ -298,6 +299,27 @@ events = Table(
     Column("details", JSON, nullable=False),
     UniqueConstraint("vendor", "dedupe_id"),
     Index(None, "recording", "id"),
+)
+
+inquiries = Table(
+    "inquiries",
+    metadata,
+    Column("recording", _Number, ForeignKey("recordings.id", ondelete="CASCADE"), primary_key=True),
+    Column("source", String(40), nullable=False),
+    # By what the vendor is asked: `vendors.recorder.Handle`.
+    Column("handle", JSON, nullable=False),
+    Column("is_askable", Boolean, nullable=False),
+    Column("began_at", UtcDateTime, nullable=False),
+    Column("ask_at", UtcDateTime),
+    Column("asked_at", UtcDateTime),
+    # How often it was asked since something new was heard, and how often in a row it did not answer.
+    Column("asks", Integer, nullable=False, server_default="0"),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("word", String(20)),
+    Column("gone_since", UtcDateTime),
+    Column("alarms", Integer, nullable=False, server_default="0"),
+    Column("trouble", Text),
+    _index_where("ix_inquiries_ask", "ask_at", where="ask_at IS NOT NULL"),
 )
 
 announcements = Table(

@@ -161,7 +161,7 @@ def test_in_all_orders_the_recording_is_the_same(catalog: Catalog) -> None:
     assert {(each.state, each.word, each.room, each.source, each.queue) for each in found} == {
         (State.STOPPED, Word.UPLOADED, "math", "calls", "live")
     }
-    assert {tuple(sorted(catalog.promised(each))) for each in ids} == {("f3.m3u8", "f4.m3u8")}
+    assert {tuple(sorted(f.name for f in catalog.vouched(each).files)) for each in ids} == {("f3.m3u8", "f4.m3u8")}
 
 
 def test_two_at_once_have_one_effect_each(catalog: Catalog, url: str) -> None:
@@ -380,7 +380,7 @@ def test_only_what_was_signed_promises_files(catalog: Catalog) -> None:
         said(Word.UPLOADED, 2, files=["forged.m3u8"], covered=False),
         said(Word.RECORDING, 3, files=["early.m3u8"]),
     )
-    assert catalog.promised(recording_id()) == ["a.m3u8", "b.m3u8", "c.m3u8"]
+    assert [f.name for f in catalog.vouched(recording_id()).files] == ["a.m3u8", "b.m3u8", "c.m3u8"]
 
 
 def test_a_replay_has_its_effect_once_more_and_is_audited(catalog: Catalog) -> None:

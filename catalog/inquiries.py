@@ -1,0 +1,232 @@
+"""Inquiries: recordings whose vendor can be asked how far they are, by what, and when next.
+
+What a vendor answers is heard as its signed messages are; nobody but us could have been told it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, select, update
+
+from catalog import hearing, rows
+from catalog.database import Database
+from catalog.events import RecordingEvent, Word
+from catalog.model import RecordingId, State
+from catalog.records import Queue, Recording, id_text
+from catalog.registering import Heard, register, require_fitting
+from catalog.tables import inquiries, recordings
+
+_here = inquiries.c
+_MOST_ADOPTED: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inquiry:
+    """How a vendor is asked for a recording.
+
+    `source` is the one whose key it is asked with, `handle` what the vendor needs to know (`vendors.recorder.Handle`),
+    `began_at` when the recording began, as far as that is known. `word` is the last answer, `asked_at` its time,
+    `gone_since` from when on the vendor knew no such recording. `asks` counts questions since something new was heard,
+    `failures` those without an answer since the last one with. `alarms` counts what a person was told.
+    """
+
+    recording: RecordingId
+    state: State
+    source: str
+    handle: Mapping[str, Any]
+    is_askable: bool
+    began_at: datetime
+    ask_at: datetime | None
+    asked_at: datetime | None
+    word: Word | None
+    gone_since: datetime | None
+    asks: int
+    failures: int
+    alarms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heed:
+    """What follows from a question: when to ask again (None: it is over), and what a person should know."""
+
+    ask_in: timedelta | None
+    alarm: str | None = None
+
+
+class Inquiries:
+    """The inquiries of a catalog."""
+
+    def __init__(self, database: Database) -> None:
+        """`database` has been migrated."""
+        self._database = database
+
+    def begin(
+        self,
+        recording: RecordingId,
+        *,
+        source: str,
+        folder: str,
+        room: str | None,
+        handle: Mapping[str, Any],
+        ask_in: timedelta | None,
+        actor: str,
+    ) -> None:
+        """We had this recording begun. `ask_in` None: its vendor cannot be asked."""
+        require_fitting(recording)
+
+        def work(connection: Connection) -> None:
+            now = self._database.now(connection)
+            facts = {"source": source, "folder": folder, "room": room}
+            heard = Heard(state=State.RECORDING, queue=Queue.LIVE, due_at=now, facts=facts)
+            row, _ = register(connection, recording, heard, cause="started through us", actor=actor, now=now)
+            _put(connection, row, source=source, handle=handle, began_at=now, ask_in=ask_in, now=now)
+            rows.add_audit(connection, at=now, actor=actor, action="start", subject=id_text(recording), reason="")
+
+        self._database.write(work)
+
+    def strangers(self, vendor: str, *, sources: Iterable[str], younger_than: timedelta) -> list[Recording]:
+        """Recordings of these sources that somebody else began, that are not settled, and of which nobody asks."""
+
+        def work(connection: Connection) -> list[Recording]:
+            now = self._database.now(connection)
+            is_open = recordings.c.state.not_in([State.SETTLED]) & (recordings.c.heard_at > now - younger_than)
+            is_ours = recordings.c.source.in_(list(sources)) & (recordings.c.vendor == vendor)
+            is_asked = select(_here.recording).where(_here.recording == recordings.c.id).exists()
+            query = select(recordings).where(is_open & is_ours & ~is_asked).order_by(recordings.c.id)
+            found = connection.execute(query.limit(_MOST_ADOPTED)).mappings()
+            return [rows.to_recording(row) for row in found]
+
+        return self._database.read(work)
+
+    def adopt(self, recording: RecordingId, *, handle: Mapping[str, Any]) -> None:
+        """From now on its vendor is asked for a recording that somebody else began."""
+
+        def work(connection: Connection) -> None:
+            row, now = rows.known(connection, recording, lock=True), self._database.now(connection)
+            source, began_at = row["source"], row["heard_at"]
+            _put(connection, row, source=source, handle=handle, began_at=began_at, ask_in=timedelta(0), now=now)
+
+        self._database.write(work)
+
+    def of(self, recording: RecordingId) -> Inquiry | None:
+        """That of one recording."""
+        is_it = (recordings.c.vendor == recording.vendor) & (recordings.c.task_id == recording.task_id)
+        found = self._found(is_it, most=1)
+        return found[0] if found else None
+
+    def due(self, *, most: int) -> list[Inquiry]:
+        """Whose vendors are to be asked now, the longest due first."""
+        return self._found(None, most=most)
+
+    def answered(
+        self,
+        inquiry: Inquiry,
+        event: RecordingEvent,
+        heed: Heed,
+        *,
+        began_at: datetime | None,
+        gone_since: datetime | None,
+        actor: str,
+    ) -> str:
+        """The vendor answered; what followed from it, for people."""
+
+        def work(connection: Connection) -> str:
+            said = hearing.Said(event=event, delivery=None, is_covered=True, has_source=True, source=inquiry.source)
+            before = rows.known(connection, inquiry.recording, lock=True)
+            now = self._database.now(connection)
+            effect = hearing.hear(connection, said, inquiry.recording, actor=actor, now=now)
+            values = {
+                "asked_at": now,
+                "word": event.word,
+                "gone_since": gone_since,
+                "asks": 0 if event.word != inquiry.word else inquiry.asks + 1,
+                "failures": 0,
+                "trouble": None,
+                "began_at": began_at or inquiry.began_at,
+            }
+            self._heed(connection, before, inquiry, heed, values, actor=actor, now=now)
+            return effect
+
+        return self._database.write(work)
+
+    def failed(self, inquiry: Inquiry, heed: Heed, *, trouble: str, actor: str) -> None:
+        """The vendor did not answer, or cannot be asked any more."""
+
+        def work(connection: Connection) -> None:
+            row, now = rows.known(connection, inquiry.recording, lock=True), self._database.now(connection)
+            values = {"trouble": trouble, "failures": inquiry.failures + 1}
+            self._heed(connection, row, inquiry, heed, values, actor=actor, now=now)
+
+        self._database.write(work)
+
+    def _heed(
+        self,
+        connection: Connection,
+        row: RowMapping,
+        inquiry: Inquiry,
+        heed: Heed,
+        values: dict[str, Any],
+        *,
+        actor: str,
+        now: datetime,
+    ) -> None:
+        values["ask_at"] = None if heed.ask_in is None else now + heed.ask_in
+        if heed.alarm:
+            values["alarms"] = inquiry.alarms + 1
+            if not row["verdict"]:
+                connection.execute(update(recordings).where(recordings.c.id == row["id"]).values(alarm=heed.alarm))
+            state = State(row["state"])
+            rows.add_change(connection, row, was=state, at=now, state=state, cause=heed.alarm, actor=actor)
+        connection.execute(update(inquiries).where(_here.recording == row["id"]).values(values))
+
+    def _found(self, which: ColumnElement[bool] | None, *, most: int) -> list[Inquiry]:
+        def work(connection: Connection) -> list[Inquiry]:
+            is_due = _here.ask_at <= self._database.now(connection)
+            query = select(inquiries, recordings.c.vendor, recordings.c.task_id, recordings.c.state).join(
+                recordings, recordings.c.id == _here.recording
+            )
+            query = query.where(is_due if which is None else which).order_by(_here.ask_at, _here.recording)
+            return [_inquiry(row) for row in connection.execute(query.limit(most)).mappings()]
+
+        return self._database.read(work)
+
+
+def _put(
+    connection: Connection,
+    row: RowMapping,
+    *,
+    source: str,
+    handle: Mapping[str, Any],
+    began_at: datetime,
+    ask_in: timedelta | None,
+    now: datetime,
+) -> None:
+    fresh = {
+        "recording": row["id"],
+        "source": source,
+        "handle": dict(handle),
+        "is_askable": ask_in is not None,
+        "began_at": began_at,
+        "ask_at": None if ask_in is None else now + ask_in,
+    }
+    connection.execute(rows.insert(connection, inquiries).values(fresh).on_conflict_do_nothing())
+
+
+def _inquiry(row: RowMapping) -> Inquiry:
+    return Inquiry(
+        recording=rows.id_of(row),
+        state=State(row["state"]),
+        source=row["source"],
+        handle=row["handle"],
+        is_askable=row["is_askable"],
+        began_at=row["began_at"],
+        ask_at=row["ask_at"],
+        asked_at=row["asked_at"],
+        word=Word(row["word"]) if row["word"] else None,
+        gone_since=row["gone_since"],
+        asks=row["asks"],
+        failures=row["failures"],
+        alarms=row["alarms"],
+    )
