@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from catalog.model import RecordingId
 
@@ -16,15 +16,16 @@ class Word(StrEnum):
     """How far a recording has come, as its vendor says.
 
     `HEARD` there is such a recording · `RECORDING` it goes on · `LEFT` the recorder left the room, for good or to be
-    replaced by another one · `ENDED` it is over, uploads may follow · `BACKED_UP` over, and some files lie in the
-    vendor's own store · `UPLOADED` over, and all of it is in the bucket · `MORE` something is in the bucket that was
-    not there before.
+    replaced by another one · `ENDED` it is over, uploads may follow · `EMPTY` over, and nobody published · `BACKED_UP`
+    over, and some files lie in the vendor's own store · `UPLOADED` over, and all of it is in the bucket · `MORE`
+    something is in the bucket that was not there before.
     """
 
     HEARD = "heard"
     RECORDING = "recording"
     LEFT = "left"
     ENDED = "ended"
+    EMPTY = "empty"
     BACKED_UP = "backed_up"
     UPLOADED = "uploaded"
     MORE = "more"
@@ -32,7 +33,7 @@ class Word(StrEnum):
     @property
     def is_end(self) -> bool:
         """Whether the recording is over, or may be."""
-        return self in {Word.LEFT, Word.ENDED, Word.BACKED_UP, Word.UPLOADED}
+        return self in {Word.LEFT, Word.ENDED, Word.EMPTY, Word.BACKED_UP, Word.UPLOADED}
 
 
 class Kept(StrEnum):
@@ -120,6 +121,17 @@ class RecordingEvent:
     files: tuple[NamedFile, ...] = ()
     presence: tuple[PresenceMark, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vouched:
+    """What a vendor has said of a recording and signed, or answered when it was asked: how far it is, and its files."""
+
+    word: Word | None = None
+    files: tuple[NamedFile, ...] = ()
+
+
+NOTHING_SAID: Final = Vouched()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,14 +13,22 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping, select, update
 
 from catalog import rows
-from catalog.events import Kept, NamedFile, RecordingEvent, Word
+from catalog.events import Kept, NamedFile, RecordingEvent, Vouched, Word
 from catalog.model import RecordingId, State
 from catalog.records import Queue
 from catalog.registering import Heard, look_at, register
 from catalog.tables import events, inquiries, recordings
 from catalog.wire import utc_text
 
-_FURTHER: Final = (Word.HEARD, Word.RECORDING, Word.LEFT, Word.ENDED, Word.BACKED_UP, Word.UPLOADED)
+_FURTHER: Final = (
+    Word.HEARD,
+    Word.RECORDING,
+    Word.LEFT,
+    Word.ENDED,
+    Word.EMPTY,
+    Word.BACKED_UP,
+    Word.UPLOADED,
+)
 """Each says more than those before it."""
 _STATES: Final[Mapping[Word, State]] = MappingProxyType(
     {
@@ -28,6 +36,7 @@ _STATES: Final[Mapping[Word, State]] = MappingProxyType(
         Word.RECORDING: State.RECORDING,
         Word.LEFT: State.STOPPED,
         Word.ENDED: State.STOPPED,
+        Word.EMPTY: State.STOPPED,
         Word.BACKED_UP: State.STOPPED,
         Word.UPLOADED: State.STOPPED,
         Word.MORE: State.HINTED,
@@ -39,6 +48,7 @@ _LOOK_IN: Final[Mapping[Word, timedelta]] = MappingProxyType(
         Word.LEFT: timedelta(minutes=2),
         # The word that all is uploaded often follows at once, and spares a look in vain.
         Word.ENDED: timedelta(seconds=5),
+        Word.EMPTY: timedelta(0),
         Word.BACKED_UP: timedelta(seconds=5),
         Word.UPLOADED: timedelta(0),
         # Slices that are uploaded again come one after the other: one look is for many of them.
@@ -55,7 +65,7 @@ class Said:
     `delivery` is None for what the vendor was asked. `is_covered`: that, or its body was signed, so that what it names
     may be relied on. `is_doubtful`: another message bears the same signature; it is good for one look at a recording
     that is known. `has_source`: recordings of its vendor can be looked for; `source` is where, if there is but one
-    place. `is_replay`: a person wants its effect once more.
+    place. `is_replay`: a person wants its effect once more. `is_looked_at`: whoever asked is about to look itself.
     """
 
     event: RecordingEvent
@@ -65,14 +75,7 @@ class Said:
     has_source: bool
     source: str | None
     is_replay: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Vouched:
-    """What a vendor has said of a recording and signed, or answered when it was asked: how far it is, and its files."""
-
-    word: Word | None = None
-    files: tuple[NamedFile, ...] = ()
+    is_looked_at: bool = False
 
 
 def hear(connection: Connection, said: Said, recording: RecordingId, *, actor: str, now: datetime) -> str:
@@ -93,7 +96,7 @@ def hear(connection: Connection, said: Said, recording: RecordingId, *, actor: s
     is_new = _keep(connection, said, row, now=now)
     is_nearer_its_end = event.word.is_end and _is_further(event.word, row)
     wants_look = said.has_source and (said.is_replay or is_nearer_its_end or (is_new and _brings(event)))
-    look = look_at(row, due_at) if wants_look else {}
+    look = look_at(row, due_at) if wants_look and not said.is_looked_at else {}
     values = {**_spoken(event, row, now), **look, **_without_source(said, row)}
     connection.execute(update(recordings).where(recordings.c.id == row["id"]).values(values))
     if said.delivery is not None:

@@ -14,8 +14,8 @@ from catalog import hearing, registering, rows
 from catalog.announcing import Announcements
 from catalog.claims import Claims
 from catalog.database import Database
+from catalog.events import Vouched
 from catalog.exports import Exports
-from catalog.hearing import Vouched
 from catalog.inbox import Inbox
 from catalog.indexing import put_manifest
 from catalog.inquiries import Inquiries

@@ -4,7 +4,6 @@ What a vendor answers is heard as its signed messages are; nobody but us could h
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -14,45 +13,12 @@ from catalog import hearing, rows
 from catalog.database import Database
 from catalog.events import RecordingEvent, Word
 from catalog.model import RecordingId, State
-from catalog.records import Queue, Recording, id_text
+from catalog.records import Heed, Inquiry, Queue, Recording, id_text
 from catalog.registering import Heard, register, require_fitting
 from catalog.tables import inquiries, recordings
 
 _here = inquiries.c
 _MOST_ADOPTED: Final = 200
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inquiry:
-    """How a vendor is asked for a recording.
-
-    `source` is the one whose key it is asked with, `handle` what the vendor needs to know (`vendors.recorder.Handle`),
-    `began_at` when the recording began, as far as that is known. `word` is the last answer, `asked_at` its time,
-    `gone_since` from when on the vendor knew no such recording. `asks` counts questions since something new was heard,
-    `failures` those without an answer since the last one with. `alarms` counts what a person was told.
-    """
-
-    recording: RecordingId
-    state: State
-    source: str
-    handle: Mapping[str, Any]
-    is_askable: bool
-    began_at: datetime
-    ask_at: datetime | None
-    asked_at: datetime | None
-    word: Word | None
-    gone_since: datetime | None
-    asks: int
-    failures: int
-    alarms: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heed:
-    """What follows from a question: when to ask again (None: it is over), and what a person should know."""
-
-    ask_in: timedelta | None
-    alarm: str | None = None
 
 
 class Inquiries:
@@ -129,14 +95,22 @@ class Inquiries:
         began_at: datetime | None,
         gone_since: datetime | None,
         actor: str,
+        is_looked_at: bool = False,
     ) -> str:
-        """The vendor answered; what followed from it, for people."""
+        """The vendor answered; what followed from it, for people. `is_looked_at`: by whoever asked."""
 
         def work(connection: Connection) -> str:
-            said = hearing.Said(event=event, delivery=None, is_covered=True, has_source=True, source=inquiry.source)
-            before = rows.known(connection, inquiry.recording, lock=True)
+            said = hearing.Said(
+                event=event,
+                delivery=None,
+                is_covered=True,
+                has_source=True,
+                source=inquiry.source,
+                is_looked_at=is_looked_at,
+            )
             now = self._database.now(connection)
             effect = hearing.hear(connection, said, inquiry.recording, actor=actor, now=now)
+            row = rows.known(connection, inquiry.recording)
             values = {
                 "asked_at": now,
                 "word": event.word,
@@ -146,7 +120,7 @@ class Inquiries:
                 "trouble": None,
                 "began_at": began_at or inquiry.began_at,
             }
-            self._heed(connection, before, inquiry, heed, values, actor=actor, now=now)
+            self._heed(connection, row, inquiry, heed, values, actor=actor, now=now)
             return effect
 
         return self._database.write(work)

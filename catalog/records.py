@@ -1,9 +1,10 @@
 """The rows of the catalog as values."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from catalog.errors import LayoutError
 from catalog.events import Word
@@ -169,6 +170,48 @@ class Run:
     delivered_at: datetime | None
     flow_run: str | None
     look_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inquiry:
+    """How a vendor is asked for a recording.
+
+    `source` is the one whose key it is asked with, `handle` what the vendor needs to know (`vendors.recorder.Handle`),
+    `began_at` when the recording began, as far as that is known. `word` is the last answer, `asked_at` its time,
+    `gone_since` from when on the vendor knew no such recording. `asks` counts questions since something new was heard,
+    `failures` those without an answer since the last one with. `alarms` counts what a person was told.
+    """
+
+    recording: RecordingId
+    state: State
+    source: str
+    handle: Mapping[str, Any]
+    is_askable: bool
+    began_at: datetime
+    ask_at: datetime | None
+    asked_at: datetime | None
+    word: Word | None
+    gone_since: datetime | None
+    asks: int
+    failures: int
+    alarms: int
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it will be asked again."""
+        return self.is_askable and self.ask_at is not None
+
+    def is_answered_for(self, recording: Recording) -> bool:
+        """Whether there was an answer after all that was said of the recording."""
+        return self.asked_at is not None and self.asked_at >= (recording.spoken_at or recording.heard_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heed:
+    """What follows from a question: when to ask again (None: it is over), and what a person should know."""
+
+    ask_in: timedelta | None
+    alarm: str | None = None
 
 
 def id_text(recording: RecordingId) -> str:

@@ -28,6 +28,7 @@ _DURATION = re.compile(r"(\d{1,9})([smhd])")
 _UNITS: Mapping[str, timedelta] = MappingProxyType(
     {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 )
+_OWN_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 _SHORTEST_LEASE = timedelta(seconds=5)
 _LONGEST_LEASE = timedelta(hours=1)
 _LONGEST = timedelta(days=3650)
@@ -113,6 +114,23 @@ def secret_variable(name: str) -> str:
     return f"AFTERTAKE_{name.upper().replace('-', '_')}_WEBHOOK_SECRET"
 
 
+def key_variables(name: str, kind: str) -> tuple[str, str]:
+    """The variables with the two halves of a key of a source, or of all sources of a vendor."""
+    start = f"AFTERTAKE_{name.upper().replace('-', '_')}_{kind}"
+    return f"{start}_KEY_ID", f"{start}_SECRET"
+
+
+def _base_url(url: str) -> str:
+    parts = None
+    with suppress(ValueError):
+        parts = urlsplit(url)
+    if parts is None or not parts.hostname or parts.port == 0 or "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("write https://HOST, without a password")
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _OWN_HOSTS):
+        raise ValueError("write https://HOST; http:// is for this machine alone")
+    return url.rstrip("/")
+
+
 def _folder(path: Path, info: ValidationInfo[Path]) -> Path:
     return (info.context / path).resolve()
 
@@ -147,6 +165,10 @@ SecretsFile = Annotated[Path | None, AfterValidator(_secrets_file)]
 """A file that is read again and again, so that secrets can be changed in it."""
 App = Annotated[Annotated[str, Field(pattern=r"^[ -~]{1,64}$")] | None, BeforeValidator(_app)]
 """A vendor's project: its number or its letters."""
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+"""`https://HOST`, perhaps with a port and a path."""
+HostName = Annotated[str, Field(pattern=r"^(\*\.)?[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?(:[0-9]{1,5})?$")]
+"""A host, or with `*.` before it all below it."""
 Slots = Annotated[int, Field(ge=1)]
 
 

@@ -20,9 +20,11 @@ from catalog.records import Lease, Queue, Run, id_text
 from catalog.runs import Pulse
 from catalog.wire import utc_text
 from flows.endpoints import Endpoint
+from flows.recorders import Recorders
 from flows.settings import Settings, Source
 from flows.starting import RefusedError, Seen, Starter, StarterDownError
 from flows.steps.announcing import deliver_due
+from flows.steps.asking import Asker
 from flows.steps.concluding import after_a_death, is_often_dying
 from flows.steps.discovering import discover
 from flows.steps.hearing import read_delivery
@@ -239,9 +241,16 @@ class Loop:
 
 def loops_of(overseer: Overseer) -> tuple[Loop, ...]:
     """All loops, each with its pace."""
+    asker = Asker(
+        catalog=overseer.catalog,
+        settings=overseer.settings,
+        recorders=Recorders(overseer.settings),
+        actor=overseer.name,
+    )
     return (
         Loop(name="take in", every=timedelta(seconds=0.5), once=overseer.take_in),
         Loop(name="dispatch", every=timedelta(seconds=1), once=overseer.dispatch),
+        Loop(name="ask", every=timedelta(seconds=1), once=asker.ask_due),
         Loop(name="announce", every=timedelta(seconds=1), once=overseer.announce),
         # One for each, so that who is slow or dead holds up nobody else.
         *(

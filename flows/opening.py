@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from catalog.database import Database
 from catalog.index import Catalog
+from flows.recorders import Recorders
 from flows.settings import Settings
 from flows.steps.working import Worker
 from storage.opening import open_store
@@ -30,7 +31,12 @@ def open_worker(settings: Settings, *, is_forced: bool = False) -> Iterator[Work
     """A worker, under a name that nobody else has."""
     with open_catalog(settings) as catalog:
         yield Worker(
-            name=own_name(), catalog=catalog, settings=settings, output=open_store(settings.output), is_forced=is_forced
+            name=own_name(),
+            catalog=catalog,
+            settings=settings,
+            output=open_store(settings.output),
+            is_forced=is_forced,
+            recorders=Recorders(settings),
         )
 
 

@@ -20,7 +20,7 @@ from flows.steps.publishing import Published, describe, publish, standing_stream
 from flows.steps.searching import look_elsewhere
 from flows.steps.tasks import Task
 from flows.steps.waiting import is_damaged
-from flows.steps.working import STOPPED, Held, Taking, Worker, abort_what_was_left, seek
+from flows.steps.working import STOPPED, Held, Taking, Worker, abort_what_was_left, asker_for, seek
 from media.judge import Judgement
 from storage.base import ObjectStore
 from storage.wrappers import ReadOnlyStore
@@ -94,10 +94,12 @@ async def _outcome(steps: Steps, worker: Worker, held: Held) -> Outcome:
 async def _settle(steps: Steps, worker: Worker, held: Held) -> Outcome:
     if held.claim.recording.tries:
         await steps.run("clear", abort_what_was_left, worker, held)
+    if asker := asker_for(worker, held):
+        await steps.run("ask", asker.ask_before_look, held.claim.recording)
     task = await steps.run("find", seek, worker, held)
     require_apart(task.source, worker.output)
     source = ReadOnlyStore(task.source)
-    plan = await steps.run("plan", plan_recording, source, task.objects, task.metas, task.promised)
+    plan = await steps.run("plan", plan_recording, source, task.objects, task.metas, task.vouched)
     basis = task.patience.basis(plan)
     if task.known_basis == basis:
         return Unchanged()
@@ -113,7 +115,7 @@ async def process(steps: Steps, task: Task, target: ObjectStore) -> Published:
     """
     require_apart(task.source, target)
     source = ReadOnlyStore(task.source)
-    plan = await steps.run("plan", plan_recording, source, task.objects, task.metas, task.promised)
+    plan = await steps.run("plan", plan_recording, source, task.objects, task.metas, task.vouched)
     plan = await _decided(steps, task, plan)
     return await _publish(steps, source, target, task, plan)
 
@@ -121,7 +123,7 @@ async def process(steps: Steps, task: Task, target: ObjectStore) -> Published:
 async def check(steps: Steps, task: Task) -> Published:
     """Read every byte of one recording and judge it as `process` would; nothing is written."""
     source = ReadOnlyStore(task.source)
-    plan = await steps.run("plan", plan_recording, source, task.objects, task.metas, task.promised)
+    plan = await steps.run("plan", plan_recording, source, task.objects, task.metas, task.vouched)
     plan = await _decided(steps, task, plan)
     results = [
         await steps.run(f"check {stream.assembly.stream}", check_stream, source, plan, stream, task.progress)

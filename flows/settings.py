@@ -13,7 +13,7 @@ from datetime import timedelta
 from enum import StrEnum
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Json, TypeAdapter, ValidationError, with_config
 
@@ -22,9 +22,11 @@ from flows.endpoints import Endpoint, secret_faults
 from flows.fields import (
     Address,
     App,
+    BaseUrl,
     Catalog,
     Duration,
     Folder,
+    HostName,
     Lease,
     Listen,
     Name,
@@ -92,6 +94,9 @@ class Source:
     heard to be over, it is judged as it is. For `late_for` after a verdict with gaps, later slices are looked for.
     Every `look_through` the whole place is listed for what no webhook has told of; zero is never. `app` is the vendor's
     project that records into it, `webhook_secrets` a file with the secrets of its webhooks (`flows.webhook_keys`).
+    `api_key` and `upload_key` are files with what the vendor is asked with, and writes with (`flows.recorders`), `api`
+    the base URLs of its API, the preferred one first, `api_scheme` how Jocloud is signed to. `backup_hosts` are those
+    from which files are fetched that the vendor could not upload.
     """
 
     name: Name
@@ -105,6 +110,11 @@ class Source:
     look_through: Duration = timedelta(minutes=15)
     app: App = None
     webhook_secrets: SecretsFile = None
+    api_key: SecretsFile = None
+    api: tuple[BaseUrl, ...] = ()
+    api_scheme: Literal["token", "signature"] | None = None
+    upload_key: SecretsFile = None
+    backup_hosts: tuple[HostName, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +122,9 @@ class Settings:
     """Everything that is configured; store URLs are those by which opened stores call themselves.
 
     `catalog` may hold a password and is never shown. `stores` are further ones in which missing slices are looked for,
-    `data` is the folder for what one machine keeps, `slots` how many recordings one machine works on at once, one of
-    them kept for live ones. A worker that says nothing for as long as `lease` loses its recording to another one.
+    `public_url` is where vendors reach what `listen` serves, `data` the folder for what one machine keeps, `slots` how
+    many recordings one machine works on at once, one of them kept for live ones. A worker that says nothing for as long
+    as `lease` loses its recording to another one.
     """
 
     output: str
@@ -121,6 +132,7 @@ class Settings:
     data: Path
     stores: tuple[str, ...] = ()
     listen: Address = Address(host="127.0.0.1", port=8080)  # noqa: RUF009 - it is frozen
+    public_url: str | None = None
     slots: int = 2
     lease: timedelta = timedelta(seconds=60)
     sources: tuple[Source, ...] = ()
@@ -197,6 +209,7 @@ class Settings:
             "AFTERTAKE_STORES": " ".join(self.stores),
             "AFTERTAKE_DATA": str(self.data),
             "AFTERTAKE_LISTEN": str(self.listen),
+            "AFTERTAKE_PUBLIC_URL": self.public_url or "",
             "AFTERTAKE_SLOTS": str(self.slots),
             "AFTERTAKE_LEASE": f"{self.lease.total_seconds():g}s",
             "AFTERTAKE_SOURCES": _SOURCES.dump_json(self.sources).decode(),
@@ -257,6 +270,7 @@ class _File(BaseModel):
     stores: tuple[Store, ...] = ()
     data: Folder = Path()
     listen: Listen | None = None
+    public_url: BaseUrl | None = None
     slots: Annotated[Slots, Field(strict=True)] = 1
     lease: Lease = timedelta()
     sources: tuple[Source, ...] = ()

@@ -44,6 +44,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "file_missing": Kind(
             Severity.ERROR, "Ask the vendor for this file (quote its name); a later upload is taken in."
         ),
+        "file_lost": Kind(Severity.ERROR, "Ask the vendor for this file (quote its name); it may still have a copy."),
         "segment_empty": Kind(Severity.ERROR, _VENDOR),
         "segment_not_media": Kind(Severity.ERROR, "The store or a proxy saved an error page in its place. " + _VENDOR),
         "segment_foreign": Kind(Severity.ERROR, "It belongs to another recording or another time. " + _VENDOR),

@@ -51,7 +51,8 @@ class Hook:
     nothing fits where a signed time cannot be read. `signed_at` is that time, None where none is signed. `seal` names
     what was signed where that is not the body (`covers_body`). `app` is the project that the message names. `is_check`
     tells a console's test, which is answered even before the console has told its secret, and has no effect. `read`
-    says what the message means; it takes whatever is well-formed.
+    says what the message means; it takes whatever is well-formed. `is_in_url`: nothing is signed, and the secret stands
+    in the URL instead.
     """
 
     vendor: str
@@ -63,6 +64,7 @@ class Hook:
     app: Callable[[Message], str | None]
     is_check: Callable[[Message], bool]
     read: Callable[[Message], RecordingEvent]
+    is_in_url: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,7 @@ A vendor's answer is believed as a signed message is: it came over a connection 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from types import MappingProxyType
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from catalog.events import NamedFile, RecordingEvent, Word
 from catalog.model import RecordingId
@@ -16,20 +15,19 @@ from vendors.base import Mode
 from vendors.fields import fingerprint
 from vendors.storage import StoreLocation
 
-_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
     """The project whose recordings are asked for, its key, and the base URLs of the API, the preferred one first.
 
-    `scheme` is how requests are signed, for a vendor that documents several ways; None is its default.
+    Without `hosts` they are the vendor's own. `scheme` is how requests are signed, for a vendor that documents several
+    ways; None is its default.
     """
 
     app: str
     key_id: str = ""
     secret: str = field(repr=False)
-    hosts: tuple[str, ...]
+    hosts: tuple[str, ...] = ()
     scheme: str | None = None
 
 
@@ -63,7 +61,7 @@ class Order:
     most_idle: timedelta | None = None
     callback_url: str | None = field(default=None, repr=False)
     client_id: str | None = None
-    more: Mapping[str, Any] = _NOTHING
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +71,7 @@ class Handle:
     recording: RecordingId
     room: str | None
     host: str | None = None
-    details: Mapping[str, str] = MappingProxyType({})
+    details: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +89,20 @@ class Status:
     ended_at: datetime | None = None
     trouble: str | None = None
     files: tuple[NamedFile, ...] = ()
-    details: Mapping[str, Any] = _NOTHING
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How a vendor wants to be asked for one recording: every `pace` while it goes on.
+
+    It answers for `answers_for` after the recording began, None for as long as that lasts. It may know nothing of a
+    recording for `moves_in` while another recorder takes over.
+    """
+
+    pace: timedelta
+    answers_for: timedelta | None
+    moves_in: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +173,16 @@ class GoneError(CallError):
 
 class NoSuchCallError(CallError):
     """The vendor has no such call."""
+
+
+def written(handle: Handle) -> dict[str, Any]:
+    """The handle as JSON, without the recording."""
+    return {"room": handle.room, "host": handle.host, "details": dict(handle.details)}
+
+
+def read_handle(recording: RecordingId, document: Mapping[str, Any]) -> Handle:
+    """The handle that `written` wrote."""
+    return Handle(recording=recording, room=document["room"], host=document["host"], details=document["details"])
 
 
 def as_event(name: str, recording: RecordingId, status: Status) -> RecordingEvent:

@@ -1,6 +1,7 @@
 """The vendors that are known, their webhooks, which of them a name belongs to, and the recordings of a listing."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
 from types import MappingProxyType
 
 from vendors.agora import events as agora_events
@@ -16,6 +17,7 @@ from vendors.jocloud import playlists as jocloud_playlists
 from vendors.plain import grouping as plain_grouping
 from vendors.plain import names as plain_names
 from vendors.plain import playlists as plain_playlists
+from vendors.recorder import Manner
 from vendors.zego import events as zego_events
 from vendors.zego import grouping as zego_grouping
 from vendors.zego import names as zego_names
@@ -66,6 +68,21 @@ HOOKS: Mapping[str, Hook] = MappingProxyType(
     {hook.vendor: hook for hook in (agora_events.HOOK, zego_events.HOOK, jocloud_events.HOOK)}
 )
 """The webhooks of the vendors that have any, by the vendor's name."""
+
+RECORDED: tuple[str, ...] = tuple(HOOKS)
+"""The vendors that record, and have an API."""
+
+MANNERS: Mapping[str, Manner] = MappingProxyType(
+    {
+        # Integration best practices: every 2 minutes; high availability: a failover takes 90 s at most.
+        agora_names.VENDOR: Manner(pace=timedelta(minutes=2), answers_for=None, moves_in=timedelta(seconds=100)),
+        # DescribeRecordStatus: recordings begun in the last 3 days; failure handling: within 2 minutes.
+        zego_names.VENDOR: Manner(
+            pace=timedelta(minutes=5), answers_for=timedelta(days=3), moves_in=timedelta(minutes=2)
+        ),
+    }
+)
+"""How vendors are asked how far a recording is; Jocloud cannot be."""
 
 
 def detect(basename: str) -> str | None:

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from catalog.events import NOTHING_SAID, Vouched, Word
 from catalog.model import PlaylistObject, RecordingId
 from flows.steps.finding import NothingFoundError
-from flows.steps.promises import file_missing, unkept_of
+from flows.steps.promises import broken_promises, unkept_of
 from media.assemble import LIBAV_VERSION
 from media.findings import Finding, finding
 from media.playlist import MAX_PLAYLIST_BYTES, MediaPlaylist, MultivariantError, PlaylistError, Segment, parse
@@ -106,9 +107,9 @@ class RecordingPlan:
 
 
 def plan_recording(
-    store: ObjectStore, objects: RecordingObjects, metas: Mapping[str, ObjectMeta], promised: Sequence[str] = ()
+    store: ObjectStore, objects: RecordingObjects, metas: Mapping[str, ObjectMeta], vouched: Vouched = NOTHING_SAID
 ) -> RecordingPlan:
-    """Read the playlists of a recording and plan its streams; `promised` are files that its vendor has named."""
+    """Read the playlists of a recording and plan its streams; `vouched` is what its vendor has said of it."""
     planned = [plan for stream in objects.streams if (plan := _plan_stream(store, objects, stream, metas))]
     if not planned and any(stream.playlists for stream in objects.streams):
         index = objects.streams[0].playlists[0].key
@@ -117,13 +118,13 @@ def plan_recording(
     named = {segment.key for stream in planned for segment in stream.assembly.segments}
     orphans = tuple(listed for listed in objects.segments if listed.key not in named)
     known = [*objects.segments, *(p for s in objects.streams for p in s.playlists)]
-    unkept = unkept_of(objects, promised, metas)
+    unkept = unkept_of(objects, vouched, metas)
     return RecordingPlan(
         objects=objects,
         streams=tuple(planned),
         metas=metas,
         orphans=orphans,
-        findings=(*_findings(objects, planned, orphans), *(file_missing(name) for name in unkept)),
+        findings=(*_findings(objects, planned, orphans, vouched), *broken_promises(unkept, vouched, metas)),
         newest=max((listed.last_modified for listed in known), default=_BEFORE_ALL),
         unkept=unkept,
     )
@@ -331,9 +332,9 @@ def _absent(segment: Segment, found: Resolution, metas: Mapping[str, ObjectMeta]
 
 
 def _findings(
-    objects: RecordingObjects, planned: Sequence[StreamPlan], orphans: Sequence[ListedObject]
+    objects: RecordingObjects, planned: Sequence[StreamPlan], orphans: Sequence[ListedObject], vouched: Vouched
 ) -> Iterator[Finding]:
-    if not (objects.streams or objects.segments or objects.side_files):
+    if vouched.word is not Word.EMPTY and not (objects.streams or objects.segments or objects.side_files):
         yield finding("recording_missing", objects.task_id, "no object in the source has this task id in its name")
     if any(stream.playlists for stream in planned):
         yield from _orphan_findings(orphans)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from catalog.events import NOTHING_SAID, Vouched
 from flows.steps.assembling import Progress
 from flows.steps.publishing import Licence, Unasked
 from flows.steps.waiting import Patience
@@ -15,8 +16,8 @@ from vendors.base import RecordingObjects
 class Task:
     """One recording to work on: where it lies, what the listing said of it, and the time by which it is judged.
 
-    `promised` are the names of files that its vendor has told. `elsewhere`: URLs of the stores in which slices that
-    are missing are looked for. `known_basis` is that of the verdict it has, if it has one (`Patience.basis`).
+    `vouched` is what its vendor has said, so that it may be relied on. `elsewhere`: URLs of the stores in which slices
+    that are missing are looked for. `known_basis` is that of the verdict it has, if it has one (`Patience.basis`).
     """
 
     source: ObjectStore
@@ -24,7 +25,7 @@ class Task:
     metas: Mapping[str, ObjectMeta]
     now: datetime
     progress: Progress | None = None
-    promised: tuple[str, ...] = ()
+    vouched: Vouched = NOTHING_SAID
     elsewhere: tuple[str, ...] = ()
     patience: Patience = Patience()  # noqa: RUF009 - it is frozen
     licence: Licence = Unasked()  # noqa: RUF009 - it holds nothing

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from catalog.events import Word
 from catalog.model import Cause
 from flows.steps.planning import NotFinalError, RecordingPlan
 from media.judge import Judgement
@@ -43,7 +44,8 @@ class Patience:
 
     `deadline` counts from `heard_at`, when it was heard to be over, or from its newest object if that is earlier or
     nobody has heard so; from `spoken_at` while nothing is there. None waits for the end only, never for slices.
-    `is_uploaded`: its vendor has said so, and signed that. `needs_quiet`: its vendor never says that all is there.
+    `says` is how far it is by its vendor's word, `goes_on`: by its last answer, `is_unanswered`: it was asked, and has
+    not answered yet. `needs_quiet`: nothing will say that all is there.
     `damage_digest` is the plan's digest of an earlier look that met damage: what is still the same by then will stay
     so. `holds_at_deadline` and `holds_damage` leave the last word to a person.
     """
@@ -53,7 +55,9 @@ class Patience:
     heard_at: datetime | None = None
     spoken_at: datetime | None = None
     damage_digest: str | None = None
-    is_uploaded: bool = False
+    says: Word | None = None
+    goes_on: bool = False
+    is_unanswered: bool = False
     needs_quiet: bool = False
     holds_at_deadline: bool = False
     holds_damage: bool = False
@@ -78,7 +82,9 @@ class Patience:
         return hashlib.sha256(said.encode()).hexdigest()
 
     def _why_wait(self, plan: RecordingPlan, now: datetime) -> str | None:
-        if self.deadline is not None and not plan.streams:
+        if self.deadline is not None and self.goes_on:
+            return "its vendor says that it goes on."
+        if self.deadline is not None and not plan.streams and self.says is not Word.EMPTY:
             return "no object of it is there."
         if (doubt := self._doubt(plan)) and (quiet := now - plan.newest) < self.settle_time:
             left = _minutes(self.settle_time - quiet)
@@ -92,7 +98,9 @@ class Patience:
 
     def _doubt(self, plan: RecordingPlan) -> str | None:
         """Why it may not be over, as a clause."""
-        if plan.open_end and not self.is_uploaded:
+        if self.is_unanswered:
+            return "its vendor has not answered yet"
+        if plan.open_end and self.says not in {Word.UPLOADED, Word.EMPTY}:
             return plan.open_end
         return "nothing says that no further stream comes" if self.needs_quiet else None
 

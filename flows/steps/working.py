@@ -11,11 +11,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from catalog.errors import CatalogError, LeaseLostError
-from catalog.events import Word
+from catalog.events import Vouched, Word
 from catalog.layout import recording_prefixes
 from catalog.model import RecordingId
 from catalog.records import Claim, Lease, Recording, Reservation, id_text
+from flows.recorders import Recorders
 from flows.settings import OnDamage, OnDeadline, Settings, SettingsError, Source
+from flows.steps.asking import Asker
 from flows.steps.finding import Found, find_recording
 from flows.steps.tasks import Task
 from flows.steps.waiting import Now, Patience
@@ -24,7 +26,7 @@ from storage.errors import StorageError
 from storage.opening import open_source
 from storage.sweeping import sweep_uploads
 from vendors.base import RecordingObjects
-from vendors.registry import HOOKS, VENDORS
+from vendors.registry import MANNERS, VENDORS
 
 if TYPE_CHECKING:  # whoever opens a catalog imports SQLAlchemy; the bare commands never do
     from catalog.claims import Claims
@@ -47,7 +49,8 @@ class Worker:
     """Somebody who works on recordings: who that is, and with what.
 
     One that `is_forced` waits for nothing, whatever the policies say, and works on what is known already. `on_stall`
-    is called, in another thread, after a claim was given up because its work shows no progress.
+    is called, in another thread, after a claim was given up because its work shows no progress. Without `recorders`
+    no vendor is asked.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Worker:
     output: ObjectStore
     is_forced: bool = False
     on_stall: Callable[[], None] | None = None
+    recorders: Recorders | None = None
 
 
 class Kept:
@@ -214,15 +218,17 @@ def seek(worker: Worker, held: Held) -> Task:
     source, store, (objects, metas) = _found(worker, recording)
     if metas and (recording.folder is None or recording.source is None):
         worker.catalog.found(recording.id, source=source.name, folder=objects.folder)
-    promised = tuple(worker.catalog.promised(recording.id))
+    vouched, inquiry = worker.catalog.vouched(recording.id), worker.catalog.inquiries.of(recording.id)
     patience = Patience(
         settle_time=source.settle_time,
         deadline=source.deadline,
         heard_at=recording.stopped_at,
         spoken_at=recording.waited_since,
         damage_digest=recording.damage_digest,
-        is_uploaded=recording.word is Word.UPLOADED and HOOKS[recording.id.vendor].covers_body,
-        needs_quiet=objects.mode == "individual" and not VENDORS[recording.id.vendor].tells_all,
+        says=vouched.word,
+        goes_on=inquiry is not None and inquiry.word is Word.RECORDING,
+        is_unanswered=inquiry is not None and inquiry.is_open and not inquiry.is_answered_for(recording),
+        needs_quiet=_needs_quiet(objects, vouched),
         holds_at_deadline=source.on_deadline is OnDeadline.HOLD and recording.verdict is None,
         holds_damage=source.on_damage is OnDamage.HOLD,
     )
@@ -232,12 +238,26 @@ def seek(worker: Worker, held: Held) -> Task:
         metas=metas,
         now=datetime.now(UTC),
         progress=held.check,
-        promised=promised,
+        vouched=vouched,
         elsewhere=tuple(url for url in worker.settings.known_stores if url != source.store),
         patience=Now() if worker.is_forced else patience,
         licence=held,
         known_basis=None if worker.is_forced else recording.basis,
     )
+
+
+def _needs_quiet(objects: RecordingObjects, vouched: Vouched) -> bool:
+    """Whether nothing shows that no further stream comes: not every vendor says so, nor what lies in its backup."""
+    is_silent = objects.mode == "individual" and not VENDORS[objects.vendor].tells_all
+    return is_silent or (vouched.word is Word.BACKED_UP and not vouched.files)
+
+
+def asker_for(worker: Worker, held: Held) -> Asker | None:
+    """Who asks the recording's vendor how far it is; None where nobody can, or nobody should wait for that."""
+    recorders, vendor = worker.recorders, held.claim.recording.id.vendor
+    if worker.is_forced or recorders is None or vendor not in MANNERS or not any(recorders.able(vendor)):
+        return None
+    return Asker(catalog=worker.catalog, settings=worker.settings, recorders=recorders, actor=worker.name)
 
 
 def _found(worker: Worker, recording: Recording) -> tuple[Source, ObjectStore, Found]:

@@ -100,6 +100,7 @@ HOOK: Final = Hook(
     app=app,
     is_check=is_check,
     read=read,
+    is_in_url=True,
 )
 
 

@@ -1,0 +1,131 @@
+"""Recordings of a vendor, one vocabulary for three APIs: start, status, layout, stop and history.
+
+What is started is known to the catalog with its source before anybody is told its id; what is stopped is handed to the
+pipeline, however often that is said and whether or not it had ended by itself.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from urllib.parse import quote
+
+from catalog.index import Catalog
+from catalog.model import RecordingId
+from catalog.records import Heed, Inquiry, Recording, id_text
+from flows.recorders import Recorders
+from flows.settings import Settings, Source
+from flows.steps.asking import heed
+from flows.webhook_keys import WebhookKeys
+from vendors.recorder import Order, Past, Recorder, Status, as_event, read_handle, written
+from vendors.registry import HOOKS, MANNERS
+from vendors.storage import parse_store_url
+
+_FIRST_QUESTION: Final = timedelta(seconds=20)
+"""After the start; by then a recorder is in the room, or never will be (Agora: 90 s at most)."""
+
+
+class NoHandleError(Exception):
+    """The vendor can only be asked for what we began ourselves; the message says what to do instead."""
+
+
+Ordered = Callable[..., Order]
+"""An order that lacks what the source gives: `place`, `upload_key` and `callback_url`."""
+
+
+class VendorRecordings:
+    """The vendors of the configured sources. All calls raise `CallError`, `SettingsError` and `CatalogError`."""
+
+    def __init__(
+        self, settings: Settings, catalog: Catalog, recorders: Recorders, keys: WebhookKeys, *, actor: str
+    ) -> None:
+        """`actor` is who the catalog says did it."""
+        self._settings = settings
+        self._catalog = catalog
+        self._recorders = recorders
+        self._keys = keys
+        self._actor = actor
+
+    def start(self, source: Source, ordered: Ordered, *, folder: str = "") -> Recording:
+        """Begin to record into a source, or into a folder of it, which ends in `/`."""
+        recorder = self._recorders.of(source)
+        place = parse_store_url(source.store)
+        place = replace(place, prefix=f"{place.prefix}{folder}")
+        upload_key, callback_url = self._recorders.upload_key(source), self._callback_url(source)
+        handle = recorder.start(ordered(place=place, upload_key=upload_key, callback_url=callback_url))
+        self._catalog.inquiries.begin(
+            handle.recording,
+            source=source.name,
+            folder=place.prefix,
+            room=handle.room,
+            handle=written(handle),
+            ask_in=_FIRST_QUESTION if handle.recording.vendor in MANNERS else None,
+            actor=self._actor,
+        )
+        return self._catalog.get(handle.recording)
+
+    def status(self, recording: RecordingId) -> Status:
+        """What the vendor says of it now; the catalog hears it too."""
+        recorder, inquiry = self._asked(recording)
+        status = recorder.status(read_handle(recording, inquiry.handle))
+        self._hear("status", inquiry, status)
+        return status
+
+    def layout(self, recording: RecordingId, layout: Mapping[str, Any]) -> None:
+        """Arrange the pictures anew, in the vendor's own words."""
+        recorder, inquiry = self._asked(recording)
+        recorder.layout(read_handle(recording, inquiry.handle), layout)
+
+    def stop(self, recording: RecordingId) -> Status:
+        """End it, and hand it to the pipeline; also where that was done before, or it ended by itself."""
+        recorder, inquiry = self._asked(recording)
+        status = recorder.stop(read_handle(recording, inquiry.handle))
+        self._hear("stop", inquiry, status)
+        return status
+
+    def history(self, source: Source, since: datetime, until: datetime, *, room: str | None = None) -> Iterator[Past]:
+        """What the vendor has in its own list."""
+        return self._recorders.of(source).history(since, until, room=room)
+
+    def _asked(self, recording: RecordingId) -> tuple[Recorder, Inquiry]:
+        """Of whom it is asked, and by what. One that somebody else began is asked for from now on, where that works."""
+        inquiry = self._catalog.inquiries.of(recording)
+        if inquiry is None:
+            inquiry = self._taken_on(recording)
+        return self._recorders.of(self._settings.source(inquiry.source)), inquiry
+
+    def _taken_on(self, recording: RecordingId) -> Inquiry:
+        known = self._catalog.get(recording)
+        able = next((each for each in self._recorders.able(recording.vendor) if each.name == known.source), None)
+        handle = self._recorders.of(able).handle_of(recording, known.room) if able else None
+        if handle is not None:
+            self._catalog.inquiries.adopt(recording, handle=written(handle))
+        inquiry = self._catalog.inquiries.of(recording)
+        if inquiry is None:
+            name = id_text(recording)
+            message = f"{name} was not started through Aftertake, and its vendor cannot be asked for it by its id alone"
+            raise NoHandleError(f"{message}. `aftertake submit {name}` has it processed.")
+        return inquiry
+
+    def _hear(self, name: str, inquiry: Inquiry, status: Status) -> None:
+        now = datetime.now(UTC)
+        gone_since = (inquiry.gone_since or now) if status.is_gone else None
+        manner = MANNERS.get(inquiry.recording.vendor)
+        self._catalog.inquiries.answered(
+            inquiry,
+            as_event(name, inquiry.recording, status),
+            heed(inquiry, status, manner, now) if manner else Heed(ask_in=None),
+            began_at=status.began_at,
+            gone_since=gone_since,
+            actor=self._actor,
+        )
+
+    def _callback_url(self, source: Source) -> str | None:
+        """Where this source's recordings are told of; Jocloud signs nothing, so its secret stands in the URL."""
+        if self._settings.public_url is None or source.vendor is None:
+            return None
+        url = f"{self._settings.public_url}/hooks/{source.vendor}"
+        if HOOKS[source.vendor].is_in_url:
+            key = next((key for key in self._keys(source.vendor) if key.source == source.name), None)
+            return f"{url}/{quote(key.secret, safe='')}" if key else None
+        return url
