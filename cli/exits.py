@@ -28,6 +28,8 @@ from storage.errors import (
     Transient,
     Unsupported,
 )
+from vendors.recorder import BadCallError, GoneError, NoHandleError, NoSuchCallError, RefusedCallError, VendorDownError
+from vendors.storage import StorageSettingsError
 
 
 class Exit(IntEnum):
@@ -49,6 +51,8 @@ _ERRORS: tuple[tuple[type[Exception], Exit], ...] = (
     (NotFound, Exit.NOT_FOUND),
     (UnknownRecordingError, Exit.NOT_FOUND),
     (UnknownDeliveryError, Exit.NOT_FOUND),
+    (GoneError, Exit.NOT_FOUND),
+    (NoHandleError, Exit.REFUSED),
     (NotFinalError, Exit.NOT_FINAL),
     (SettingsError, Exit.USAGE),
     (Unsupported, Exit.USAGE),
@@ -56,6 +60,11 @@ _ERRORS: tuple[tuple[type[Exception], Exit], ...] = (
     (LayoutError, Exit.USAGE),
     (CursorError, Exit.USAGE),
     (CatalogUrlError, Exit.USAGE),
+    (StorageSettingsError, Exit.USAGE),
+    (NoSuchCallError, Exit.USAGE),
+    (BadCallError, Exit.USAGE),
+    (RefusedCallError, Exit.REFUSED),
+    (VendorDownError, Exit.TRY_AGAIN),
     (CatalogUnavailableError, Exit.TRY_AGAIN),
     (LeaseLostError, Exit.TRY_AGAIN),
     (Transient, Exit.TRY_AGAIN),

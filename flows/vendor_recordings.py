@@ -13,20 +13,17 @@ from urllib.parse import quote
 from catalog.index import Catalog
 from catalog.model import RecordingId
 from catalog.records import Heed, Inquiry, Recording, id_text
+from catalog.wire import utc_text
 from flows.recorders import Recorders
 from flows.settings import Settings, Source
 from flows.steps.asking import heed
 from flows.webhook_keys import WebhookKeys
-from vendors.recorder import Order, Past, Recorder, Status, as_event, read_handle, written
+from vendors.recorder import NoHandleError, Order, Past, Recorder, Status, as_event, read_handle, written
 from vendors.registry import HOOKS, MANNERS
 from vendors.storage import parse_store_url
 
 _FIRST_QUESTION: Final = timedelta(seconds=20)
 """After the start; by then a recorder is in the room, or never will be (Agora: 90 s at most)."""
-
-
-class NoHandleError(Exception):
-    """The vendor can only be asked for what we began ourselves; the message says what to do instead."""
 
 
 Ordered = Callable[..., Order]
@@ -129,3 +126,45 @@ class VendorRecordings:
             key = next((key for key in self._keys(source.vendor) if key.source == source.name), None)
             return f"{url}/{quote(key.secret, safe='')}" if key else None
         return url
+
+
+def status_document(recording: RecordingId, status: Status) -> dict[str, Any]:
+    """What the vendor answered, in JSON; `details` is the answer itself."""
+    return {
+        "vendor": recording.vendor,
+        "task_id": recording.task_id,
+        "says": status.word.value,
+        "is_gone": status.is_gone,
+        "room": status.room,
+        "began_at": _time_text(status.began_at),
+        "ended_at": _time_text(status.ended_at),
+        "trouble": status.trouble,
+        "files": [
+            {
+                "name": file.name,
+                "kept": file.kept.value,
+                "user": file.user,
+                "stream": file.stream,
+                "size_bytes": file.size_bytes,
+                "duration_s": file.duration_s,
+                "started_at": _time_text(file.started_at),
+            }
+            for file in status.files
+        ],
+        "details": dict(status.details),
+    }
+
+
+def past_document(past: Past) -> dict[str, Any]:
+    """One line of a vendor's own list, in JSON."""
+    return {
+        "vendor": past.recording.vendor,
+        "task_id": past.recording.task_id,
+        "room": past.room,
+        "started_at": _time_text(past.started_at),
+        "says": past.word.value,
+    }
+
+
+def _time_text(at: datetime | None) -> str | None:
+    return utc_text(at) if at else None

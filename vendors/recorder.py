@@ -175,6 +175,10 @@ class NoSuchCallError(CallError):
     """The vendor has no such call."""
 
 
+class NoHandleError(Exception):
+    """The vendor can only be asked for what we began ourselves; the message says what to do instead."""
+
+
 def written(handle: Handle) -> dict[str, Any]:
     """The handle as JSON, without the recording."""
     return {"room": handle.room, "host": handle.host, "details": dict(handle.details)}
