@@ -24,7 +24,7 @@ from cli.story import known
 from flows.opening import open_catalog
 from flows.recorders import Recorders
 from flows.settings import Settings, SettingsError, Source
-from flows.vendor_recordings import VendorRecordings, past_document, status_document
+from flows.vendor_recordings import VendorRecordings, folder_below, past_document, status_document
 from flows.webhook_keys import WebhookKeys
 from vendors.base import Mode
 from vendors.recorder import Order, Past, Status
@@ -182,14 +182,10 @@ _ACTIONS: Final[Mapping[str, Callable[[_Desk, argparse.Namespace], int]]] = Mapp
 
 
 def _folder(text: str) -> str:
-    folder = plain_text(text)
-    if (
-        folder.startswith("/")
-        or not folder.endswith("/")
-        or any(part in {"", ".", ".."} for part in folder[:-1].split("/"))
-    ):
-        raise argparse.ArgumentTypeError("write a folder that ends in '/', such as 2026-05/")
-    return folder
+    try:
+        return folder_below(plain_text(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _seconds(text: str) -> timedelta:

@@ -30,6 +30,13 @@ Ordered = Callable[..., Order]
 """An order that lacks what the source gives: `place`, `upload_key` and `callback_url`."""
 
 
+def folder_below(text: str) -> str:
+    """A folder below a source's own, or none. Raises ValueError that says how it is written."""
+    if text and (text[-1] != "/" or {"", ".", ".."} & set(text[:-1].split("/"))):
+        raise ValueError("write a folder that ends in '/', such as 2026-05/")
+    return text
+
+
 class VendorRecordings:
     """The vendors of the configured sources. All calls raise `CallError`, `SettingsError` and `CatalogError`."""
 

@@ -25,5 +25,5 @@ class Tokens:
         if not self._tokens:
             raise HTTPException(HTTPStatus.FORBIDDEN, f"set {VARIABLE}: without it nobody may use this")
         said = given.credentials.encode() if given else b""
-        if not any([hmac.compare_digest(token.encode(), said) for token in self._tokens]):
+        if not sum(hmac.compare_digest(token.encode(), said) for token in self._tokens):
             raise HTTPException(HTTPStatus.UNAUTHORIZED, "the token does not fit", {"WWW-Authenticate": "Bearer"})

@@ -10,13 +10,13 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Response
 from fastapi.security import HTTPAuthorizationCredentials
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from catalog.errors import CatalogError, LayoutError, UnknownRecordingError
 from catalog.records import id_text, read_id
 from catalog.wire import utc_text
 from flows.settings import Settings, SettingsError
-from flows.vendor_recordings import VendorRecordings, past_document, status_document
+from flows.vendor_recordings import VendorRecordings, folder_below, past_document, status_document
 from vendors.base import Mode
 from vendors.recorder import (
     BadCallError,
@@ -63,7 +63,7 @@ class Start(BaseModel):
     room_token: str | None = Field(default=None, repr=False)
     page: str | None = None
     idle_s: Annotated[int, Field(ge=1)] | None = None
-    folder: Annotated[str, Field(pattern=r"^([^/\0]+/)*$", max_length=_TEXT)] = ""
+    folder: Annotated[str, Field(max_length=_TEXT), AfterValidator(folder_below)] = ""
     fields: dict[str, Any] = {}
 
 
