@@ -6,6 +6,7 @@ media/{vendor}/{task_id}/{stream}/{plan16}[-{attempt}][.audio|.video][.p{nn}].{e
 segments/{vendor}/{task_id}/{stream}/{sha16}.jsonl.gz
 manifests/{vendor}/{task_id}/{revision:06d}-{digest12}.json      manifests/{vendor}/{task_id}/latest.json
 index/{room|user|stream}/{id}/{first_published_at}_{vendor}_{task_id}.json
+backup/{vendor}/{task_id}/{name}
 """
 
 import re
@@ -193,7 +194,21 @@ class IndexKey:
         return f"{index_prefix(self.axis, self.id)}{at}_{recording}.json"
 
 
-LayoutKey = MediaKey | SegmentsKey | ManifestKey | LatestKey | IndexKey
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupKey:
+    """`backup/{vendor}/{task_id}/{name}`: an object of a recording, fetched from its vendor's own store."""
+
+    vendor: str
+    task_id: Component
+    name: Component
+
+    @property
+    def key(self) -> str:
+        """The key as text."""
+        return f"{backup_prefix(self.vendor, self.task_id)}{encode_component(self.name)}"
+
+
+LayoutKey = MediaKey | SegmentsKey | ManifestKey | LatestKey | IndexKey | BackupKey
 
 
 def decode_key(key: str) -> LayoutKey:
@@ -214,10 +229,15 @@ def manifests_prefix(vendor: str, task_id: Component) -> str:
     return f"manifests/{_recording(vendor, task_id)}/"
 
 
+def backup_prefix(vendor: str, task_id: Component) -> str:
+    """Below this stands what was fetched of a recording from its vendor's own store."""
+    return f"backup/{_recording(vendor, task_id)}/"
+
+
 def recording_prefixes(recording: RecordingId) -> tuple[str, ...]:
-    """Below these stand the outputs (unless a naming rule puts them elsewhere), proofs and manifests of a recording."""
+    """Below these stands all that is written of a recording (unless a naming rule puts outputs elsewhere)."""
     ids = _recording(recording.vendor, recording.task_id)
-    return tuple(f"{kind}/{ids}/" for kind in ("media", "segments", "manifests"))
+    return tuple(f"{kind}/{ids}/" for kind in ("media", "segments", "manifests", "backup"))
 
 
 def index_prefix(axis: IndexAxis, value: Component) -> str:
@@ -236,7 +256,7 @@ def served(key: str) -> Served:
     return Served(content_type=content_type, cache_control=_ASK_AGAIN if changes else _FOR_EVER)
 
 
-def _decode(parts: list[str]) -> LayoutKey | None:
+def _decode(parts: list[str]) -> LayoutKey | None:  # noqa: PLR0911 - one for each kind of key
     match parts:
         case ["media", vendor, task_id, stream, name]:
             return _decode_media(vendor, decode_component(task_id), decode_component(stream), name)
@@ -248,6 +268,8 @@ def _decode(parts: list[str]) -> LayoutKey | None:
         case ["manifests", vendor, task_id, name] if found := _MANIFEST_NAME.fullmatch(name):
             revision, digest12 = int(found["revision"]), found["digest12"]
             return ManifestKey(vendor=vendor, task_id=decode_component(task_id), revision=revision, digest12=digest12)
+        case ["backup", vendor, task_id, name]:
+            return BackupKey(vendor=vendor, task_id=decode_component(task_id), name=decode_component(name))
         case ["index", axis, value, name] if axis in set(IndexAxis) and (found := _INDEX_NAME.fullmatch(name)):
             return _decode_index(IndexAxis(axis), decode_component(value), found)
     return None

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from storage.urls import StoreUrl
 
-PUBLISHED = ("media", "segments", "manifests", "index", "doctor")
+PUBLISHED = ("media", "segments", "manifests", "index", "backup", "doctor")
 """The first parts of all keys of an output."""
 
 _CLOUDS = ("s3://", "oss://", "cos://")

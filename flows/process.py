@@ -17,10 +17,11 @@ from flows.steps.assembling import assemble_stream, check_stream
 from flows.steps.concluding import Outcome, Settled, Unchanged, conclude, what_failed
 from flows.steps.planning import NotFinalError, RecordingPlan, plan_recording, require_unchanged
 from flows.steps.publishing import Published, describe, publish, standing_streams
+from flows.steps.rescuing import fetch, marked
 from flows.steps.searching import look_elsewhere
 from flows.steps.tasks import Task
 from flows.steps.waiting import is_damaged
-from flows.steps.working import STOPPED, Held, Taking, Worker, abort_what_was_left, asker_for, seek
+from flows.steps.working import STOPPED, Held, Taking, Worker, abort_what_was_left, asker_for, rescue_for, seek
 from media.judge import Judgement
 from storage.base import ObjectStore
 from storage.wrappers import ReadOnlyStore
@@ -96,10 +97,13 @@ async def _settle(steps: Steps, worker: Worker, held: Held) -> Outcome:
         await steps.run("clear", abort_what_was_left, worker, held)
     if asker := asker_for(worker, held):
         await steps.run("ask", asker.ask_before_look, held.claim.recording)
+    if rescue := rescue_for(worker, held):
+        await steps.run("rescue", fetch, rescue, worker.output)
     task = await steps.run("find", seek, worker, held)
     require_apart(task.source, worker.output)
     source = ReadOnlyStore(task.source)
     plan = await steps.run("plan", plan_recording, source, task.objects, task.metas, task.vouched)
+    plan = marked(plan, task.rescued)
     basis = task.patience.basis(plan)
     if task.known_basis == basis:
         return Unchanged()

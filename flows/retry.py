@@ -4,9 +4,12 @@ from catalog.errors import CatalogUnavailableError
 from flows.settings import SettingsError
 from flows.steps.finding import NothingFoundError
 from flows.steps.publishing import StrangeManifestError
+from flows.steps.rescuing import UnknownHostError
 from storage.errors import AlreadyExists, Archived, Changed, Corrupt, Denied, NoSpace, NotFound, Transient, Unsupported
+from vendors.recorder import CallError, VendorDownError
+from vendors.storage import StorageSettingsError
 
-_PASSING = (Transient, Changed, Corrupt, NoSpace, CatalogUnavailableError)
+_PASSING = (VendorDownError, Transient, Changed, Corrupt, NoSpace, CatalogUnavailableError)
 _FOR_A_PERSON = (
     SettingsError,
     NothingFoundError,
@@ -16,6 +19,9 @@ _FOR_A_PERSON = (
     NotFound,
     AlreadyExists,
     Unsupported,
+    UnknownHostError,
+    CallError,
+    StorageSettingsError,
 )
 
 

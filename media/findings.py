@@ -91,6 +91,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             Severity.WARNING,
             "Copy them to where they were promised, or process them there, and correct the storage setting.",
         ),
+        "objects_rescued": Kind(Severity.NOTICE, "Nothing to do: they lie below backup/ of the output."),
         "orphan_segment": Kind(Severity.WARNING, "No playlist names it. Ask the vendor for the newest playlist."),
         # ours
         "output_key_taken": Kind(Severity.WARNING, "Another object stood under the key; ours lies beside it."),

@@ -203,7 +203,7 @@ class Below:
         """See ObjectStore."""
         with self._named(key):
             opened = self._store.open(self._inner("open", key), start=start, end=end, etag=etag)
-        return _Renamed(opened, self._outer(opened.meta))
+        return Renamed(opened, self._outer(opened.meta))
 
     def put(self, key: ObjectKey, data: Buffer, *, create_only: bool = False, served: Served = AS_BYTES) -> Written:
         """See ObjectStore."""
@@ -261,19 +261,22 @@ class Below:
             raise
 
 
-class _Renamed:
+class Renamed:
     """An OpenedObject whose key is another one."""
 
     __slots__ = ("_opened", "meta")
 
     def __init__(self, opened: OpenedObject, meta: ObjectMeta) -> None:
+        """`meta` is that of `opened` under the other key."""
         self._opened = opened
         self.meta = meta
 
     def read(self, size_bytes: int, /) -> bytes:
+        """See OpenedObject."""
         return self._opened.read(size_bytes)
 
     def close(self) -> None:
+        """See OpenedObject."""
         self._opened.close()
 
     def __enter__(self) -> Self:

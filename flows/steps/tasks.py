@@ -1,7 +1,7 @@
 """What a story is told of one recording before it begins."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from catalog.events import NOTHING_SAID, Vouched
@@ -17,7 +17,8 @@ class Task:
     """One recording to work on: where it lies, what the listing said of it, and the time by which it is judged.
 
     `vouched` is what its vendor has said, so that it may be relied on. `elsewhere`: URLs of the stores in which slices
-    that are missing are looked for. `known_basis` is that of the verdict it has, if it has one (`Patience.basis`).
+    that are missing are looked for. `rescued` came from the vendor's own store. `known_basis` is that of the verdict it
+    has, if it has one (`Patience.basis`).
     """
 
     source: ObjectStore
@@ -30,3 +31,4 @@ class Task:
     patience: Patience = Patience()  # noqa: RUF009 - it is frozen
     licence: Licence = Unasked()  # noqa: RUF009 - it holds nothing
     known_basis: str | None = None
+    rescued: Mapping[str, ObjectMeta] = field(default_factory=dict)

@@ -19,12 +19,15 @@ from flows.recorders import Recorders
 from flows.settings import OnDamage, OnDeadline, Settings, SettingsError, Source
 from flows.steps.asking import Asker
 from flows.steps.finding import Found, find_recording
+from flows.steps.rescuing import Rescue, kept_by_vendor, rescued
 from flows.steps.tasks import Task
 from flows.steps.waiting import Now, Patience
 from storage.base import ObjectStore
 from storage.errors import StorageError
 from storage.opening import open_source
+from storage.overlay import Overlay
 from storage.sweeping import sweep_uploads
+from storage.wrappers import bucket_inside
 from vendors.base import RecordingObjects
 from vendors.registry import MANNERS, VENDORS
 
@@ -215,10 +218,10 @@ def abort_what_was_left(worker: Worker, held: Held) -> None:
 def seek(worker: Worker, held: Held) -> Task:
     """LIST what belongs to the recording; while nothing is there, the task has no objects."""
     recording = held.claim.recording
-    source, store, (objects, metas) = _found(worker, recording)
+    vouched, inquiry = worker.catalog.vouched(recording.id), worker.catalog.inquiries.of(recording.id)
+    source, store, (objects, metas) = _found(worker, recording, has_rescued=bool(kept_by_vendor(vouched)))
     if metas and (recording.folder is None or recording.source is None):
         worker.catalog.found(recording.id, source=source.name, folder=objects.folder)
-    vouched, inquiry = worker.catalog.vouched(recording.id), worker.catalog.inquiries.of(recording.id)
     patience = Patience(
         settle_time=source.settle_time,
         deadline=source.deadline,
@@ -243,6 +246,7 @@ def seek(worker: Worker, held: Held) -> Task:
         patience=Now() if worker.is_forced else patience,
         licence=held,
         known_basis=None if worker.is_forced else recording.basis,
+        rescued=store.lent if isinstance(store, Overlay) else {},
     )
 
 
@@ -260,7 +264,22 @@ def asker_for(worker: Worker, held: Held) -> Asker | None:
     return Asker(catalog=worker.catalog, settings=worker.settings, recorders=recorders, actor=worker.name)
 
 
-def _found(worker: Worker, recording: Recording) -> tuple[Source, ObjectStore, Found]:
+def rescue_for(worker: Worker, held: Held) -> Rescue | None:
+    """What is to be fetched from the vendor's own store.
+
+    A host that nobody has named is waited for until the deadline only, after which the recording is judged without.
+    """
+    recording = held.claim.recording
+    files = kept_by_vendor(worker.catalog.vouched(recording.id))
+    sources = worker.settings.sources_of(recording.id.vendor, recording.source)
+    hosts = tuple(dict.fromkeys(host for source in sources for host in source.backup_hosts))
+    deadline = max((source.deadline for source in sources), default=timedelta(0))
+    if not hosts and datetime.now(UTC) - recording.waited_since >= deadline:
+        return None
+    return Rescue(recording=recording.id, files=files, hosts=hosts, check=held.check) if files else None
+
+
+def _found(worker: Worker, recording: Recording, *, has_rescued: bool) -> tuple[Source, ObjectStore, Found]:
     """In which source it lies, and what is there of it. Where several may hold it, the first that does."""
     settings = worker.settings
     sources = (settings.source(recording.source),) if recording.source else settings.sources_for(recording.id.vendor)
@@ -269,6 +288,9 @@ def _found(worker: Worker, recording: Recording) -> tuple[Source, ObjectStore, F
         raise SettingsError(message)
     for source in sources:
         store = open_source(source.store)
+        if has_rescued:
+            folder = bucket_inside(store)[1] if recording.folder is None else recording.folder
+            store = Overlay(store, worker.output, rescued(worker.output, recording.id, folder))
         if found := find_recording(store, recording.id, recording.folder):
             return source, store, found
     return sources[0], open_source(sources[0].store), (_nothing(recording.id), {})
