@@ -49,9 +49,9 @@ def encode(clip: Clip) -> bytes:
     with av.open(target, "w", format="mpegts", options=MUXER_DELAY) as container:
         tracks: list[Iterator[PacketOf]] = []
         if clip.video:
-            tracks.append(_video_packets(_add_video(container, clip), clip))
+            tracks.append(_video_packets(add_video(container, clip), clip))
         if clip.audio:
-            tracks.append(_audio_packets(_add_audio(container, clip), clip))
+            tracks.append(_audio_packets(add_audio(container, clip), clip))
         packets = [packet for track in tracks for packet in track]
         for packet in sorted(packets, key=_decode_time):
             container.mux(packet)
@@ -62,7 +62,8 @@ def _decode_time(packet: PacketOf) -> Fraction:
     return (packet.dts or 0) * packet.time_base
 
 
-def _add_video(container: av.container.OutputContainer, clip: Clip) -> VideoStream:
+def add_video(container: av.container.OutputContainer, clip: Clip) -> VideoStream:
+    """An encoder for the clip's pictures in this container."""
     stream = cast("VideoStream", container.add_stream(_ENCODERS[clip.codec], rate=clip.fps))
     stream.width, stream.height = clip.size
     stream.pix_fmt = "yuv420p"
@@ -94,7 +95,8 @@ def _video_packets(stream: VideoStream, clip: Clip) -> Iterator[PacketOf]:
     yield from stream.encode(None)
 
 
-def _add_audio(container: av.container.OutputContainer, clip: Clip) -> AudioStream:
+def add_audio(container: av.container.OutputContainer, clip: Clip) -> AudioStream:
+    """An encoder for the clip's sound in this container."""
     layout = {1: "mono", 2: "stereo"}[clip.channels]
     stream = container.add_stream("aac", rate=clip.sample_rate, layout=layout)
     stream.bit_rate = 64_000 * clip.channels

@@ -7,11 +7,11 @@ segments are not documented, so bare names beside the playlist are used. Jocloud
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from math import ceil
 from pathlib import Path
 from typing import Protocol
 
 from deployments.sandbox.cutting import Slice
+from deployments.sandbox.playlists import Entry, agora_text, numbered_text, utc17
 
 STARTED_AT = datetime(2026, 3, 4, 9, 30, 15, 250_000, tzinfo=UTC)
 AGORA_SID = "7c1d90e2a4b35f6687d0c1e2f3a4b5c6"
@@ -58,42 +58,26 @@ class MixedLayout(Protocol):
         ...
 
 
-def utc17(at: datetime) -> str:
-    """`yyyyMMddHHmmssSSS`, to the nearest millisecond."""
-    rounded = at + timedelta(microseconds=500)
-    return f"{rounded:%Y%m%d%H%M%S}{rounded.microsecond // 1000:03d}"
-
-
-def _lay(
-    playlist: str, names: Sequence[str], lines: Sequence[str], slices: Sequence[Slice], stored: Stored | None
-) -> Laid:
+def _lay(playlist: str, entries: Sequence[Entry], text: bytes, slices: Sequence[Slice], stored: Stored | None) -> Laid:
     folder = playlist.rpartition("/")[0]
-    keys = tuple(f"{folder}/{name}" if folder else name for name in names)
+    keys = tuple(f"{folder}/{entry.uri}" if folder else entry.uri for entry in entries)
     pieces = slices if stored is None else stored
     objects = {key: piece.data for key, piece in zip(keys, pieces, strict=True) if piece is not None}
-    objects[playlist] = ("\n".join(lines) + "\n").encode()
+    objects[playlist] = text
     return Laid(objects=objects, playlists=(playlist,), segments=keys)
-
-
-def _header(slices: Sequence[Slice], *extra: str) -> list[str]:
-    target = ceil(max(piece.duration_s for piece in slices))
-    return ["#EXTM3U", "#EXT-X-VERSION:3", "#EXT-X-MEDIA-SEQUENCE:0", *extra, f"#EXT-X-TARGETDURATION:{target}"]
 
 
 def _agora(
     stem: str, kinds: Sequence[str], slices: Sequence[Slice], started_at: datetime, stored: Stored | None
 ) -> Laid:
     """One Agora playlist: names that carry the slices' own start, EXTINF without a comma, a mark per (re)start."""
+    name = stem.rpartition("/")[2]
     begins = [started_at + timedelta(seconds=piece.start_s) for piece in slices]
-    names = [f"{stem.rpartition('/')[2]}_{utc17(begin)}.ts" for begin in begins]
-    lines = _header(slices, "#EXT-X-ALLOW-CACHE:YES")
-    expected: datetime | None = None
-    for piece, begin, name in zip(slices, begins, names, strict=True):
-        if expected is None or abs(begin - expected) > timedelta(seconds=1):
-            lines += [f"#EXT-X-AGORA-TRACK-EVENT:EVENT=START,TRACK_TYPE={kind},TIME={utc17(begin)}" for kind in kinds]
-        lines += [f"#EXTINF:{piece.duration_s:.6f}", name]
-        expected = begin + timedelta(seconds=piece.duration_s)
-    return _lay(f"{stem}.m3u8", names, [*lines, "#EXT-X-ENDLIST"], slices, stored)
+    entries = [
+        Entry(uri=f"{name}_{utc17(begin)}.ts", duration_s=piece.duration_s, begins_at=begin)
+        for piece, begin in zip(slices, begins, strict=True)
+    ]
+    return _lay(f"{stem}.m3u8", entries, agora_text(entries, kinds), slices, stored)
 
 
 def agora_mixed(
@@ -133,15 +117,15 @@ def agora_individual(
 
 def _numbered(playlist: str, name: str, slices: Sequence[Slice], stored: Stored | None) -> Laid:
     """An ordinary VOD playlist over `<name><n>.ts`, with a discontinuity where the stamps leave a hole."""
-    names = [f"{name}{number}.ts" for number in range(len(slices))]
-    lines = _header(slices)
-    expected = slices[0].start_s
-    for piece, uri in zip(slices, names, strict=True):
-        if abs(piece.start_s - expected) > 1:
-            lines.append("#EXT-X-DISCONTINUITY")
-        lines += [f"#EXTINF:{piece.duration_s:.6f},", uri]
-        expected = piece.start_s + piece.duration_s
-    return _lay(playlist, names, [*lines, "#EXT-X-ENDLIST"], slices, stored)
+    entries = [
+        Entry(
+            uri=f"{name}{number}.ts",
+            duration_s=piece.duration_s,
+            begins_at=STARTED_AT + timedelta(seconds=piece.start_s),
+        )
+        for number, piece in enumerate(slices)
+    ]
+    return _lay(playlist, entries, numbered_text(entries), slices, stored)
 
 
 def zego_mixed(

@@ -50,15 +50,23 @@ def agora(
     uid: str = "527841",
     sequence: int = 0,
     notice_id: str | None = None,
+    service: int = 0,
+    scene: str | None = None,
+    notified_at: datetime | None = None,
 ) -> Posted:
-    """A message of Agora's, under both signatures (Agora, Notifications: verify signatures, event types)."""
+    """A message of Agora's, under both signatures (Agora, Notifications: verify signatures, event types).
+
+    `sent_at` is when it happened; `notified_at`, which is another one in each delivery, when it is posted.
+    """
+    notify_ms = unix_ms(notified_at) if notified_at else unix_ms(sent_at) + _NOTIFIED_AFTER_MS
     payload = {
         "cname": cname,
         "uid": uid,
         "sid": sid,
         "sequence": sequence,
         "sendts": unix_ms(sent_at),
-        "serviceType": 0,
+        "serviceType": service,
+        **({"serviceScene": scene} if scene else {}),
         "details": dict(details),
     }
     body = _json(
@@ -66,7 +74,7 @@ def agora(
             "noticeId": notice_id or secrets.token_hex(16),
             "productId": 3,
             "eventType": event_type,
-            "notifyMs": unix_ms(sent_at) + _NOTIFIED_AFTER_MS,
+            "notifyMs": notify_ms,
             "sid": sid,
             "payload": payload,
         }
@@ -134,13 +142,18 @@ def jocloud(
 
 def deliver(posted: Posted, base_url: str) -> int:
     """Post it to the server at this URL; the answer's status, whatever it is. Raises OSError where none answers."""
-    if not base_url.startswith(("http://", "https://")):
-        raise ValueError(f"no web server has a URL like {base_url!r}")
+    return deliver_to(base_url.rstrip("/") + posted.path, posted)
+
+
+def deliver_to(url: str, posted: Posted, *, timeout_s: float = TIMEOUT_S) -> int:
+    """Post it to exactly this URL; otherwise like `deliver`."""
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(f"no web server has a URL like {url!r}")
     request = Request(  # noqa: S310 - of the web, see above
-        base_url.rstrip("/") + posted.path, data=posted.body, headers=dict(posted.headers), method="POST"
+        url, data=posted.body, headers=dict(posted.headers), method="POST"
     )
     try:
-        with urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
+        with urlopen(request, timeout=timeout_s) as answer:  # noqa: S310
             return int(answer.status)
     except HTTPError as refused:
         with refused:

@@ -1,12 +1,6 @@
 """Three clouds on one loopback port: the socket, the threads, and what a test does to the state."""
 
-import io
-import itertools
-import logging
-import socket
-import socketserver
-import sys
-import threading
+import hmac
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -18,13 +12,11 @@ from deployments.sandbox.clouds.accounts import Account
 from deployments.sandbox.clouds.buckets import Bucket, BucketRules, CloudName, StoredObject, Upload
 from deployments.sandbox.clouds.faults import FaultPlan
 from deployments.sandbox.clouds.journal import Journal, Seen, kept_headers, kept_query
-from deployments.sandbox.clouds.messages import Answer
+from deployments.sandbox.clouds.listening import Connection, Listener
+from deployments.sandbox.clouds.messages import Answer, Refusal
 from deployments.sandbox.clouds.service import Exchange, Service
 
-log = logging.getLogger(__name__)
-
 MAX_BODY_BYTES = 512 << 20
-IDLE_SECONDS = 120
 
 
 class Clouds:
@@ -51,8 +43,8 @@ class Clouds:
         if self._listener is not None:
             return self
         self._listener = _Listener(self._address, self._service, self._max_body_bytes)
-        self._address = (self._address[0], self._listener.socket.getsockname()[1])
-        threading.Thread(target=self._listener.serve_forever, args=(0.02,), name="clouds", daemon=True).start()
+        self._address = (self._address[0], self._listener.port)
+        self._listener.start("clouds")
         return self
 
     def stop(self) -> None:
@@ -100,6 +92,28 @@ class Clouds:
     def remove_account(self, key_id: str) -> None:
         """Know the key no longer."""
         self._service.accounts.remove(key_id)
+
+    def refusal_of_put(self, cloud: CloudName, bucket: str, key: str, *, key_id: str, secret: str, region: str) -> str:
+        """The store's code for who puts an object so; "" where it would be taken. A region of "" is not compared."""
+        try:
+            account = self._service.accounts.find(key_id)
+        except Refusal as refusal:
+            return refusal.code
+        found = self._service.bucket(cloud, bucket)
+        if not hmac.compare_digest(account.secret.encode(), secret.encode()):
+            return "SignatureDoesNotMatch"
+        if found is None:
+            return "NoSuchBucket"
+        if region and region != found.region:
+            return "AuthorizationHeaderMalformed"
+        dialect = self._service.dialects[cloud]
+        resource = dialect.resource(found, key)
+        may = account.may or (lambda *_: True)
+        return "" if all(may(action, resource, "") for action in dialect.actions["PutObject"]) else "AccessDenied"
+
+    def has_bucket(self, cloud: CloudName, name: str) -> bool:
+        """Whether there is one of this name."""
+        return self._service.bucket(cloud, name) is not None
 
     def create_bucket(self, cloud: CloudName, name: str, rules: BucketRules | None = None) -> None:
         """Make an empty bucket in one cloud; one of this name is replaced."""
@@ -163,85 +177,17 @@ class Clouds:
         return bucket
 
 
-class _Listener(socketserver.ThreadingTCPServer):
-    allow_reuse_address = True
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 256
-
+class _Listener(Listener):
     def __init__(self, address: tuple[str, int], service: Service, max_body_bytes: int) -> None:
         self.service = service
         self.max_body_bytes = max_body_bytes
-        self.stopping = threading.Event()
-        self._open: dict[int, socket.socket] = {}
-        self._numbers = itertools.count()
-        self._lock = threading.Lock()
         super().__init__(address, _Connection)
 
-    def enter(self, connection: socket.socket) -> int:
-        """Remember a connection, so that `stop` can end it."""
-        with self._lock:
-            number = next(self._numbers)
-            self._open[number] = connection
-        return number
 
-    def leave(self, number: int) -> None:
-        """Forget it."""
-        with self._lock:
-            self._open.pop(number, None)
-
-    def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
-        """Close only: an orderly shutdown first would hide a reset."""
-        self.close_request(request)
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Say it in the log, not on stderr."""
-        del request
-        log.error("a request from %s broke the sandbox itself", client_address, exc_info=sys.exception())
-
-    def stop(self) -> None:
-        """End everything."""
-        self.stopping.set()
-        self.shutdown()
-        self.server_close()
-        with self._lock:
-            connections = list(self._open.values())
-        for connection in connections:
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue
-
-
-class _Connection(socketserver.BaseRequestHandler):
+class _Connection(Connection):
     server: _Listener
-    request: socket.socket
 
-    def handle(self) -> None:
-        """Answer one request after the other until either side ends it."""
-        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.request.settimeout(IDLE_SECONDS)
-        number = self.server.enter(self.request)
-        stream = io.BufferedReader(self.request.makefile("rb", buffering=0), 64 << 10)
-        try:
-            while not self.server.stopping.is_set() and self._answer_one(stream):
-                pass
-        except wire.BadRequestError as error:
-            self._refuse(error)
-        except OSError:
-            log.debug("the client went away")
-        finally:
-            self.server.leave(number)
-            stream.close()
-
-    def _refuse(self, error: wire.BadRequestError) -> None:
-        answer = Answer(status=error.status, headers={"Connection": "close"}, body=f"{error.why}\n".encode())
-        try:
-            wire.write_answer(self.request, answer, head_only=False, damage=wire.Damage())
-        except OSError:
-            log.debug("the client went away")
-
-    def _answer_one(self, stream: wire.Stream) -> bool:
+    def answer_one(self, stream: wire.Stream) -> bool:
         """Whether another request may follow."""
         head = wire.read_head(stream)
         if head is None:

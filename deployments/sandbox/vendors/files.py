@@ -1,0 +1,93 @@
+"""One playlist and its slices, as a vendor names and lists them, while it is being made."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+from deployments.sandbox.cutting import Slice
+from deployments.sandbox.packets import TrackType
+from deployments.sandbox.playlists import Entry, utc17
+
+Kinds = tuple[TrackType, ...]
+Stamp = Literal["utc", "number"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What one encoder records: of one user, or of all ("" as the user), these tracks."""
+
+    user: str
+    kinds: Kinds
+
+    @property
+    def track_type(self) -> str:
+        """As Agora says it."""
+        return "audio_and_video" if len(self.kinds) == 2 else self.kinds[0]
+
+
+@dataclass(slots=True, kw_only=True)
+class RecordedFile:
+    """A playlist that grows. Times in seconds are those of the recording, whose zero is `started_at`.
+
+    Keys are `prefix` and `base` with `_<utc>` or `_<n>` for slices; `write` makes the text of its entries, whose URIs
+    are `uri_prefix` and the name. `index` numbers the files of a recording.
+    """
+
+    index: int
+    source: Source
+    started_at: datetime
+    begin_s: int
+    base: str
+    prefix: str
+    write: Callable[[Sequence[Entry], bool], bytes]
+    leg: int = 0
+    slice_stamp: Stamp = "number"
+    uri_prefix: str = ""
+    entries: list[Entry] = field(default_factory=list)
+    size_bytes: int = 0
+    first_s: float = 0.0
+    end_s: float = 0.0
+    is_listed: bool = False
+    is_closed: bool = False
+    in_backup: bool = False
+
+    @property
+    def name(self) -> str:
+        """The playlist's, without its folder."""
+        return f"{self.base}.m3u8"
+
+    @property
+    def key(self) -> str:
+        """The playlist's."""
+        return self.prefix + self.name
+
+    @property
+    def duration_ms(self) -> int:
+        """From its first picture to its last."""
+        return round(1000 * (self.end_s - self.first_s)) if self.entries else 0
+
+    @property
+    def begins_at(self) -> datetime:
+        """When its first slice begins."""
+        return self.entries[0].begins_at if self.entries else self.at(self.begin_s)
+
+    def at(self, seconds: float) -> datetime:
+        """The wall clock at this second of the recording, in whole milliseconds."""
+        return self.started_at + timedelta(milliseconds=round(1000 * seconds))
+
+    def add(self, piece: Slice) -> str:
+        """List one more slice; its key."""
+        begins_at = self.at(piece.start_s)
+        stamp = utc17(begins_at) if self.slice_stamp == "utc" else str(len(self.entries))
+        name = f"{self.base}_{stamp}.ts"
+        if not self.entries:
+            self.first_s = piece.start_s
+        self.entries.append(Entry(uri=self.uri_prefix + name, duration_s=piece.duration_s, begins_at=begins_at))
+        self.size_bytes += len(piece.data)
+        self.end_s = piece.start_s + piece.duration_s
+        return self.prefix + name
+
+    def text(self, *, ended: bool, upto: int | None = None) -> bytes:
+        """The playlist, of its first entries where `upto` says how many (negative: all but the last so many)."""
+        return self.write(self.entries[:upto], ended)
