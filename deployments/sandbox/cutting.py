@@ -60,11 +60,7 @@ def _remux(clip: bytes, target: Path, muxer: str, options: dict[str, str]) -> fl
         av.open(io.BytesIO(clip), "r", format="mpegts") as source,
         av.open(str(target), "w", format=muxer, options=MUXER_DELAY | options) as out,
     ):
-        streams = {stream.index: out.add_stream_from_template(stream, opaque=True) for stream in source.streams}
-        for packet in source.demux():
-            if packet.size:
-                packet.stream = streams[packet.stream.index]
-                out.mux(packet)
+        _copy(source, out)
         lead = source.streams.video[0] if source.streams.video else source.streams.audio[0]
         return AAC_FRAME / lead.codec_context.sample_rate if isinstance(lead, AudioStream) else 0.0
 
@@ -80,3 +76,22 @@ def _timed(pieces: list[bytes], lead_in: float, *, last_duration: float) -> list
         Slice(data=piece, duration_s=duration, start_s=(begin - zero) / HZ)
         for piece, duration, begin in zip(pieces, [*steps, last_duration], begins, strict=True)
     ]
+
+
+def mp4_of(pieces: list[bytes]) -> bytes:
+    """The slices of one clip as one MP4, copied."""
+    target = io.BytesIO()
+    with (
+        av.open(io.BytesIO(b"".join(pieces)), "r", format="mpegts") as source,
+        av.open(target, "w", format="mp4") as out,
+    ):
+        _copy(source, out)
+    return target.getvalue()
+
+
+def _copy(source: av.container.InputContainer, out: av.container.OutputContainer) -> None:
+    streams = {stream.index: out.add_stream_from_template(stream, opaque=True) for stream in source.streams}
+    for packet in source.demux():
+        if packet.size:
+            packet.stream = streams[packet.stream.index]
+            out.mux(packet)

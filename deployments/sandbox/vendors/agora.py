@@ -8,53 +8,23 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from types import MappingProxyType
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from deployments.sandbox.clouds.messages import Answer, Request
-from deployments.sandbox.packets import TrackType
 from deployments.sandbox.vendors.accounts import Limits, VendorAccount
-from deployments.sandbox.vendors.agora_recording import ALL_STREAMS, AgoraOrder, AgoraRecording, Mode
-from deployments.sandbox.vendors.answering import Api, Rate, json_answer, json_object
+from deployments.sandbox.vendors.agora_recording import AgoraRecording
+from deployments.sandbox.vendors.agora_requests import AgoraError, Asked, asked_in, mapping, max_idle_s, ordered
+from deployments.sandbox.vendors.answering import Api, Rate, json_answer
 from deployments.sandbox.vendors.recorder import Order, Studio
 from deployments.sandbox.vendors.recordings import Recordings
 from deployments.sandbox.vendors.stores import WrongStore, agora_store
 from deployments.sandbox.webhook_requests import unix_ms
 
-STATUSES: Final[Mapping[int, int]] = MappingProxyType(
-    {
-        2: 400,
-        7: 201,
-        15: 500,
-        49: 400,
-        50: 206,
-        53: 400,
-        62: 504,
-        65: 206,
-        404: 404,
-        432: 400,
-        433: 400,
-        435: 206,
-        501: 500,
-    }
-)
-"""The HTTP status of each code; that of 50 and of 501 is not documented: a guess. Any other goes with 400."""
 SYNC_STOP_S: Final = 20
 _PATH: Final = re.compile(
     r"/v1/apps/(?P<app>[^/]+)/cloud_recording/(?:(?P<acquire>acquire)|resourceid/(?P<rid>[^/]+)"
     r"(?:/sid/(?P<sid>[^/]+))?/mode/(?P<mode>[^/]+)/(?P<call>start|query|update|updateLayout|stop))"
 )
-_KINDS: Final[Mapping[int, tuple[TrackType, ...]]] = {0: ("audio",), 1: ("video",), 2: ("audio", "video")}
-_MODES: Final = ("individual", "mix", "web")
-
-
-class AgoraError(Exception):
-    """A request is answered with this code."""
-
-    def __init__(self, code: int, reason: str = "", **fields: object) -> None:
-        super().__init__(f"{code}: {reason}")
-        said = {"reason": reason} if reason else {}
-        self.answer = json_answer(STATUSES.get(code, 400), {**fields, "code": code, **said})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,18 +34,6 @@ class _Resource:
     made_at: float
     start_parameter: object
     sid: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
-    """A request whose shape is right."""
-
-    rid: str
-    sid: str
-    mode: str
-    cname: str
-    uid: str
-    client: Mapping[str, Any]
 
 
 class AgoraApi(Api):
@@ -129,7 +87,7 @@ class AgoraApi(Api):
             raise AgoraError(code, **ids)
         if call == "query":
             return self._query(found["rid"], found["sid"], found["mode"])
-        asked = _asked(request, found)
+        asked = asked_in(request, found)
         calls = {
             "acquire": self._acquire,
             "start": self._start,
@@ -139,7 +97,7 @@ class AgoraApi(Api):
         }
         return calls[call](asked)
 
-    def _acquire(self, asked: _Asked) -> Answer:
+    def _acquire(self, asked: Asked) -> Answer:
         scene = asked.client.get("scene", 0)
         if scene not in {0, 1, 2}:
             raise AgoraError(2, "invalid scene")
@@ -154,9 +112,9 @@ class AgoraApi(Api):
             )
         return json_answer(200, {"resourceId": rid})
 
-    def _start(self, asked: _Asked) -> Answer:
+    def _start(self, asked: Asked) -> Answer:
         sid = secrets.token_hex(16)
-        order = _ordered(asked)
+        order = ordered(asked)
         with self._lock:
             self._claim(asked, sid)
         try:
@@ -164,8 +122,8 @@ class AgoraApi(Api):
                 vendor="agora",
                 task_id=sid,
                 room=asked.cname,
-                store=agora_store(_mapping(asked.client, "storageConfig")),
-                max_idle_s=_max_idle_s(asked.client),
+                store=agora_store(mapping(asked.client, "storageConfig")),
+                max_idle_s=max_idle_s(asked.client),
             )
         except WrongStore as error:
             self._resources[asked.rid].sid = ""
@@ -175,7 +133,7 @@ class AgoraApi(Api):
         recording.start()
         return json_answer(200, {"cname": asked.cname, "uid": asked.uid, "resourceId": asked.rid, "sid": sid})
 
-    def _claim(self, asked: _Asked, sid: str) -> None:
+    def _claim(self, asked: Asked, sid: str) -> None:
         """The resource for this recording; AgoraError where it is not for it. Holds the lock."""
         empty = {"resourceId": asked.rid, "sid": ""}
         resource = self._resources.get(asked.rid)
@@ -195,6 +153,8 @@ class AgoraApi(Api):
             for one in self.recordings.all()
         ):
             raise AgoraError(53, "the same task exists", **empty)
+        if self.recordings.is_full:
+            raise AgoraError(500, "no recorder is free", **empty)
         resource.sid = sid
 
     def _alive(self, rid: str, sid: str, mode: str) -> AgoraRecording:
@@ -219,7 +179,7 @@ class AgoraApi(Api):
         said = {"status": status, **_listed(recording)}
         return json_answer(200, {**_ids(recording), "serverResponse": said})
 
-    def _stop(self, asked: _Asked) -> Answer:
+    def _stop(self, asked: Asked) -> Answer:
         recording = self._alive(asked.rid, asked.sid, asked.mode)
         if (recording.agora.cname, recording.agora.uid) != (asked.cname, asked.uid):
             raise AgoraError(404, "failed to find worker", cname=asked.cname, uid=asked.uid)
@@ -235,7 +195,7 @@ class AgoraApi(Api):
         uploading = "backuped" if recording.in_backup else "uploaded"
         return json_answer(200, {**_ids(recording), "serverResponse": _stopped(recording, uploading)})
 
-    def _update(self, asked: _Asked) -> Answer:
+    def _update(self, asked: Asked) -> Answer:
         recording = self._running(asked)
         web = asked.client.get("webRecordingConfig")
         if isinstance(web, Mapping) and isinstance(web.get("onhold"), bool):
@@ -244,107 +204,17 @@ class AgoraApi(Api):
             recording.pause(on=web["onhold"])
         return json_answer(200, {**_ids(recording), "serverResponse": {}})
 
-    def _update_layout(self, asked: _Asked) -> Answer:
+    def _update_layout(self, asked: Asked) -> Answer:
         recording = self._running(asked)
         if recording.agora.mode != "mix":
             raise AgoraError(2, "updateLayout is for mix recordings")
         return json_answer(200, {**_ids(recording), "serverResponse": {}})
 
-    def _running(self, asked: _Asked) -> AgoraRecording:
+    def _running(self, asked: Asked) -> AgoraRecording:
         recording = self._alive(asked.rid, asked.sid, asked.mode)
         if not recording.is_running:
             raise AgoraError(404, "failed to find worker", cname=asked.cname, uid=asked.uid)
         return recording
-
-
-def _asked(request: Request, found: re.Match[str]) -> _Asked:
-    """The body's own fields; AgoraError 2."""
-    document = json_object(request)
-    if document is None:
-        raise AgoraError(2, "the body is not a JSON object")
-    cname, uid = document.get("cname"), document.get("uid")
-    if not isinstance(cname, str) or not cname:
-        raise AgoraError(2, "cname must be a string")
-    if not isinstance(uid, str) or not (uid.isascii() and uid.isdecimal()):
-        raise AgoraError(2, "uid must be a string of digits")
-    return _Asked(
-        rid=found["rid"] or "",
-        sid=found["sid"] or "",
-        mode=found["mode"] or "",
-        cname=cname,
-        uid=uid,
-        client=_mapping(document, "clientRequest"),
-    )
-
-
-def _mapping(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = document.get(name)
-    if not isinstance(value, Mapping):
-        raise AgoraError(2, f"{name} must be an object")
-    return value
-
-
-def _ordered(asked: _Asked) -> AgoraOrder:
-    """What the start request orders; AgoraError 2."""
-    if asked.mode not in _MODES:
-        raise AgoraError(2, "invalid mode")
-    mode = cast("Mode", asked.mode)
-    service = "extensionServiceConfig" if mode == "web" else "recordingConfig"
-    if service not in asked.client or "snapshotConfig" in asked.client:
-        # The sandbox takes no snapshots.
-        raise AgoraError(2, "services not selected!")
-    config = _mapping(asked.client, service)
-    if mode == "individual" and not isinstance(config.get("subscribeUidGroup"), int):
-        raise AgoraError(2, "subscribeUidGroup must be given")
-    types = config.get("streamTypes", 2)
-    if types not in _KINDS or isinstance(types, bool):
-        raise AgoraError(2, "invalid streamTypes")
-    return AgoraOrder(
-        mode=mode,
-        cname=asked.cname,
-        uid=asked.uid,
-        resource_id=asked.rid,
-        kinds=_KINDS[types],
-        hears=_uids(config, "subscribeAudioUids"),
-        sees=_uids(config, "subscribeVideoUids"),
-        is_on_hold=mode == "web" and _begins_on_hold(config),
-        hls_only=_hls_only(asked.client),
-    )
-
-
-def _begins_on_hold(config: Mapping[str, Any]) -> bool:
-    services = config.get("extensionServices")
-    if not isinstance(services, list) or not services:
-        raise AgoraError(2, "services not selected!")
-    params = [one.get("serviceParam") for one in services if isinstance(one, Mapping)]
-    return any(isinstance(one, Mapping) and one.get("onhold") is True for one in params)
-
-
-def _hls_only(client: Mapping[str, Any]) -> bool:
-    files = client.get("recordingFileConfig", {})
-    types = files.get("avFileType", ["hls"]) if isinstance(files, Mapping) else None
-    if types not in (["hls"], ["hls", "mp4"]):
-        raise AgoraError(2, "invalid avFileType")
-    if types != ["hls"]:
-        raise AgoraError(2, "the sandbox records hls only: avFileType must be ['hls']")
-    return True
-
-
-def _uids(config: Mapping[str, Any], name: str) -> frozenset[str] | None:
-    uids = config.get(name)
-    if uids is None or uids == [ALL_STREAMS]:
-        return None
-    if not isinstance(uids, list) or not all(isinstance(uid, str) for uid in uids):
-        raise AgoraError(2, f"{name} must be an array of strings")
-    return frozenset(uids)
-
-
-def _max_idle_s(client: Mapping[str, Any]) -> int:
-    config = client.get("recordingConfig", {})
-    idle_s = config.get("maxIdleTime", 30)
-    if isinstance(idle_s, bool) or not isinstance(idle_s, int) or not 5 <= idle_s <= 2_592_000:
-        raise AgoraError(2, "maxIdleTime must be between 5 and 2592000")
-    return idle_s
 
 
 def _ids(recording: AgoraRecording) -> dict[str, str]:
@@ -357,25 +227,26 @@ def _ids(recording: AgoraRecording) -> dict[str, str]:
     }
 
 
-def _listed(recording: AgoraRecording) -> dict[str, Any]:
-    """The files, in the form of this mode."""
+def _listed(recording: AgoraRecording, *, with_mp4: bool = False) -> dict[str, Any]:
+    """The files, in the form of this mode; MP4s are there at the end only."""
     files = recording.listed_files()
     if recording.agora.mode == "web":
         state = "inProgress" if recording.is_running else "exit"
         payload = {
-            "fileList": [recording.web_entry(file) for file in files],
+            "fileList": recording.web_list(with_mp4=with_mp4),
             "onhold": recording.is_paused,
             "state": state,
         }
         return {"extensionServiceState": [{"serviceName": "web_recorder_service", "payload": payload}]}
     began = {"sliceStartTime": unix_ms(files[0].begins_at)} if files else {}
-    if recording.is_mixed and recording.agora.hls_only:
+    if recording.is_mixed and not recording.agora.has_mp4:
         return {"fileListMode": "string", "fileList": files[0].key if files else "", **began}
-    return {"fileListMode": "json", "fileList": recording.file_list(prefix=recording.order.store.prefix), **began}
+    prefix = recording.order.store.prefix
+    return {"fileListMode": "json", "fileList": recording.file_list(prefix, with_mp4=with_mp4), **began}
 
 
 def _stopped(recording: AgoraRecording, uploading: str) -> dict[str, Any]:
-    listed = _listed(recording)
+    listed = _listed(recording, with_mp4=True)
     if recording.agora.mode == "web":
         upload = {"serviceName": "upload_service", "payload": {"uploadingStatus": uploading}}
         return {"extensionServiceState": [*listed["extensionServiceState"], upload]}

@@ -33,7 +33,7 @@ class AgoraOrder:
     hears: frozenset[str] | None = None
     sees: frozenset[str] | None = None
     is_on_hold: bool = False
-    hls_only: bool = True
+    has_mp4: bool = False
 
 
 class AgoraRecording(Recording):
@@ -63,10 +63,9 @@ class AgoraRecording(Recording):
         return f"{self.order.task_id}_{self.agora.cname.translate(_WEB_SIGNS) if web else self.agora.cname}"
 
     def sources(self, users: Sequence[str]) -> Iterable[Source]:
-        """Mixed: one, while somebody publishes; otherwise each track of each user."""
+        """Mixed: one, while somebody publishes; of a page always one; otherwise each track of each user."""
         if self.agora.mode == "web":
-            # The page is there whoever publishes; on hold nobody looks at it.
-            return () if self.is_paused else (Source(user="", kinds=self.agora.kinds),)
+            return (Source(user="", kinds=self.agora.kinds),)
         if self.agora.mode == "mix":
             return (Source(user="", kinds=self.agora.kinds),) if users else ()
         subscribed: dict[TrackType, frozenset[str] | None] = {"audio": self.agora.hears, "video": self.agora.sees}
@@ -92,6 +91,7 @@ class AgoraRecording(Recording):
             prefix=self.order.store.prefix,
             write=lambda entries, ended: agora_text(entries, kinds, ended=ended),
             slice_stamp="utc",
+            kept=[] if self.agora.has_mp4 else None,
         )
 
     def listed_files(self) -> list[RecordedFile]:
@@ -154,8 +154,8 @@ class AgoraRecording(Recording):
         if self.ended_by == "refused":
             return
         if self.agora.mode == "web":
-            names = [self.web_entry(file) for file in self.listed_files()]
-            self._say(71, 6, "web_recorder_stopped", code=0, message="", details="", fileList=names)
+            files = self.web_list(with_mp4=True)
+            self._say(71, 6, "web_recorder_stopped", code=0, message="", details="", fileList=files)
         else:
             self._say(41, 1, "recorder_leave", leaveCode=_NOBODY_LEFT if self.ended_by == "idle" else _STOPPED)
 
@@ -164,7 +164,7 @@ class AgoraRecording(Recording):
         self._say(11, 0, "session_exit", exitStatus=1 if self.ended_by == "refused" else 0)
         if not any(file.entries for file in self.files):
             return
-        files = {} if self.agora.mode == "web" else {"fileList": self.file_list(prefix="")}
+        files = {} if self.agora.mode == "web" else {"fileList": self.file_list(with_mp4=True)}
         if self.in_backup:
             self._say(2, 0, "cloud_recording_warning", module=1, warnCode=32)
             self._say(32, 2, "backuped", status=0, **files)
@@ -176,11 +176,11 @@ class AgoraRecording(Recording):
         """Whether something of it is in Agora's backup store."""
         return any(file.in_backup for file in self.files)
 
-    def file_list(self, *, prefix: str) -> list[dict[str, Any]]:
-        """Its playlists as answers and events list them."""
+    def file_list(self, prefix: str = "", *, with_mp4: bool = False) -> list[dict[str, Any]]:
+        """Its playlists as answers and events list them, the MP4 of one before it, as it has been seen."""
         return [
             {
-                "fileName": prefix + file.name,
+                "fileName": prefix + name,
                 "trackType": file.source.track_type,
                 "uid": file.source.user or "0",
                 "mixedAllUser": self.is_mixed,
@@ -188,11 +188,19 @@ class AgoraRecording(Recording):
                 "sliceStartTime": unix_ms(file.begins_at),
             }
             for file in self.listed_files()
+            for name in self._names_of(file, with_mp4=with_mp4)
         ]
 
-    def web_entry(self, file: RecordedFile) -> dict[str, Any]:
-        """A playlist of a web recording: another spelling of the key, and no prefix."""
-        return {"filename": file.name, "sliceStartTime": unix_ms(file.begins_at)}
+    def web_list(self, *, with_mp4: bool) -> list[dict[str, Any]]:
+        """The files of a web recording: another spelling of the key, and no prefix."""
+        return [
+            {"filename": name, "sliceStartTime": unix_ms(file.begins_at)}
+            for file in self.listed_files()
+            for name in self._names_of(file, with_mp4=with_mp4)
+        ]
+
+    def _names_of(self, file: RecordedFile, *, with_mp4: bool) -> list[str]:
+        return [*([file.mp4_name] if with_mp4 and self.agora.has_mp4 else []), file.name]
 
     def _say(self, event_type: int, service: int, msg_name: str, **details: object) -> None:
         make = partial(

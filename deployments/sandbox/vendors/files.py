@@ -48,6 +48,8 @@ class RecordedFile:
     size_bytes: int = 0
     first_s: float = 0.0
     end_s: float = 0.0
+    kept: list[bytes] | None = None
+    """The slices, where an MP4 is to be made of them; None otherwise."""
     is_listed: bool = False
     is_closed: bool = False
     in_backup: bool = False
@@ -56,6 +58,11 @@ class RecordedFile:
     def name(self) -> str:
         """The playlist's, without its folder."""
         return f"{self.base}.m3u8"
+
+    @property
+    def mp4_name(self) -> str:
+        """The MP4's, the only one: it is never so long that there are two."""
+        return f"{self.base}_0.mp4"
 
     @property
     def key(self) -> str:
@@ -85,6 +92,8 @@ class RecordedFile:
             self.first_s = piece.start_s
         self.entries.append(Entry(uri=self.uri_prefix + name, duration_s=piece.duration_s, begins_at=begins_at))
         self.size_bytes += len(piece.data)
+        if self.kept is not None:
+            self.kept.append(piece.data)
         self.end_s = piece.start_s + piece.duration_s
         return self.prefix + name
 

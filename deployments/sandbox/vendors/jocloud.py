@@ -32,7 +32,15 @@ SIGNED: Final = "{app}{nonce}{secret}{timestamp}"
 """What `Signature` is the MD5 of, in lower-case hex: a guess after ZEGO's rule, for the page with it cannot be read."""
 CLOCK_MS: Final = 600_000
 # The codes are guesses; only 0 is documented.
-UNAUTHORIZED, BAD_PARAMETER, BAD_RESOURCE, NO_RECORDING, TOO_FAST, NO_STORE = 401, 400, 1001, 1002, 429, 1003
+UNAUTHORIZED, BAD_PARAMETER, BAD_RESOURCE, NO_RECORDING, TOO_FAST, NO_STORE, TOO_MANY = (
+    401,
+    400,
+    1001,
+    1002,
+    429,
+    1003,
+    1004,
+)
 _PATH: Final = re.compile(r"/app/(?P<app>[^/]+)/v1/recordoss/(?P<method>\w+)")
 _METHODS: Final = {"applyrecord": "GET", "startrecord": "POST", "updatemixrecord": "POST", "stoprecord": "POST"}
 
@@ -50,6 +58,7 @@ class JocloudRecording(Recording):
     """One `recordid`. Slices come at once, a playlist when its file is complete."""
 
     manner = Manner(slices_live=True, playlists_live=False)
+    fails_over = False
 
     def __init__(self, studio: Studio, order: Order, kinds: Kinds, secret: str, *, app_id: int, is_mixed: bool) -> None:
         super().__init__(studio, order)
@@ -64,7 +73,7 @@ class JocloudRecording(Recording):
         return [Source(user=name, kinds=self._kinds) for name in names]
 
     def new_file(self, source: Source, leg: Leg, begin_s: int) -> RecordedFile:
-        """No time is in its name, so there is one of each user; that a later recorder goes on in it is a guess."""
+        """No time is in its name, so there is one of each user, also of one who comes back."""
         user = f"__uid_s_{source.user}__uid_e" if source.user else ""
         return RecordedFile(
             index=len(self.files),
@@ -195,6 +204,8 @@ class JocloudApi(Api):
             raise JocloudError(BAD_PARAMETER, "recordtype must be 0, 1 or 2, and streamtype 1 or 2")
         if self.store is None:
             raise JocloudError(NO_STORE, "no OSS bucket is set up")
+        if self.recordings.is_full:
+            raise JocloudError(TOO_MANY, "too many recordings are running")
         self._claim(_text(body, "resid"))
         order = Order(
             vendor="jocloud",

@@ -1,5 +1,6 @@
 """A recorder: it joins the room, encodes what is published second by second, and uploads until it is told to stop."""
 
+import itertools
 import logging
 import threading
 import time
@@ -81,6 +82,8 @@ class Recording(Story, ABC):
     """
 
     manner: Manner
+    fails_over = True
+    """Whether anything is known of what its vendor does when a recorder is lost."""
 
     def __init__(self, studio: Studio, order: Order) -> None:
         self.studio = studio
@@ -97,7 +100,7 @@ class Recording(Story, ABC):
         """When all was done, on the monotonic clock."""
         self.finished = threading.Event()
         """All is uploaded, and the last message is on its way."""
-        self._sequence = 0
+        self._sequence = itertools.count()
         self._began = time.monotonic()
         self._stopping = threading.Event()
         self._abandoned = threading.Event()
@@ -186,8 +189,7 @@ class Recording(Story, ABC):
 
     def next_sequence(self) -> int:
         """The number of the next message."""
-        self._sequence += 1
-        return self._sequence - 1
+        return next(self._sequence)
 
     def tell(self, maker: Maker) -> None:
         """Post a message."""
@@ -197,7 +199,7 @@ class Recording(Story, ABC):
 
     def _planned_legs(self) -> tuple[Leg, ...]:
         failover = self.script.failover
-        if failover is None:
+        if failover is None or not self.fails_over:
             return (Leg(index=0, begin_s=0, end_s=inf),)
         begin_s = max(1, failover.after_s + failover.gap_s)
         return (
@@ -254,8 +256,8 @@ class Recording(Story, ABC):
         for leg in self._legs:
             if leg.begin_s == second and leg.index:
                 self.on_failover()
-            present = users if leg.begin_s <= second < leg.end_s and not self._paused_at(second) else ()
-            self._follow(leg, second, dict.fromkeys(self.sources(present)))
+            is_there = leg.begin_s <= second < leg.end_s and not self._paused_at(second)
+            self._follow(leg, second, dict.fromkeys(self.sources(users) if is_there else ()))
         if not users:
             self.on_nobody(second)
         return bool(users)

@@ -1,11 +1,13 @@
 """The recordings that a vendor knows."""
 
 import threading
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from deployments.sandbox.vendors.recorder import Recording
 
-MOST: int = 1000
+MOST: Final = 1000
+MOST_RUNNING: Final = 50
+"""Each is a thread with its encoders."""
 Kind = TypeVar("Kind", bound=Recording)
 
 
@@ -24,6 +26,12 @@ class Recordings(Generic[Kind]):
                 if over is not None:
                     del self._by_id[over]
             self._by_id[recording.order.task_id] = recording
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no other one may run now."""
+        with self._lock:
+            return sum(not one.finished.is_set() for one in self._by_id.values()) >= MOST_RUNNING
 
     def find(self, task_id: str) -> Kind | None:
         """The recording; None where there is none."""

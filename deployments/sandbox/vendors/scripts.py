@@ -78,7 +78,7 @@ SCRIPTS: Final[Mapping[str, Script]] = MappingProxyType(
         "late uploads": Script(late="odd"),
         "backup store": Script(backup=True),
         "failover hole": Script(failover=Failover()),
-        "failover overlap": Script(failover=Failover(after_s=4, gap_s=-2)),
+        "failover overlap": Script(failover=Failover(after_s=5, gap_s=-2)),
         "partial playlist": Script(index="partial"),
         "playlist missing": Script(index="missing"),
         "no ENDLIST": Script(index="endless"),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from deployments.sandbox.clouds import Clouds
+from deployments.sandbox.cutting import mp4_of
 from deployments.sandbox.vendors.files import RecordedFile
 from deployments.sandbox.vendors.scheduling import Scheduler
 from deployments.sandbox.vendors.scripts import Script
@@ -11,6 +12,7 @@ from deployments.sandbox.vendors.stores import Store
 
 M3U8 = "application/x-mpegURL"
 TS = "video/MP2T"
+MP4 = "video/mp4"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,9 @@ class Uploader:
         for owner, key, data in self._waiting:
             self._put(owner, key, data, TS)
         self._waiting.clear()
+        if file.kept:
+            self._put(file, file.prefix + file.mp4_name, mp4_of(file.kept), MP4)
+            file.kept = None
         if file.entries and self._script.index != "missing":
             if self._is_held(file):
                 self._move_later(file)

@@ -20,7 +20,7 @@ from deployments.sandbox.vendors.zego_recording import KINDS, MIXED, SINGLE, Zeg
 from deployments.sandbox.webhook_requests import unix_ms
 
 SIGNATURE_EXPIRED, SIGNATURE_WRONG = 100000004, 100000005
-NOT_ENABLED, TOO_FAST, BAD_PARAMETER = 300000002, 300000003, 300000004
+NOT_ENABLED, TOO_FAST, BAD_PARAMETER, TOO_MANY = 300000002, 300000003, 300000004, 300000006
 NO_TASK, TASK_ENDED, NOT_PAUSED, SYSTEM_ERROR = 300001000, 300001001, 300001004, 300010000
 CLOCK_S: Final = 600
 WINDOW: Final = timedelta(days=3)
@@ -137,6 +137,8 @@ class ZegoApi(Api):
             )
             if known is not None:
                 return {"TaskId": known.order.task_id}
+            if self.recordings.is_full:
+                raise ZegoError(TOO_MANY, "too many recordings are running")
             recording = ZegoRecording(self._studio, order, zego_order, self._secret)
             self.recordings.add(recording)
         recording.start()

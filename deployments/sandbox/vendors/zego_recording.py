@@ -76,7 +76,7 @@ class ZegoRecording(Recording):
     def sources(self, users: Sequence[str]) -> Iterable[Source]:
         """Mixed: one while somebody publishes; otherwise one of each stream; StreamType 4 makes two of each."""
         if self.zego.mode == MIXED:
-            names: Sequence[str] = [""] if users or (self.zego.always_mixes and not self.is_paused) else []
+            names: Sequence[str] = [""] if users or self.zego.always_mixes else []
         else:
             wanted = self.zego.streams
             names = [user for user in users if wanted is None or stream_of(user) in wanted]
