@@ -15,21 +15,24 @@ from deployments.sandbox.clips import AAC_FRAME, MUXER_DELAY, Clip, add_audio, a
 from deployments.sandbox.cutting import HZ, Slice
 from deployments.sandbox.packets import TrackType, first_pts, programme
 
+_LEAD_S = 1
+"""Stamps begin here: B-frames and the AAC encoder's first frame lie before zero, and libav would move all of them."""
 _ENTRY = re.compile(r"#EXTINF:([\d.]+),[^\n]*\n([^\n#]+)")
 
 
 class Live:
     """One encoder of the scene, cut by libav's `hls` muxer. Not for several threads at once.
 
-    It begins at the second `begins_at` of the scene, whose stamp is `stamped_s` seconds. `clip` says what it looks and
-    sounds like; its `seconds` and `first_second` are not looked at. `close()` or `abandon()` it.
+    It begins at the second `begins_at` of the scene, whose stamp is `stamped_s` seconds later than the first of all.
+    `clip` says what it looks and sounds like; its `seconds` and `first_second` are not looked at. `close()` or
+    `abandon()` it.
     """
 
     def __init__(self, clip: Clip, *, begins_at: int, stamped_s: int, slice_s: float) -> None:
         self._clip = clip
         self._begins_at = begins_at
         self._second = begins_at
-        self._shift = stamped_s - begins_at
+        self._shift = _LEAD_S + stamped_s - begins_at
         self._folder = tempfile.TemporaryDirectory(prefix="sandbox-live-")
         self._list = Path(self._folder.name, "list.m3u8")
         options = MUXER_DELAY | {"hls_time": f"{slice_s}", "hls_list_size": "0"}
@@ -37,7 +40,7 @@ class Live:
         self._video: VideoStream | None = add_video(self._container, clip) if clip.video else None
         self._audio: AudioStream | None = add_audio(self._container, clip) if clip.audio else None
         self._sound = np.empty(0, np.float32)
-        self._sounded = stamped_s * clip.sample_rate
+        self._sounded = (_LEAD_S + stamped_s) * clip.sample_rate
         self._taken = 0
         self._first_pts: int | None = None
 
