@@ -116,7 +116,7 @@ class Past:
 
 
 class Recorder(Protocol):
-    """The recorders of one project. Calls are tried again within bounds; all raise `CallError`."""
+    """The recorders of one project, shared by threads. Calls are tried again within bounds; all raise `CallError`."""
 
     @property
     def vendor(self) -> str:
@@ -139,6 +139,9 @@ class Recorder(Protocol):
 
     def handle_of(self, recording: RecordingId, room: str | None) -> Handle | None:
         """By what a recording is asked for that somebody else began; None if its id is not enough."""
+
+    def close(self) -> None:
+        """Let the connections go."""
 
 
 class CallError(Exception):

@@ -20,6 +20,7 @@ class Received:
     path: str
     headers: dict[str, str]
     body: bytes
+    method: str = "POST"
 
     @property
     def id(self) -> str:
@@ -45,7 +46,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.server.received.append(Received(path=self.path, headers=headers, body=body))
+        self.server.received.append(Received(path=self.path, headers=headers, body=body, method=self.command))
         self.server.answering(self)
 
     def do_GET(self) -> None:

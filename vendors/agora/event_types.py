@@ -133,7 +133,7 @@ def _quoted(value: object) -> str | None:
     return None if quoted is None else quoted[:_QUOTED]
 
 
-def _listed(kept: Kept) -> Callable[[Details], tuple[NamedFile, ...]]:
+def listed_files(kept: Kept) -> Callable[[Details], tuple[NamedFile, ...]]:
     """The files of `fileList`, a list or the name of one playlist; a refused stop has it as `fileListStr`."""
 
     def files(details: Details) -> tuple[NamedFile, ...]:
@@ -156,7 +156,7 @@ def _file(item: object, kept: Kept) -> NamedFile | None:
 
 def _transcoded(details: Details) -> tuple[NamedFile, ...]:
     """The files of every `uid`, which stands beside them and not in them."""
-    read = _listed(Kept.UNKNOWN)
+    read = listed_files(Kept.UNKNOWN)
     of_users = (
         replace(named, user=named.user or label(transcoded.get("uid")))
         for transcoded in mappings(details.get("uids"))
@@ -196,7 +196,7 @@ def _stream_state(track: Literal["audio", "video"]) -> Callable[[Details], tuple
 
 _STATES: Mapping[int | None, Presence] = MappingProxyType({0: Presence.RECEIVING, 1: Presence.NOT_RECEIVING})
 _heard, _recording = _always(Word.HEARD), _always(Word.RECORDING)
-_any_files = _listed(Kept.UNKNOWN)
+_any_files = listed_files(Kept.UNKNOWN)
 
 EVENTS: Final[Mapping[int | None, EventType]] = MappingProxyType(
     {
@@ -208,7 +208,7 @@ EVENTS: Final[Mapping[int | None, EventType]] = MappingProxyType(
         12: EventType("session_failover", _recording),
         13: EventType("high_availability_register_success", _recording),
         30: EventType("uploader_started", _recording),
-        31: EventType("uploaded", _always(Word.UPLOADED), files=_listed(Kept.STORED)),
+        31: EventType("uploaded", _always(Word.UPLOADED), files=listed_files(Kept.STORED)),
         32: EventType("backuped", _always(Word.BACKED_UP), files=_any_files),
         33: EventType("uploading_progress", _recording),
         40: EventType("recorder_started", _recording),

@@ -1,19 +1,21 @@
 """What each event type of ZEGOCLOUD's means (ZEGOCLOUD, Cloud Recording: recording status callback)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
 from catalog.events import Kept, NamedFile, Word
-from vendors.fields import count, event_name, label, mappings, number, path_of, seconds, text, when
+from vendors.fields import count, event_name, first, label, mappings, number, path_of, seconds, text, when
 
 Detail = Mapping[str, Any]
 Said = tuple[Word, str | None]
 """How far the recording is, and the trouble."""
 
-_KEPT: Mapping[int | None, Kept] = MappingProxyType({3: Kept.STORED, 4: Kept.BACKUP, 5: Kept.LOST})
-"""`status` of a file (ZEGOCLOUD, DescribeRecordStatus); the backup is kept for three days."""
+_KEPT: Mapping[int | None, Kept] = MappingProxyType(
+    {1: Kept.COMING, 2: Kept.COMING, 3: Kept.STORED, 4: Kept.BACKUP, 5: Kept.LOST}
+)
+"""`status` of a file (ZEGOCLOUD, DescribeRecordStatus); the backup is kept for three days. Messages have 3 to 5."""
 _IN_PART = 2
 """`upload_status`: at least one file is not in the customer's store."""
 _SNAPSHOT = "jpg"
@@ -70,17 +72,22 @@ def _by_statuses(detail: Detail, *, is_in_part: bool) -> Said:
     """Snapshots are announced one by one while a recording goes on. Without files nobody published anything."""
     infos = mappings(detail.get("file_info"))
     kept = [_kept(info) for info in infos]
-    lost = kept.count(Kept.LOST)
-    trouble = f"ZEGOCLOUD could store {lost} of {len(infos)} files nowhere" if lost else None
+    trouble = loss(kept)
     if infos and all(_is_snapshot(info) for info in infos):
         return Word.RECORDING, trouble
-    if Kept.BACKUP in kept or (is_in_part and not lost):
+    if Kept.BACKUP in kept or (is_in_part and not trouble):
         return Word.BACKED_UP, trouble
     return Word.UPLOADED, trouble
 
 
+def loss(kept: Sequence[Kept]) -> str | None:
+    """The trouble with files that are nowhere."""
+    lost = kept.count(Kept.LOST)
+    return f"ZEGOCLOUD could store {lost} of {len(kept)} files nowhere" if lost else None
+
+
 def _kept(info: Detail) -> Kept:
-    return _KEPT.get(number(info.get("status")), Kept.UNKNOWN)
+    return _KEPT.get(number(first(info, "status", "Status")), Kept.UNKNOWN)
 
 
 def _is_snapshot(info: Detail) -> bool:
@@ -99,31 +106,32 @@ def _abnormal_end(detail: Detail) -> Said:
 
 
 def _listed(detail: Detail) -> tuple[NamedFile, ...]:
-    return tuple(named for info in mappings(detail.get("file_info")) if (named := _file(info)))
+    return tuple(named for info in mappings(detail.get("file_info")) if (named := file_named(info)))
 
 
 def _one_file(detail: Detail) -> tuple[NamedFile, ...]:
-    named = _file(detail)
+    named = file_named(detail)
     return (named,) if named else ()
 
 
-def _file(info: Detail) -> NamedFile | None:
+def file_named(info: Detail) -> NamedFile | None:
+    """A file, as messages tell of it, or answers, which write `FileId` for `file_id` and so on."""
     name = _name(info)
     if name is None:
         return None
     return NamedFile(
         name=name,
         kept=_kept(info),
-        stream=label(info.get("stream_id")),
-        user=label(info.get("user_id")),
-        size_bytes=count(info.get("file_size")),
-        duration_s=seconds(info.get("duration")),
-        started_at=when(info.get("begin_timestamp")),
+        stream=label(first(info, "stream_id", "StreamId")),
+        user=label(first(info, "user_id", "UserId")),
+        size_bytes=count(first(info, "file_size", "FileSize")),
+        duration_s=seconds(first(info, "duration", "Duration")),
+        started_at=when(first(info, "begin_timestamp", "BeginTimestamp")),
     )
 
 
 def _name(info: Detail) -> str | None:
-    return text(info.get("file_id")) or path_of(info.get("file_url"))
+    return text(first(info, "file_id", "FileId")) or path_of(first(info, "file_url", "FileUrl"))
 
 
 EVENTS: Final[Mapping[int | None, EventType]] = MappingProxyType(
