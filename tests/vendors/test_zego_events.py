@@ -137,7 +137,9 @@ def test_the_envelope() -> None:
     assert (event.sequence, event.room, event.app, event.recorder) == (3, "room1", "1234567890", None)
 
 
-@pytest.mark.parametrize(("status", "kept"), [(3, Kept.STORED), (4, Kept.BACKUP), (5, Kept.LOST), (2, Kept.UNKNOWN)])
+@pytest.mark.parametrize(
+    ("status", "kept"), [(3, Kept.STORED), (4, Kept.BACKUP), (5, Kept.LOST), (2, Kept.COMING), (9, Kept.UNKNOWN)]
+)
 def test_a_file_and_where_it_is_kept(status: int, kept: Kept) -> None:
     assert read(1, uploads(1, status)).files == (
         NamedFile(
