@@ -505,8 +505,8 @@ REFUSED_49 = {
     [
         (400, REFUSED_49, None, [f"quickstart/{SID}_room_1.m3u8"]),
         (400, {"code": 49}, None, []),
-        (206, {"code": 435, "reason": "no recorded data"}, "nobody published", []),
-        (200, {"code": 435}, "nobody published", []),
+        (206, {"code": 435, "reason": "no recorded data"}, None, []),
+        (200, {"code": 435}, None, []),
         (200, {"code": 50, **told(fileList=[PLAYLIST])}, None, NAMES[1:]),
         (206, told(), "in part", []),
         (206, told(uploadingStatus="unknown", fileList=[PLAYLIST]), None, NAMES[1:]),
@@ -525,7 +525,7 @@ def test_a_stop_that_comes_too_late_or_finds_nothing_is_no_error(
 ) -> None:
     server.will(says(document, status))
     found = recorder.stop(handle(server))
-    assert found.word is Word.ENDED
+    assert found.word is (Word.EMPTY if document.get("code") == 435 else Word.ENDED)
     assert (found.trouble or "").find(trouble or "") >= 0
     assert (found.trouble is None) == (trouble is None)
     assert [named.name for named in found.files] == names

@@ -296,16 +296,16 @@ DESCRIBED = [
     pytest.param(described(3, [file(2), file(4)]), Word.BACKED_UP, [Kept.COMING, Kept.BACKUP], id="backup at once"),
     pytest.param(described(3, [file(3), file(5)]), Word.UPLOADED, [Kept.STORED, Kept.LOST], id="lost"),
     pytest.param(described(3, [file(9)]), Word.ENDED, [Kept.UNKNOWN], id="an unknown status of a file"),
-    pytest.param(described(3), Word.UPLOADED, [], id="nobody published: no field"),
-    pytest.param(described(3, []), Word.UPLOADED, [], id="nobody published: an empty list"),
+    pytest.param(described(3), Word.EMPTY, [], id="nobody published: no field"),
+    pytest.param(described(3, []), Word.EMPTY, [], id="nobody published: an empty list"),
     pytest.param(described(4, [file(3)]), Word.UPLOADED, [Kept.STORED], id="abnormal"),
-    pytest.param(described(4), Word.UPLOADED, [], id="abnormal and empty"),
+    pytest.param(described(4), Word.EMPTY, [], id="abnormal and empty"),
     pytest.param(described(4, [file(2)]), Word.ENDED, [Kept.COMING], id="abnormal, uploading"),
     pytest.param(described(77), Word.HEARD, [], id="an unknown status"),
     pytest.param(described(None), Word.HEARD, [], id="no status"),
     pytest.param({**FINE, "Data": "?"}, Word.HEARD, [], id="no object"),
     pytest.param(FINE, Word.HEARD, [], id="no data"),
-    pytest.param(described(3, {"0": file()}), Word.UPLOADED, [], id="files that are no list"),
+    pytest.param(described(3, {"0": file()}), Word.ENDED, [], id="files that are no list"),
 ]
 
 

@@ -115,6 +115,8 @@ def stopped(reply: Reply) -> Status:
     """A recording that was told to end, or that had ended. A refusal, too, may name files: as `fileListStr`."""
     told = read_told(reply.document)
     word, kept = _UPLOADS.get(told.uploading, _UNCLEAR)
+    if told.code == NOTHING_RECORDED:
+        word = Word.EMPTY
     files = _files(told, kept)
     return Status(
         word=word,
@@ -129,7 +131,7 @@ def stopped(reply: Reply) -> Status:
 def _stop_trouble(status: int, told: Told) -> str | None:
     """HTTP 206 stands for several things (Agora, support: cloud recording stop response code 206)."""
     if told.code == NOTHING_RECORDED:
-        return "nobody published"
+        return None
     if status == PARTLY and told.uploading is None:
         return "Agora answered the stop in part: nobody published, files are in its own store, or it still works"
     return None

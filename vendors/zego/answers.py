@@ -59,7 +59,7 @@ def described(data: Mapping[str, Any]) -> Status:
     files = tuple(named for info in mappings(data.get("RecordFiles")) if (named := _file(info)))
     kept = [named.kept for named in files]
     return Status(
-        word=_word(state, kept),
+        word=_word(state, kept, is_empty=not data.get("RecordFiles")),
         room=label(data.get("RoomId")),
         began_at=when(data.get("RecordBeginTimestamp")),
         ended_at=when(data.get("RecordEndTimestamp")),
@@ -79,14 +79,16 @@ def read_tasks(data: Mapping[str, Any]) -> TaskPage:
     )
 
 
-def _word(state: int | None, kept: list[Kept]) -> Word:
+def _word(state: int | None, kept: list[Kept], *, is_empty: bool) -> Word:
     if state in _RUNNING:
         return Word.RECORDING
     if state not in _OVER:
         return Word.HEARD
+    if is_empty:
+        return Word.EMPTY
     if Kept.BACKUP in kept:
         return Word.BACKED_UP
-    return Word.ENDED if _UNSURE.intersection(kept) else Word.UPLOADED
+    return Word.ENDED if _UNSURE.intersection(kept) or not kept else Word.UPLOADED
 
 
 def _trouble(state: int | None, kept: list[Kept]) -> str | None:
