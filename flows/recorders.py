@@ -9,7 +9,7 @@ white space, or the secret alone; they are read whenever a recorder is asked for
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from flows.fields import key_variables
@@ -23,8 +23,15 @@ from vendors.registry import RECORDED
 class Recorders:
     """Opened when somebody asks, and then kept: a recorder counts what its vendor allows in a second."""
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        environment: Mapping[str, str] = os.environ,
+        *,
+        open_recorder: Callable[..., Recorder] = open_recorder,
+    ) -> None:
         """Nothing is read yet."""
+        self._open = open_recorder
         self._settings = settings
         self._environment = environment
         self._opened: dict[tuple[str, Access], Recorder] = {}
@@ -48,7 +55,7 @@ class Recorders:
         found = self._opened.get((source.vendor, access))
         if found is None:
             connection = Connection.from_environment(self._environment)
-            found = self._opened[source.vendor, access] = open_recorder(source.vendor, access, connection=connection)
+            found = self._opened[source.vendor, access] = self._open(source.vendor, access, connection=connection)
         return found
 
     def upload_key(self, source: Source) -> UploadKey:

@@ -10,13 +10,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
+from catalog.events import Word
 from catalog.index import Catalog
 from catalog.model import RecordingId
 from catalog.records import Heed, Inquiry, Recording, id_text
 from catalog.wire import utc_text
 from flows.recorders import Recorders
 from flows.settings import Settings, Source
-from flows.steps.asking import heed
+from flows.steps.asking import heed, told_by
 from flows.webhook_keys import WebhookKeys
 from vendors.recorder import NoHandleError, Order, Past, Recorder, Status, as_event, read_handle, written
 from vendors.registry import HOOKS, MANNERS
@@ -82,6 +83,9 @@ class VendorRecordings:
 
     def stop(self, recording: RecordingId) -> Status:
         """End it, and hand it to the pipeline; also where that was done before, or it ended by itself."""
+        vouched = self._catalog.vouched(recording)
+        if vouched.word and vouched.word.is_end and vouched.word is not Word.LEFT:
+            return Status(word=vouched.word, files=vouched.files)
         recorder, inquiry = self._asked(recording)
         status = recorder.stop(read_handle(recording, inquiry.handle))
         self._hear("stop", inquiry, status)
@@ -115,10 +119,11 @@ class VendorRecordings:
         now = datetime.now(UTC)
         gone_since = (inquiry.gone_since or now) if status.is_gone else None
         manner = MANNERS.get(inquiry.recording.vendor)
+        told = told_by(status, gone_since, manner, now) if manner else status
         self._catalog.inquiries.answered(
             inquiry,
-            as_event(name, inquiry.recording, status),
-            heed(inquiry, status, manner, now) if manner else Heed(ask_in=None),
+            as_event(name, inquiry.recording, told),
+            heed(inquiry, told, manner, now) if manner else Heed(ask_in=None),
             began_at=status.began_at,
             gone_since=gone_since,
             actor=self._actor,
@@ -126,11 +131,12 @@ class VendorRecordings:
 
     def _callback_url(self, source: Source) -> str | None:
         """Where this source's recordings are told of; Jocloud signs nothing, so its secret stands in the URL."""
-        if self._settings.public_url is None or source.vendor is None:
+        hook = HOOKS.get(source.vendor or "")
+        if self._settings.public_url is None or hook is None or not hook.is_told:
             return None
-        url = f"{self._settings.public_url}/hooks/{source.vendor}"
-        if HOOKS[source.vendor].is_in_url:
-            key = next((key for key in self._keys(source.vendor) if key.source == source.name), None)
+        url = f"{self._settings.public_url}/hooks/{hook.vendor}"
+        if hook.is_in_url:
+            key = next((key for key in self._keys(hook.vendor) if key.source == source.name), None)
             return f"{url}/{quote(key.secret, safe='')}" if key else None
         return url
 

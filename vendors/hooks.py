@@ -52,7 +52,7 @@ class Hook:
     what was signed where that is not the body (`covers_body`). `app` is the project that the message names. `is_check`
     tells a console's test, which is answered even before the console has told its secret, and has no effect. `read`
     says what the message means; it takes whatever is well-formed. `is_in_url`: nothing is signed, and the secret stands
-    in the URL instead.
+    in the URL instead. `is_told`: a recording is begun with the URL of its webhooks, which else stands in the console.
     """
 
     vendor: str
@@ -65,6 +65,7 @@ class Hook:
     is_check: Callable[[Message], bool]
     read: Callable[[Message], RecordingEvent]
     is_in_url: bool = False
+    is_told: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

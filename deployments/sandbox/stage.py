@@ -3,10 +3,12 @@
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from deployments.sandbox.clouds import Account, BucketRules, Clouds
 from deployments.sandbox.clouds.buckets import CloudName
 from deployments.sandbox.recordings import Recording
+from deployments.sandbox.vendors import Vendors
 
 ARCHIVE = "archive"
 """The bucket, in S3, that is published into."""
@@ -46,6 +48,23 @@ def set_stage(clouds: Clouds, recordings: Sequence[Recording] = ()) -> Stage:
         output=_url(clouds, "s3", ARCHIVE, "eu-west-1"),
         environment={f"AFTERTAKE_{cloud}_{name}": key for cloud in ("S3", "OSS", "COS") for name, key in keys.items()},
     )
+
+
+def source_of(vendor: str, vendors: Vendors) -> dict[str, object]:
+    """What `[[sources]]` say of a vendor of the sandbox, beside its store."""
+    backup = urlsplit(vendors.backup_url).netloc
+    return {"app": vendors.accounts[vendor].app, "api": [vendors.api[vendor]], "backup_hosts": [backup]}
+
+
+def vendor_keys(stage: Stage, vendors: Vendors) -> dict[str, str]:
+    """The variables of what the vendors are asked with, and of what they write with."""
+    upload = {half: stage.environment[f"AFTERTAKE_S3_{half}"] for half in ("KEY_ID", "SECRET")}
+    keys = {}
+    for vendor, account in vendors.accounts.items():
+        start = f"AFTERTAKE_{vendor.upper()}"
+        keys |= {f"{start}_API_KEY_ID": account.key_id, f"{start}_API_SECRET": account.secret}
+        keys |= {f"{start}_UPLOAD_{half}": key for half, key in upload.items()}
+    return keys
 
 
 def _url(clouds: Clouds, cloud: CloudName, bucket: str, region: str) -> str:

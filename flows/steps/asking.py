@@ -31,6 +31,7 @@ _MOST: Final = 64
 _SOONEST: Final = timedelta(seconds=5)
 _SELDOMEST: Final = timedelta(minutes=5)
 _WHILE_GONE: Final = timedelta(seconds=30)
+_FILES_COME_IN: Final = timedelta(seconds=30)
 _AFTER_FAILURE: Final = timedelta(seconds=15)
 _LONGEST_AFTER_FAILURE: Final = timedelta(minutes=10)
 _REFUSED: Final = timedelta(hours=1)
@@ -108,7 +109,13 @@ class Asker:
 
 
 def told_by(status: Status, gone_since: datetime | None, manner: Manner, now: datetime) -> Status:
-    """What an answer means: a recording that stays gone for longer than a recorder takes to be replaced is over."""
+    """What an answer means: one that stays gone for longer than a recorder takes to be replaced is over.
+
+    One that has just ended may name its files in a moment, and is not empty yet.
+    """
+    is_just_over = status.ended_at is not None and now - status.ended_at < _FILES_COME_IN
+    if status.word is Word.EMPTY and is_just_over:
+        return replace(status, word=Word.ENDED)
     if gone_since is None or now - gone_since < manner.moves_in:
         return status
     return replace(status, word=Word.ENDED)

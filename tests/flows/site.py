@@ -27,7 +27,7 @@ from tests.flows.folders import followed, slices
 from tests.lab import Laid, Slice, agora_individual, agora_mixed
 
 VENDOR = "agora"
-_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def sid(number: int) -> str:
@@ -126,20 +126,20 @@ class Site:
         """Every lease is over, and everything that waits is due."""
 
         def work(connection: Connection) -> None:
-            connection.execute(update(leases).values(expires_at=_LONG_AGO))
+            connection.execute(update(leases).values(expires_at=LONG_AGO))
             is_waiting = recordings.c.due_at.is_not(None)
-            connection.execute(update(recordings).where(is_waiting).values(due_at=_LONG_AGO))
-            connection.execute(update(runs).values(look_at=_LONG_AGO))
+            connection.execute(update(recordings).where(is_waiting).values(due_at=LONG_AGO))
+            connection.execute(update(runs).values(look_at=LONG_AGO))
 
         self.catalog.database.write(work)
 
     def heard_long_ago(self, number: int) -> None:
         """The recording was heard to be over years ago."""
-        self._put(number, heard_at=_LONG_AGO, stopped_at=_LONG_AGO, span_from=_LONG_AGO)
+        self._put(number, heard_at=LONG_AGO, stopped_at=LONG_AGO, span_from=LONG_AGO)
 
     def heard_of_long_ago(self, number: int) -> None:
         """The recording was heard of years ago, and not since."""
-        self._put(number, heard_at=_LONG_AGO, spoken_at=_LONG_AGO, span_from=_LONG_AGO)
+        self._put(number, heard_at=LONG_AGO, spoken_at=LONG_AGO, span_from=LONG_AGO)
 
     def _put(self, number: int, **times: datetime) -> None:
         put = update(recordings).where(recordings.c.task_id == sid(number)).values(**times)

@@ -110,6 +110,7 @@ HOOK: Final = Hook(
     app=app,
     is_check=is_check,
     read=read,
+    is_told=False,
 )
 
 
