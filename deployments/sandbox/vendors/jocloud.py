@@ -11,8 +11,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from functools import partial
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from deployments.sandbox.clouds.messages import Answer, Request, whole_number
@@ -24,7 +23,7 @@ from deployments.sandbox.vendors.recorder import Leg, Order, Recording, Studio
 from deployments.sandbox.vendors.recordings import Recordings
 from deployments.sandbox.vendors.stores import Store
 from deployments.sandbox.vendors.uploading import Manner
-from deployments.sandbox.webhook_requests import Posted, jocloud, unix_ms
+from deployments.sandbox.webhook_requests import jocloud, unix_ms
 
 MIXED, SOURCE = 1, 2
 KINDS: Final[Mapping[int, Kinds]] = {0: ("audio", "video"), 1: ("video",), 2: ("audio",)}
@@ -102,20 +101,16 @@ class JocloudRecording(Recording):
             "fileaddress": f"{self.studio.clouds.endpoint}/{self.order.store.bucket}/{file.key}",
             "starttime": unix_ms(file.begins_at),
         }
-        make = partial(
-            jocloud,
+        posted = jocloud(
             "recordtask_m3u8_info",
             record_id=self.order.task_id,
             room=self.order.room,
             secret=self._secret,
             context=context,
             app_id=self._app_id,
+            sent_at=datetime.now(UTC),
         )
-
-        def deliver(now: datetime) -> Posted:
-            return make(sent_at=now)
-
-        self.tell(deliver)
+        self.tell(lambda _: posted)
 
 
 class JocloudApi(Api):

@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlencode
@@ -109,14 +109,14 @@ class Site:
     clouds: Clouds
     vendors: Vendors
     receiver: Receiver
-    told: list[dict[str, Any]] = field(default_factory=list)
 
     def events(self) -> list[dict[str, Any]]:
         """All bodies so far."""
         return [json.loads(one.body) for one in self.receiver.received]
 
     def types(self) -> list[int]:
-        return [event.get("eventType", event.get("event_type", event.get("msgtype"))) for event in self.events()]
+        names = ("eventType", "event_type", "msgtype")
+        return [int(event[name]) for event in self.events() for name in names if name in event]
 
     def keys(self, vendor: str, task_id: str) -> list[str]:
         cloud, bucket, _ = BUCKETS[vendor]

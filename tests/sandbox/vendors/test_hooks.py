@@ -14,7 +14,7 @@ from deployments.sandbox.clouds import Clouds
 from deployments.sandbox.vendors import Vendors
 from deployments.sandbox.vendors.scheduling import Scheduler
 from tests.flows.receiver import Handler
-from tests.sandbox.vendors.callers import SECRETS, Site, opened, wait_for
+from tests.sandbox.vendors.callers import SECRETS, Site, agora_client, opened, wait_for, zego_body
 
 TRIES = {"agora": 4, "zego": 3, "jocloud": 1}
 
@@ -99,6 +99,19 @@ def test_odd_users_are_refused(site: Site) -> None:
         site.vendors.publish("agora", "r", ("u1",))
     with pytest.raises(ValueError, match="too many"):
         site.vendors.publish("zego", "r", [f"u{number}" for number in range(18)])
+
+
+def test_there_are_only_so_many_recorders(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deployments.sandbox.vendors.recordings.MOST_RUNNING", 1)
+    site.agora("mix")
+    status, answer = site.acquire("mix", "room2").start(agora_client("mix"))
+    assert (status, answer["code"], answer["sid"]) == (500, 500, "")
+    site.zego_start("r1")
+    assert site.zego("StartRecord", zego_body("r2"))["Code"] == 300000006
+    site.jocloud_start("abc")
+    resid = site.jocloud("applyrecord")["resid"]
+    body = {"resid": resid, "appid": 123123, "roomid": "abc", "recordtype": 0, "streamtype": 1}
+    assert site.jocloud("startrecord", body)["code"] != 0
 
 
 def test_secrets_are_not_shown() -> None:

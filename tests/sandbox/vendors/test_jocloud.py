@@ -117,12 +117,12 @@ def test_wrong_parameters(site: Site, changes: dict[str, Any]) -> None:
 
 
 def test_a_resource_is_for_one_recording_and_not_for_long() -> None:
-    with opened(resource_s=0.2) as site:
+    with opened(resource_s=0.6) as site:
         resid = site.jocloud("applyrecord")["resid"]
         body = {"resid": resid, "appid": 123123, "roomid": "abc", "recordtype": 0, "streamtype": 1}
         assert [site.jocloud("startrecord", body)["code"] == 0 for _ in range(2)] == [True, False]
         late = body | {"resid": site.jocloud("applyrecord")["resid"]}
-        time.sleep(0.25)
+        time.sleep(0.65)
         assert site.jocloud("startrecord", late)["code"] != 0
 
 

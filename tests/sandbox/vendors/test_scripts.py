@@ -8,6 +8,7 @@ from itertools import pairwise
 from urllib.parse import unquote
 
 import av
+import numpy as np
 import pytest
 
 from catalog.events import Signature
@@ -51,15 +52,16 @@ def test_all_goes_well(site: Site, vendor: str) -> None:
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-@pytest.mark.parametrize(("name", "missing"), [("late slice", [1]), ("late uploads", [1, 3])])
-def test_slices_come_after_it_was_said_that_they_had(site: Site, vendor: str, name: str, missing: list[int]) -> None:
-    site.vendors.follow(vendor, "room1", replace(SCRIPTS[name], late_s=0.4))
+@pytest.mark.parametrize("name", ["late slice", "late uploads"])
+def test_slices_come_after_it_was_said_that_they_had(site: Site, vendor: str, name: str) -> None:
+    site.vendors.follow(vendor, "room1", replace(SCRIPTS[name], late_s=0.6))
     task_id, stop = site.start(vendor, "room1")
     time.sleep(8.6 / PACE)
     stop()
     wait_for(lambda: SAID[vendor] in site.types())
     expected = named(site, vendor, task_id)
-    assert [number for number, key in enumerate(expected) if key not in site.slices(vendor, task_id)] == missing
+    late = expected[1::2] if name == "late uploads" else expected[1:2]
+    assert [key for key in expected if key not in site.slices(vendor, task_id)] == late
     site.settle()
     assert site.slices(vendor, task_id) == expected
 
@@ -127,7 +129,7 @@ def test_webhooks_come_twice(site: Site, vendor: str) -> None:
     recorded_under(site, vendor, SCRIPTS["doubled webhooks"])
     events = site.events()
     for event in events:
-        for changing in ("notifyMs", "timestamp", "signature", "notifytime", "msgid"):
+        for changing in ("notifyMs", "timestamp", "signature"):
             event.pop(changing, None)
     assert events[0::2] == events[1::2]
     assert len(events) >= 2
@@ -184,16 +186,18 @@ def to_ms(stamp: str) -> int:
 
 
 def first_picture(data: bytes) -> tuple[int, int]:
-    with av.open(io.BytesIO(data), format="mpegts") as container:
+    with av.open(io.BytesIO(data), "r", format="mpegts") as container:
         frame = next(container.decode(video=0))
-        _, second, number = scene.read_picture(frame.to_ndarray(format="gray8"))
+        _, second, number = scene.read_picture(frame.to_ndarray(format="gray8").astype(np.uint8))
         return second, number
 
 
 def test_stamps_go_on_in_a_file_and_leave_a_hole_where_nothing_was_recorded(site: Site) -> None:
     task_id = recorded_under(site, "jocloud", SCRIPTS["several files"], seconds=9.6)
     data = b"".join(site.read("jocloud", key) for key in site.slices("jocloud", task_id))
-    with av.open(io.BytesIO(data), format="mpegts") as container:
-        times = sorted(float(packet.pts * packet.time_base) for packet in container.demux(video=0) if packet.size)
+    with av.open(io.BytesIO(data), "r", format="mpegts") as container:
+        times = sorted(
+            float((packet.pts or 0) * packet.time_base) for packet in container.demux(video=0) if packet.size
+        )
     steps = [round(later - earlier, 3) for earlier, later in pairwise(times)]
     assert sorted(set(steps)) == [0.04, 3.04]
