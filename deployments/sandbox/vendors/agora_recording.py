@@ -19,6 +19,7 @@ ALL_STREAMS: Final = "#allstream#"
 _WEB_SIGNS: Final = str.maketrans(dict.fromkeys("!@#$%^&*()+_.=[]{}~|,;:?<>", "-"))
 _SCENES: Final[Mapping[Mode, str | None]] = {"individual": "rtc_record", "mix": "mix_record", "web": "web_record"}
 _STOPPED, _NOBODY_LEFT = 24, 4
+_STORAGE_CONFIG, _UPLOAD_FAILED = 32, 47
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,16 +104,19 @@ class AgoraRecording(Recording):
         if self.script.token_error:
             self._fail(module=0, code=self.script.token_error)
         elif self.uploader.refused:
-            self._fail(module=1, code=32)
+            self._fail(module=1, code=_STORAGE_CONFIG)
         elif self.agora.mode == "web":
             self._say(70, 6, "web_recorder_started", recorderStartTime=unix_ms(self.started_at))
         else:
             self._say(40, 1, "recorder_started", status=0)
 
     def _fail(self, *, module: int, code: int) -> None:
+        self._say_error(module=module, code=code)
+        self.refuse()
+
+    def _say_error(self, *, module: int, code: int) -> None:
         details = {"module": module, "errorLevel": 5, "errorCode": code, "stat": 0, "errorMsg": ""}
         self._say(1, 0, "cloud_recording_error", **details)
-        self.refuse()
 
     def on_listed(self, file: RecordedFile) -> None:
         """Event 4 comes once for each playlist."""
@@ -161,8 +165,11 @@ class AgoraRecording(Recording):
 
     def on_finished(self) -> None:
         """The session's end comes before the word that all is uploaded, as it has been seen."""
-        self._say(11, 0, "session_exit", exitStatus=1 if self.ended_by == "refused" else 0)
-        if not any(file.entries for file in self.files):
+        is_lost = any(file.is_lost for file in self.files)
+        if is_lost:
+            self._say_error(module=1, code=_UPLOAD_FAILED)
+        self._say(11, 0, "session_exit", exitStatus=1 if is_lost or self.ended_by == "refused" else 0)
+        if is_lost or not any(file.entries for file in self.files):
             return
         files = {} if self.agora.mode == "web" else {"fileList": self.file_list(with_mp4=True)}
         if self.in_backup:

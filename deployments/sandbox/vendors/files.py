@@ -53,6 +53,8 @@ class RecordedFile:
     is_listed: bool = False
     is_closed: bool = False
     in_backup: bool = False
+    is_lost: bool = False
+    """Whether some of it could be stored nowhere."""
 
     @property
     def name(self) -> str:

@@ -87,10 +87,8 @@ class JocloudRecording(Recording):
 
     def on_finished(self) -> None:
         """One message of each playlist; none where nothing could be stored."""
-        if self.uploader.refused:
-            return
         for file in self.files:
-            if file.entries:
+            if file.entries and not file.is_lost:
                 self._say(file)
 
     def _say(self, file: RecordedFile) -> None:

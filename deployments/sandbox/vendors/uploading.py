@@ -119,7 +119,7 @@ class Uploader:
         if self._script.astray is not None:
             cloud, bucket = self._script.astray.cloud, self._script.astray.bucket
         elif self.refused or (self._script.backup and self._manner.backup_bucket):
-            file.in_backup = True
             cloud, bucket = "s3", self._manner.backup_bucket
+            file.in_backup, file.is_lost = bool(bucket), not bucket
         if bucket:
             self._clouds.put(cloud, bucket, key, data, content_type=content_type)

@@ -281,6 +281,17 @@ def test_a_store_that_refuses_ends_it_with_an_error(site: Site, change: dict[str
     assert call.query()[0] == call.stop()[0] == 404
 
 
+def test_a_key_that_is_taken_away_meanwhile(site: Site) -> None:
+    call = site.agora("mix")
+    site.wait_slices("agora", call.sid, 1)
+    site.clouds.remove_account("AK")
+    call.stop()
+    site.settle()
+    assert site.types() == [40, 42, 4, 41, 1, 11]
+    assert site.events()[-2]["payload"]["details"]["errorCode"] == 47
+    assert "ENDLIST" not in site.text("agora", f"classes/one/{call.sid}_room1.m3u8")
+
+
 def test_a_wrong_token_keeps_the_recorder_out(site: Site) -> None:
     site.vendors.follow("agora", "room1", Script(token_error=110))
     call = site.agora("mix")
