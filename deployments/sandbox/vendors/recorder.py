@@ -118,7 +118,7 @@ class Recording(Story, ABC):
 
     @abstractmethod
     def new_file(self, source: Source, leg: Leg, begin_s: int) -> RecordedFile:
-        """A file for it, from this second on; `index` and `started_at` as `next_file` gives them."""
+        """A file for it, from this second on."""
 
     def starts_new_file(self, feed_file: RecordedFile) -> bool:
         """Whether a source that comes back goes into another file than this one."""

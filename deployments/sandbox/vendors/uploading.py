@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from deployments.sandbox.clouds import Clouds
 from deployments.sandbox.cutting import mp4_of
@@ -48,10 +49,10 @@ class Uploader:
         number = len(file.entries) - 1
         stored = data[: len(data) // 2] if self._script.is_damaged(file.index, number) else data
         if self._script.is_late(file.index, number):
-            self._late.append(lambda: self._put(file, key, stored, TS))
+            self._late.append(partial(self._put, file, key, stored, TS))
         elif self._manner.keeps_back and self._script.backup and number > 0:
             file.in_backup = True
-            self._late.append(lambda: self._put(file, key, stored, TS))
+            self._late.append(partial(self._put, file, key, stored, TS))
         elif self._manner.slices_live:
             self._put(file, key, stored, TS)
         else:
@@ -100,7 +101,7 @@ class Uploader:
         for number, upto, ended in versions:
             key = f"{file.prefix}{file.base}_{tick}_{number}.m3u8"
             text = file.text(ended=ended, upto=upto)
-            self._late.append(lambda key=key, text=text: self._put(file, key, text, M3U8))  # type: ignore[misc]
+            self._late.append(partial(self._put, file, key, text, M3U8))
 
     def let_late_come(self) -> None:
         """The vendor has said that all is there: what is late follows from now on."""
