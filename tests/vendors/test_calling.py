@@ -165,7 +165,7 @@ def test_an_answer_that_drips_is_left_at_the_deadline(server: VendorServer) -> N
 
 
 def test_a_length_that_is_too_short_gives_no_json(server: VendorServer) -> None:
-    server.will(plain(b'{"fine": 1}', **{"Content-Length": "4"}))
+    server.will(plain(b'{"fine": 1}', 200, **{"Content-Length": "4"}))
     with pytest.raises(VendorDownError, match="without JSON"):
         Line(server.base).ask(is_repeatable=False)
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -497,7 +497,7 @@ def task(number: int, status: int = 2) -> dict[str, object]:
     }
 
 
-def page(tasks: list[dict[str, object]], total: int, *, key: str = "TaskidList") -> dict[str, object]:
+def page(tasks: Sequence[Mapping[str, object]], total: int, *, key: str = "TaskidList") -> dict[str, object]:
     return {**FINE, "Data": {"PageOffset": 1, "PageSize": 50, "TotalCount": total, key: tasks}}
 
 
@@ -513,7 +513,7 @@ def today(beat: Beat) -> None:
 @pytest.mark.usefixtures("today")
 def test_tasks_are_listed_running_ones_first_and_page_by_page(server: VendorServer, recorder: ZegoRecorder) -> None:
     running = [task(number) for number in range(53)]
-    ended = [task(52, 3), task(60, 3), task(61, 4), task(62, 9), {"TaskId": None}]
+    ended: list[dict[str, object]] = [task(52, 3), task(60, 3), task(61, 4), task(62, 9), {"TaskId": None}]
     server.will(says(page(running[:50], 53)), says(page(running[49:], 53)), says(page(ended, 5)), says(NOTHING))
     found = list(recorder.history(NOW - timedelta(hours=5), NOW, room="room_1"))
     assert [past.recording.task_id[-4:] for past in found] == [f"{number:04d}" for number in [*range(53), 60, 61, 62]]
