@@ -355,6 +355,12 @@ QUERIED = [
         id="web, over, without a status",
     ),
     pytest.param(
+        told(extensionServiceState={"serviceName": "web_recorder_service", "payload": {"state": "exit"}}),
+        Word.ENDED,
+        0,
+        id="the same as an object",
+    ),
+    pytest.param(
         told(
             extensionServiceState={
                 "serviceName": "yitu_voice_async_scan",
@@ -472,6 +478,18 @@ def test_a_stop_says_what_became_of_the_upload(
     assert body_of(request) == {"cname": "room_1", "uid": "527841", "clientRequest": {"async_stop": False}}
 
 
+def test_a_stop_that_the_backend_did_not_answer_is_sent_again(
+    server: VendorServer, recorder: AgoraRecorder, beat: Beat
+) -> None:
+    timed_out = says({"code": 65, "reason": "timeout"}, 206)
+    server.will(timed_out, timed_out, says(told(uploadingStatus="uploaded")))
+    assert recorder.stop(handle(server)).word is Word.UPLOADED
+    assert beat.waits == [3, 6]
+    server.will(timed_out)
+    with pytest.raises(VendorDownError, match=r"code 65"):
+        recorder.stop(handle(server))
+
+
 @pytest.mark.parametrize("written", [1700000000123, "1700000000123", 1700000000])
 def test_slice_starts_are_read_by_their_size(server: VendorServer, recorder: AgoraRecorder, written: object) -> None:
     server.will(says(told(uploadingStatus="uploaded", fileList=[file("a.m3u8", sliceStartTime=written)])))
@@ -548,6 +566,15 @@ def test_a_recording_that_stays_unfound_is_gone(
     assert (found.word, found.is_gone) == (Word.HEARD if call == "status" else Word.ENDED, True)
     assert beat.waits == [5, 10, 15]
     assert len(server.received) == 4
+
+
+@pytest.mark.parametrize("answer", [says({"message": "no Route matched"}, 404), plain(b"<html>", 404)])
+def test_a_404_without_a_code_is_a_wrong_address(server: VendorServer, recorder: AgoraRecorder, answer: Any) -> None:  # noqa: ANN401
+    server.will(answer)
+    for call in (recorder.status, recorder.stop):
+        with pytest.raises(RefusedCallError, match="app id and the base URL"):
+            call(handle(server))
+    assert len(server.received) == 2
 
 
 def test_the_404_is_believed_at_once_where_that_is_said(server: VendorServer, beat: Beat) -> None:

@@ -214,10 +214,13 @@ def test_answers_without_a_code_are_good(server: VendorServer, recorder: Jocloud
         (200, {"code": 1001, "message": "bad room"}, BadCallError, 1001),
         (200, {"code": "E1", "message": "bad room"}, BadCallError, "E1"),
         (400, {"code": -5}, BadCallError, -5),
-        (401, {"code": 3, "message": "auth"}, RefusedCallError, None),
+        (401, {"code": 3, "message": "auth"}, RefusedCallError, 3),
+        (200, {"code": 401, "message": "auth"}, RefusedCallError, 401),
+        (200, {"code": 403}, RefusedCallError, 403),
+        (200, {"code": "429"}, VendorDownError, 429),
         (403, {}, RefusedCallError, None),
         (404, {}, RefusedCallError, None),
-        (429, {"code": 9}, VendorDownError, None),
+        (429, {"code": 9}, VendorDownError, 9),
         (500, {"code": 2, "message": "oops"}, VendorDownError, 2),
         (502, {}, VendorDownError, None),
     ],
@@ -276,9 +279,11 @@ def test_a_refused_stop_is_taken_for_over_and_told(server: VendorServer, recorde
     assert status.trouble.endswith("no such task")
 
 
-@pytest.mark.parametrize("status", [401, 503])
-def test_a_stop_that_never_arrived_is_an_error(server: VendorServer, recorder: JocloudRecorder, status: int) -> None:
-    server.will(says({"code": 4}, status))
+@pytest.mark.parametrize(("status", "code"), [(401, 4), (503, 4), (200, 401), (200, 429)])
+def test_a_stop_that_never_arrived_is_an_error(
+    server: VendorServer, recorder: JocloudRecorder, status: int, code: int
+) -> None:
+    server.will(says({"code": code}, status))
     with pytest.raises(CallError):
         recorder.stop(HANDLE)
 

@@ -127,11 +127,16 @@ _NOT_ENABLED = Meaning(
 
 
 def code_of(reply: Reply) -> int | None:
-    """The code of an answer that is none of the good ones; else None."""
+    """The code of an answer that is none of the good ones, or its HTTP status; else None."""
     code = number(reply.document.get("code"))
     if code not in _FINE:
         return code
     return None if reply.status in {200, 201} else reply.status
+
+
+def _is_astray(reply: Reply) -> bool:
+    """Whether it came from something before the API: real answers of "no worker" have a code."""
+    return reply.status == NO_WORKER and number(reply.document.get("code")) is None
 
 
 def meaning_of(status: int, code: int) -> Meaning | None:
@@ -146,7 +151,7 @@ def judge(
 
     def read(reply: Reply) -> Fault | None:
         code = code_of(reply)
-        if not reply.is_json:
+        if not reply.is_json or _is_astray(reply):
             return by_status(VENDOR, call, reply, is_repeatable=is_repeatable)
         if code is None or _passes(reply.status, code, passing):
             return None
