@@ -15,7 +15,7 @@ from vendors.agora.answers import Acquired, queried, stopped
 from vendors.agora.api import AgoraApi
 from vendors.agora.codes import FAILOVER_WAITS_S, NO_WORKER
 from vendors.agora.names import VENDOR
-from vendors.agora.requests import LARGEST_UID, MODES, about, acquire_body, start_body
+from vendors.agora.requests import LARGEST_UID, MODES, about, acquire_body, check_uid, start_body
 from vendors.calling import Rhythm
 from vendors.recorder import (
     BadCallError,
@@ -54,6 +54,7 @@ class AgoraRecorder:
     def start(self, order: Order) -> Handle:
         """Acquire a resource and use it at once. Without `order.recorder` the recorder's uid is random."""
         uid, mode = order.recorder or str(1 + secrets.randbelow(LARGEST_UID)), MODES[order.mode]
+        check_uid(uid)
         body = start_body(order, uid)
         hidden = (order.upload_key.secret, order.room_token or "")
         acquired = self._api.acquire(acquire_body(order, uid), hidden=hidden)

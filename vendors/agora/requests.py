@@ -7,6 +7,7 @@ from typing import Any, Final
 from vendors.agora.names import VENDOR
 from vendors.agora.storage import storage_config
 from vendors.base import Mode
+from vendors.fields import count
 from vendors.ordering import check_order, idle_seconds, merged
 from vendors.recorder import BadCallError, Order
 from vendors.storage import StorageSettingsError
@@ -36,6 +37,14 @@ _TAKES: Mapping[Mode, frozenset[str]] = MappingProxyType(
     }
 )
 _PAGE = MappingProxyType({"audioProfile": 0, "videoWidth": 1280, "videoHeight": 720, "maxRecordingHour": 24})
+
+
+def check_uid(uid: str) -> None:
+    """Raises BadCallError for what is no uid: everybody in a recorded room has a number of 32 bits."""
+    found = count(uid)
+    if found is None or not 0 < found <= LARGEST_UID or str(found) != uid:
+        said = "the `recorder` is no number from 1 to 2^32 - 1"
+        raise BadCallError(VENDOR, "start", said, "Give one that nobody in the room has, or none.")
 
 
 def acquire_body(order: Order, uid: str) -> dict[str, Any]:
