@@ -58,8 +58,9 @@ class Runs:
             now, left, made = self._database.now(connection), most, list[Run]()
             for queue in Queue:
                 due = connection.execute(due_query(queue, now, most=left)).mappings().all()
+                waiting = len(due) if len(due) < left else _waiting(connection, queue, now)
                 left -= len(due)
-                parts = _parted(due, batch)
+                parts = _parted(due, batch, waiting=waiting)
                 if queue is Queue.BULK and most_bulk is not None:
                     parts = parts[: max(most_bulk - _open(connection, queue), 0)]
                 made += [_make(connection, members, now) for members in parts]
@@ -259,11 +260,18 @@ def _open(connection: Connection, queue: Queue) -> int:
     return connection.scalar(query.where(runs.c.queue == queue)) or 0
 
 
-def _parted(due: Sequence[RowMapping], batch: int) -> list[list[RowMapping]]:
-    """By runs."""
+def _waiting(connection: Connection, queue: Queue, now: datetime) -> int:
+    """How many are due of one queue, whoever takes them."""
+    is_free = recordings.c.run.is_(None) & ~_IS_BEGUN
+    query = select(func.count()).where((recordings.c.queue == queue) & (recordings.c.due_at <= now) & is_free)
+    return connection.scalar(query) or 0
+
+
+def _parted(due: Sequence[RowMapping], batch: int, *, waiting: int) -> list[list[RowMapping]]:
+    """By runs; `waiting` counts what is due beside these, too: of very many, each run gets as many as it may have."""
     alone = [[row] for row in due if _goes_alone(row)]
     rest = [row for row in due if not _goes_alone(row)]
-    size = min(batch, max(-(-len(rest) // _SHARED_BY), _WORTH_A_RUN))
+    size = min(batch, max(-(-max(len(rest), waiting) // _SHARED_BY), _WORTH_A_RUN))
     return alone + [rest[first : first + size] for first in range(0, len(rest), size)]
 
 

@@ -26,6 +26,7 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.tasks import Task, exponential_backoff
 
 from catalog.errors import CatalogError
+from catalog.model import Verdict
 from catalog.records import Recording, id_text, read_id, run_lease
 from flows.opening import open_worker
 from flows.process import process_recording as story
@@ -77,6 +78,14 @@ class AsTasks:
         return await _step()
 
 
+class InThreads:
+    """Each step in a thread, and none of them a task: to Prefect, a recording of a batch is one task as a whole."""
+
+    async def run(self, name: str, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:  # noqa: ARG002
+        """Run the step in a thread."""
+        return await asyncio.to_thread(step, *args, **kwargs)
+
+
 @flow(name="process_recording", flow_run_name="rec-{recording_id}", persist_result=False)
 async def process_recording(recording_id: str) -> str:
     """Process one recording, `{vendor}:{task_id}`, of the catalog; its state and verdict are returned."""
@@ -117,15 +126,28 @@ async def _each(
             log.info("the rest of the batch makes room for urgent recordings")
             break
         try:
-            settled = await story(AsTasks(), worker, read_id(recording_id), run=key)
+            settled = await _as_one_task(worker, recording_id, key)
         except CatalogError as error:
             log.warning("%s: %s", recording_id, error)
             continue
-        if settled is not None:
+        if settled is not None and settled.verdict is not Verdict.COMPLETE:
             await _show(worker, settled)
         outcome = settled.state.value if settled else "somebody else has it"
         counts[outcome] = counts.get(outcome, 0) + 1
     return counts
+
+
+async def _as_one_task(worker: Worker, recording_id: str, key: str | None) -> Recording | None:
+    """Prefect's server takes some 25 ms for each task that it is told of: as long as a short recording's own work.
+
+    What fails in passing is tried again as the catalog says, by itself.
+    """
+
+    @task(name=recording_id, persist_result=False)
+    async def _whole() -> Recording | None:
+        return await story(InThreads(), worker, read_id(recording_id), run=key)
+
+    return await _whole()
 
 
 @contextmanager

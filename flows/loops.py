@@ -38,8 +38,8 @@ _log = logging.getLogger(__name__)
 
 HANDED_AT_ONCE: Final = 200
 """Recordings in one pass; the next one follows soon."""
-BATCH: Final = 100
-"""Bulk recordings in one run: starting a run costs seconds, a short recording less than one."""
+BATCH: Final = 200
+"""Bulk recordings in one run: starting a run costs some seconds, a short recording less than a tenth of one."""
 MOST_BULK: Final = 20
 """Bulk runs at once: more would only wait in Prefect, and be looked after there."""
 ABANDONED: Final = timedelta(days=1)

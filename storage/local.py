@@ -168,19 +168,22 @@ class LocalStore:
         return os.path.realpath(path) == path
 
     def _walk(self, folder: str, prefix: str) -> Iterator[ObjectMeta]:
-        for key, entry in self._entries(folder):
+        for key, entry in self._entries(folder, prefix):
             if key.endswith("/"):
-                if key.startswith(prefix):
-                    yield from self._walk(key, prefix)
-            elif key.startswith(prefix):
+                yield from self._walk(key, prefix)
+            else:
                 with suppress(FileNotFoundError):  # deleted since the folder was read
                     yield meta_of(key, entry.stat(follow_symlinks=False))
 
-    def _entries(self, folder: str) -> Sequence[tuple[str, os.DirEntry[str]]]:
-        """Files and folders of one folder, the latter with a '/', which is what puts keys in the order of bytes."""
+    def _entries(self, folder: str, prefix: str) -> Sequence[tuple[str, os.DirEntry[str]]]:
+        """Files and folders of one folder, the latter with a '/', which is what puts keys in the order of bytes.
+
+        Names are compared first: a folder may hold very many, and the prefix mean few of them.
+        """
+        start = prefix[len(folder) :] if prefix.startswith(folder) else ""
         try:
             with os.scandir(os.path.join(self._root, folder)) as entries:
-                found = [(self._key_of(folder, entry), entry) for entry in entries]
+                found = [(self._key_of(folder, entry), entry) for entry in entries if entry.name.startswith(start)]
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:

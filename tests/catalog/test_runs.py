@@ -147,6 +147,14 @@ def test_no_more_bulk_runs_are_made_than_are_wanted_at_once(catalog: Catalog) ->
     assert second.subjects == ("agora:b2", "agora:b3")
 
 
+def test_of_very_many_each_run_gets_as_many_as_it_may_have(catalog: Catalog) -> None:
+    """They wait in the catalog for the next pass, and what is shared is all of them."""
+    for number in range(400):
+        hear(catalog, f"b{number}", queue=Queue.BULK)
+    assert [len(run) for run in subjects(catalog, most=100, batch=100)] == [100]
+    assert [len(run) for run in subjects(catalog, most=300, batch=100)] == [75] * 4
+
+
 def test_what_is_due_is_read_from_an_index_in_its_order(database: LeapingDatabase) -> None:
     if not database.is_sqlite:
         return  # the planner of PostgreSQL reads small tables whole

@@ -153,6 +153,31 @@ def test_a_batch_processes_one_after_another(site: Site) -> None:
     assert [site.recording(number).verdict for number in (1, 2)] == [Verdict.COMPLETE] * 2
 
 
+def test_a_recording_of_a_batch_shows_as_one_task_and_on_a_page_if_something_is_wrong(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from prefect.artifacts import Artifact  # noqa: PLC0415
+
+    from flows.deployed import process_batch  # noqa: PLC0415
+
+    site.has_policies(deadline=timedelta(0))
+    monkeypatch.setenv("AFTERTAKE_SOURCES", site.settings.as_environment()["AFTERTAKE_SOURCES"])
+    for number, stored in ((11, None), (12, [*slices(4)[:3], None])):
+        site.lay(number, stored)
+        site.submit(number, Queue.BULK)
+    ids = [f"agora:{sid(11)}", f"agora:{sid(12)}"]
+
+    async def story() -> list[bool]:
+        assert await process_batch(ids) == {"settled": 2}
+        mine = await tasks_of(await run_of(f"batch-from-{ids[0]}"), 2)
+        assert [task.name.rpartition("-")[0] for task in mine] == ids
+        assert {task.state_name for task in mine} == {"Completed"}
+        return [await Artifact.aget(f"rec-agora-{sid(number)}") is not None for number in (11, 12)]
+
+    assert told(story) == [False, True]
+    assert site.recording(12).verdict is Verdict.GAPS
+
+
 def test_a_batch_makes_room_for_urgent_recordings_that_come_after_it(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
