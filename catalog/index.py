@@ -4,13 +4,14 @@ It is an index. What was published can be made again from the manifests; what ca
 finds again. Each method is one short transaction.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, Select, Table, func, or_, select, update
 
-from catalog import hearing, registering, rows
+from catalog import backfilling, hearing, registering, rows
 from catalog.announcing import Announcements
 from catalog.claims import Claims
 from catalog.database import Database
@@ -20,10 +21,10 @@ from catalog.inbox import Inbox
 from catalog.indexing import put_manifest
 from catalog.inquiries import Inquiries
 from catalog.model import Manifest, RecordingId, State, StreamKind, Verdict
-from catalog.records import Change, OutputRow, Queue, Recording, StreamRow, id_text
+from catalog.records import Change, OutputRow, Queue, Recording, StreamRow, Wanted, id_text
 from catalog.registering import Heard, require_fitting
 from catalog.runs import Runs
-from catalog.searching import Page, Query, search
+from catalog.searching import MOST_ROWS, Page, Query, search
 from catalog.tables import changes, outputs, recordings, streams
 
 _ASKED_AT_ONCE: Final = 500
@@ -55,6 +56,47 @@ class Catalog:
         is_full = (recordings.c.vendor == vendor) & (recordings.c.task_id == task_id)
         query = select(recordings).where(or_(recordings.c.task_id == task, is_full)).order_by(recordings.c.id)
         return self.database.read(lambda c: [rows.to_recording(row) for row in c.execute(query).mappings()])
+
+    def known(self, ids: Sequence[RecordingId]) -> dict[RecordingId, Recording]:
+        """Those of many recordings that the catalog knows."""
+        here, wanted = recordings.c, set(ids)
+
+        def work(connection: Connection) -> dict[RecordingId, Recording]:
+            found: dict[RecordingId, Recording] = {}
+            for first in range(0, len(ids), _ASKED_AT_ONCE):
+                some = [each.task_id for each in ids[first : first + _ASKED_AT_ONCE]]
+                for row in connection.execute(select(recordings).where(here.task_id.in_(some))).mappings():
+                    found[rows.id_of(row)] = rows.to_recording(row)
+            return {each: recording for each, recording in found.items() if each in wanted}
+
+        return self.database.read(work)
+
+    def not_complete(self, since: datetime | None, until: datetime | None) -> Iterator[Recording]:
+        """Recordings of the time between that have no verdict, or one that says that something is lost."""
+        unsettled = Query(states=tuple(state for state in State if state is not State.SETTLED), limit=MOST_ROWS)
+        lost = Query(verdicts=tuple(each for each in Verdict if each is not Verdict.COMPLETE), limit=MOST_ROWS)
+        for query in (unsettled, lost):
+            asked: Query | None = replace(query, since=since, until=until)
+            while asked:
+                page = self.search(asked)
+                yield from page.recordings
+                asked = replace(asked, cursor=page.cursor) if page.cursor else None
+
+    def take_up(self, wanted: Sequence[Wanted], *, actor: str, reason: str) -> int:
+        """Have many recordings looked at, after all that is more urgent; how many of them were not to be anyway.
+
+        New ones are registered as stopped. What somebody is at work on, or is due, stays as it is. All is done in one
+        transaction, so `wanted` should be short.
+        """
+        for each in wanted:
+            require_fitting(each.recording)
+        ordered = sorted(wanted, key=lambda each: id_text(each.recording))  # all who lock many do it in this order
+
+        def work(connection: Connection) -> int:
+            now = self.database.now(connection)
+            return sum(backfilling.take_up(connection, each, actor=actor, reason=reason, now=now) for each in ordered)
+
+        return self.database.write(work)
 
     def search(self, query: Query) -> Page:
         """What the query asks for, the newest first. Raises `CursorError`."""

@@ -32,11 +32,11 @@ class Recording:
     """One recording and how far it has come.
 
     `source` names a configured source, `folder` the part of it that holds the objects. `spoken_at` is when its vendor
-    last spoke of it, `stopped_at` when it was first said to be over, `word` the furthest that was said. `due_at` is
-    when somebody must look at it next, None while a run has it or nothing is left to do. `looks` counts the looks that
-    ended in waiting, `tries` the runs since the last one that ended well. `alarm` is what a person should know. `run`
-    is the key of the run it was handed to. `basis` says what its verdict follows from, `damage_digest` is that of the
-    plan of the last look that met damage.
+    last spoke of it, `stopped_at` when it was first said to be over, `word` the furthest that was said. `looked_at`
+    is when somebody last began to work on it. `due_at` is when somebody must look at it next, None while a run has it
+    or nothing is left to do. `looks` counts the looks that ended in waiting, `tries` the runs since the last one that
+    ended well. `alarm` is what a person should know. `run` is the key of the run it was handed to. `basis` says what
+    its verdict follows from, `damage_digest` is that of the plan of the last look that met damage.
     """
 
     id: RecordingId
@@ -50,6 +50,7 @@ class Recording:
     heard_at: datetime
     spoken_at: datetime | None
     stopped_at: datetime | None
+    looked_at: datetime | None
     word: Word | None
     started_at: datetime | None
     ended_at: datetime | None
@@ -68,6 +69,16 @@ class Recording:
     def waited_since(self) -> datetime:
         """From when on its slices are waited for: its end, or what came nearest to hearing of that."""
         return self.stopped_at or self.spoken_at or self.heard_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A recording that somebody wants looked at, and where it lies, as far as that is known."""
+
+    recording: RecordingId
+    source: str
+    folder: str | None = None
+    room: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,7 @@ def to_recording(row: RowMapping) -> Recording:
         heard_at=row["heard_at"],
         spoken_at=row["spoken_at"],
         stopped_at=row["stopped_at"],
+        looked_at=row["looked_at"],
         word=Word(row["word"]) if row["word"] else None,
         started_at=row["started_at"],
         ended_at=row["ended_at"],

@@ -1,15 +1,15 @@
 """What the words of a command line mean: a place or a recording, a time, a text to look for."""
 
 import argparse
-import re
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from catalog.errors import LayoutError
 from catalog.model import RecordingId
+from flows.moments import read_moment
 from vendors.registry import VENDORS
 
 LONGEST: Final = 1024
@@ -17,10 +17,6 @@ LONGEST: Final = 1024
 
 NO_REASON: Final = "no reason given"
 """What the audit keeps of those who give none."""
-
-_AGO: Final = re.compile(r"([0-9]{1,6})([mhd])")
-_UNITS: Final = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
-_YEARS: Final = range(1970, 9999)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,14 +74,11 @@ def plain_text(text: str) -> str:
 
 
 def moment(text: str) -> datetime:
-    """A time in UTC: ISO 8601, in UTC unless it has a zone; a date is its midnight; `24h` or `7d` is that long ago."""
-    with suppress(ValueError, OverflowError):
-        ago = _AGO.fullmatch(text)
-        at = datetime.now(UTC) - int(ago[1]) * _UNITS[ago[2]] if ago else datetime.fromisoformat(text)
-        at = at if at.tzinfo else at.replace(tzinfo=UTC)
-        if at.year in _YEARS:
-            return at.astimezone(UTC).replace(microsecond=at.microsecond // 1000 * 1000)
-    raise argparse.ArgumentTypeError("write a time as 2026-05-03T14:00Z or 2026-05-03, or how long ago as 24h or 7d")
+    """See `read_moment`."""
+    try:
+        return read_moment(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _is_there(text: str) -> bool:

@@ -39,7 +39,7 @@ def why_not_apart(source: str, target: str) -> str | None:
     read, written = f"{_place(source).rstrip('/')}/", _place(target).rstrip("/")
     if not (f"{written}/".startswith(read) or any(read.startswith(f"{written}/{top}/") for top in PUBLISHED)):
         return None
-    clouds = {_cloud(source), _cloud(target)}
+    clouds = {cloud_of(source), cloud_of(target)}
     if len(clouds) > 1 and None not in clouds:
         return None
     doubt = ", or in a bucket of the same name at another address, which may be the same one" if None in clouds else ""
@@ -56,7 +56,7 @@ def _place(url: str) -> str:
     return StoreUrl.parse(url).place.partition("://")[2]
 
 
-def _cloud(url: str) -> str | None:
+def cloud_of(url: str) -> str | None:
     """The public cloud that a URL names, None for an endpoint that may be anyone's; others by their scheme."""
     if not url.startswith(_CLOUDS):
         return url.partition("://")[0]

@@ -35,7 +35,7 @@ def find_recordings(store: ObjectStore, folder: str = "") -> list[Found]:
         where = f"{folder} of {store.url}" if folder else store.url
         message = f"no recording in {where}: there is {what}. Point to the folder that holds the .m3u8 and its slices."
         raise NothingFoundError(message)
-    return [(_named_apart(store, recording), metas) for recording in recordings]
+    return [(named_apart(store, recording), metas) for recording in recordings]
 
 
 def find_recording(store: ObjectStore, recording: RecordingId, folder: str | None) -> Found | None:
@@ -47,7 +47,7 @@ def find_recording(store: ObjectStore, recording: RecordingId, folder: str | Non
     metas = _metas_of(store, recording, bucket_inside(store)[1] if folder is None else folder)
     if not metas and folder is None:
         metas = _metas(store, "", holding=None if recording.vendor == PLAIN else recording.task_id)
-    found = (_named_apart(store, each) for each in group(metas.values()).recordings)
+    found = (named_apart(store, each) for each in group(metas.values()).recordings)
     ours = next((each for each in found if (each.vendor, each.task_id) == (recording.vendor, recording.task_id)), None)
     return (ours, metas) if ours else None
 
@@ -74,7 +74,7 @@ def _metas(store: ObjectStore, prefix: str, *, holding: str | None = None) -> di
         raise NothingFoundError(message) from error
 
 
-def _named_apart(store: ObjectStore, recording: RecordingObjects) -> RecordingObjects:
+def named_apart(store: ObjectStore, recording: RecordingObjects) -> RecordingObjects:
     """Plain HLS has no task id of its own: the same `index.m3u8` lies in many folders, so the folder's URL joins in."""
     if recording.vendor != PLAIN:
         return recording
