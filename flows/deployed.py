@@ -28,10 +28,14 @@ from prefect.tasks import Task, exponential_backoff
 from catalog.errors import CatalogError
 from catalog.model import Verdict
 from catalog.records import Recording, id_text, read_id, run_lease
-from flows.opening import open_worker
+from flows.backfill import Backfiller
+from flows.backfill import backfill as backfill_story
+from flows.moments import read_moment
+from flows.opening import open_catalog, open_worker, own_name
 from flows.process import process_recording as story
 from flows.retry import is_transient
 from flows.settings import Settings
+from flows.steps.backfilling import Asked
 from flows.steps.telling import told
 from flows.steps.working import Kept, Worker
 
@@ -148,6 +152,19 @@ async def _as_one_task(worker: Worker, recording_id: str, key: str | None) -> Re
         return await story(InThreads(), worker, read_id(recording_id), run=key)
 
     return await _whole()
+
+
+@flow(name="backfill", flow_run_name="backfill-since-{since}", persist_result=False)
+async def backfill(since: str = "7d", until: str | None = None, source: str | None = None) -> dict[str, int]:
+    """Have all looked at that was recorded since then (`7d` ago, or a time) and that nobody has looked at.
+
+    How many recordings are to be treated in which way. It registers them; batches process them.
+    """
+    settings = Settings.load()
+    asked = Asked(since=read_moment(since), until=read_moment(until) if until else None)
+    with open_catalog(settings) as catalog:
+        backfiller = Backfiller(name=own_name(), reason="a scheduled backfill", catalog=catalog, settings=settings)
+        return dict(await backfill_story(AsTasks(), backfiller, asked, source))
 
 
 @contextmanager

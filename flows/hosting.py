@@ -20,7 +20,9 @@ import httpx
 import uvicorn
 import yaml
 from prefect.client.orchestration import PrefectClient, get_client
-from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
+from prefect.client.schemas.objects import ConcurrencyOptions
+from prefect.client.schemas.schedules import CronSchedule
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectException
 from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
@@ -164,18 +166,47 @@ async def register(client: PrefectClient) -> None:
         await _register_pool(client, pool)
     for each in defined["deployments"]:
         loaded: Flow[..., Any] = load_flow_from_entrypoint(each["entrypoint"])
+        limit = each.get("concurrency_limit")
         await client.create_deployment(
             await client.create_flow_from_name(loaded.name),
             each["name"],
             entrypoint=each["entrypoint"],
             description=each["description"],
             tags=each["tags"],
+            schedules=await _schedules(client, each),
+            concurrency_limit=limit["limit"] if limit else None,
+            concurrency_options=ConcurrencyOptions(collision_strategy=limit["collision_strategy"]) if limit else None,
             work_pool_name=each["work_pool"]["name"],
             work_queue_name=each["work_pool"]["work_queue_name"],
             parameter_openapi_schema=parameter_schema(loaded).model_dump_for_openapi(),
             enforce_parameter_schema=each["enforce_parameter_schema"],
             pull_steps=defined["pull"],
         )
+
+
+async def _schedules(client: PrefectClient, defined: dict[str, Any]) -> list[DeploymentScheduleCreate]:
+    """Those that are defined; of a deployment that is there already, those that it has: somebody may have changed them.
+
+    Registering a deployment replaces all of its schedules.
+    """
+    try:
+        there = await client.read_deployment_by_name(f"{defined['name']}/{defined['name']}")
+    except ObjectNotFound:
+        return [
+            DeploymentScheduleCreate(
+                schedule=CronSchedule(cron=each["cron"], timezone=each["timezone"]),
+                active=each["active"],
+                parameters=each["parameters"],
+                slug=each["slug"],
+            )
+            for each in defined.get("schedules", [])
+        ]
+    return [
+        DeploymentScheduleCreate(
+            schedule=each.schedule, active=each.active, parameters=each.parameters or {}, slug=each.slug
+        )
+        for each in there.schedules
+    ]
 
 
 async def _register_pool(client: PrefectClient, pool: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ PREFECT: dict[str, Any] = yaml_of(DEPLOYMENTS / "prefect.yaml")
 ENTRYPOINTS: list[str] = [deployment["entrypoint"] for deployment in PREFECT["deployments"]]
 
 # Prefect stores parameters in the clear and shows them to everyone who may look.
-IDS = {"recording_id", "recording_ids"}
+IDS_AND_TIMES = {"recording_id", "recording_ids", "since", "until", "source"}
 
 
 def flow_of(entrypoint: str) -> Flow[..., Any]:
@@ -37,12 +37,24 @@ def test_the_deployments_are_these() -> None:
     ] == [
         ("process_recording", "flows.deployed.process_recording", "aftertake", "live", ["aftertake", "live"]),
         ("process_batch", "flows.deployed.process_batch", "aftertake", "bulk", ["aftertake", "bulk"]),
+        ("backfill", "flows.deployed.backfill", "aftertake", "bulk", ["aftertake", "bulk"]),
     ]
 
 
-def test_nothing_runs_by_the_clock() -> None:
+def test_only_the_backfill_runs_by_the_clock() -> None:
     """Our own loops find what is due: they must work while Prefect is down."""
-    assert [name for name in ("schedule", "schedules", "triggers") for d in PREFECT["deployments"] if name in d] == []
+    clocked = [
+        (d["name"], name) for name in ("schedule", "schedules", "triggers") for d in PREFECT["deployments"] if name in d
+    ]
+    assert clocked == [("backfill", "schedules")]
+
+
+def test_the_backfill_of_a_night_overlaps_that_of_many_nights_before_and_never_runs_beside_it() -> None:
+    [backfill] = [deployment for deployment in PREFECT["deployments"] if deployment["name"] == "backfill"]
+    [schedule] = backfill["schedules"]
+    assert (schedule["cron"], schedule["timezone"], schedule["active"]) == ("15 2 * * *", "UTC", True)
+    assert schedule["parameters"] == {"since": "7d"}
+    assert backfill["concurrency_limit"] == {"limit": 1, "collision_strategy": "CANCEL_NEW"}
 
 
 def test_the_queues_are_these() -> None:
@@ -73,10 +85,10 @@ def test_every_entrypoint_is_a_flow_of_the_deployments_name(entrypoint: str) -> 
 
 
 @pytest.mark.parametrize("entrypoint", ENTRYPOINTS)
-def test_flows_are_told_ids_and_nothing_else(entrypoint: str) -> None:
+def test_flows_are_told_ids_and_times_and_nothing_else(entrypoint: str) -> None:
     parameters = set(flow_of(entrypoint).parameters.properties)
     assert parameters
-    assert parameters <= IDS
+    assert parameters <= IDS_AND_TIMES
 
 
 def test_an_installation_brings_it_along() -> None:

@@ -22,7 +22,7 @@ from deployments.sandbox.layouts import agora_mixed
 from flows.process import process_recording
 from storage.errors import NoSpace
 from tests.cli.running import ROOT
-from tests.flows.folders import contents, manifests, slices, unfinished
+from tests.flows.folders import aged, contents, manifests, slices, unfinished
 from tests.flows.site import Site, recording_id, sid
 
 # Prefect's event clients leave their sockets to the garbage collector.
@@ -238,6 +238,24 @@ def test_a_batch_that_was_replaced_does_nothing(site: Site, monkeypatch: pytest.
 
     assert told(lambda: deployed.process_batch(list(run.subjects))) == {}
     assert site.leases() == []
+
+
+def test_a_backfill_hands_over_what_nobody_has_looked_at(site: Site) -> None:
+    from flows.deployed import backfill  # noqa: PLC0415
+
+    site.lay(21)
+    aged(site.source)
+
+    async def story() -> dict[str, int]:
+        counts = await backfill(since="2026-03-01", source="calls")
+        mine = await tasks_of(await run_of("backfill-since-2026-03-01"), 2)
+        assert [task.name.rpartition("-")[0] for task in mine] == ["plan calls", "hand over calls"]
+        return counts
+
+    counts = told(story)
+    assert (counts["build"], counts["handed_over"]) == (1, 1)
+    [batch] = site.catalog.runs.hand_over(most=10, batch=10)
+    assert (batch.flow, batch.subjects) == ("process_batch", (f"agora:{sid(21)}",))
 
 
 @pytest.mark.usefixtures("site")

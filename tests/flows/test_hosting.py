@@ -74,8 +74,62 @@ def test_pool_queues_and_deployments_are_there() -> None:
     assert {each.entrypoint for each in deployments} == {
         "flows.deployed.process_recording",
         "flows.deployed.process_batch",
+        "flows.deployed.backfill",
     }
     assert {each.work_queue_name for each in deployments} == {"live", "bulk"}
+
+
+def deployment(name: str) -> Any:  # noqa: ANN401
+    return read(lambda client: client.read_deployment_by_name(f"{name}/{name}"))
+
+
+def test_the_backfill_runs_each_night() -> None:
+    """However often it was registered."""
+    found = deployment("backfill")
+    [schedule] = found.schedules
+    assert (schedule.schedule.cron, schedule.schedule.timezone, schedule.active) == ("15 2 * * *", "UTC", True)
+    assert (schedule.parameters, schedule.slug) == ({"since": "7d"}, "nightly")
+    assert found.global_concurrency_limit.limit == 1
+    assert [deployment(name).global_concurrency_limit for name in ("process_recording", "process_batch")] == [None] * 2
+    assert deployment("process_batch").schedules == []
+
+
+def test_a_schedule_that_somebody_paused_stays_paused() -> None:
+    found = deployment("backfill")
+
+    async def switch(client: Any, active: bool) -> None:  # noqa: ANN401
+        [schedule] = (await client.read_deployment(found.id)).schedules
+        await client.update_deployment_schedule(found.id, schedule.id, active=active)
+
+    read(lambda client: switch(client, active=False))
+    asyncio.run(register_twice())
+    assert [schedule.active for schedule in deployment("backfill").schedules] == [False]
+    read(lambda client: switch(client, active=True))
+
+
+def test_a_backfill_that_comes_while_another_one_runs_is_cancelled() -> None:
+    """By Prefect's server, before any worker begins with it; the next one after that runs."""
+    from prefect.states import Completed, Pending, Running  # noqa: PLC0415
+
+    found = deployment("backfill")
+
+    async def proposed(client: Any, count: int) -> list[Any]:  # noqa: ANN401
+        runs = [await client.create_flow_run_from_deployment(found.id) for _ in range(count)]
+        for run in runs:
+            answer = await client.set_flow_run_state(run.id, Pending())
+            if answer.status.value == "ACCEPT":
+                await client.set_flow_run_state(run.id, Running())
+        return [await client.read_flow_run(run.id) for run in runs]
+
+    async def story(client: Any) -> list[str]:  # noqa: ANN401
+        first, second = await proposed(client, 2)
+        names = [first.state_name, second.state_name]
+        await client.set_flow_run_state(first.id, Completed())
+        [third] = await proposed(client, 1)
+        await client.set_flow_run_state(third.id, Completed())
+        return [*names, third.state_name]
+
+    assert read(story) == ["Running", "Cancelled", "Running"]
 
 
 def test_a_pool_of_another_type_stays_as_it_is() -> None:
