@@ -37,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     scratch = _scratch(output)
     try:
         bench = Bench(scale=scale, inputs=inputs, scratch=scratch, ffmpegs=ffmpegs(), say=say)
-        sections = [bench.speed(), bench.transfer(), bench.listing(), bench.traces(), bench.memory(), bench.search()]
+        asked = (bench.speed, bench.transfer, bench.listing, bench.traces, bench.memory, bench.search, bench.backfill)
+        sections = [ask() for ask in asked]
     finally:
         shutil.rmtree(scratch)
     facts["load at the end"] = machine()["load"]

@@ -42,7 +42,7 @@ class Clip:
 
 def slices_of(clip: Clip) -> list[bytes]:
     """The slices of a clip, cut as HLS muxers cut them."""
-    return [piece.data for piece in cut(_encode(clip), clip.slice_seconds)]
+    return [piece.data for piece in cut(encode(clip), clip.slice_seconds)]
 
 
 def repeated(slices: list[bytes], seconds: int) -> Iterator[bytes]:
@@ -57,7 +57,7 @@ def repeated(slices: list[bytes], seconds: int) -> Iterator[bytes]:
         lap += 1
 
 
-def _encode(clip: Clip) -> bytes:
+def encode(clip: Clip) -> bytes:
     target = io.BytesIO()
     with av.open(target, "w", format="mpegts", options=_MUXER_DELAY) as container:
         video = _add_video(container, clip)

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+from tests.benchmarks.backfilling import backfilled
 from tests.benchmarks.catalog import searches
 from tests.benchmarks.programs import ROOT, Ffmpeg, Ran, ours, run, serving
 from tests.benchmarks.results import Row, Section
@@ -204,6 +205,10 @@ class Bench:
     def search(self) -> Section:
         """A large catalog, asked for each thing that people ask for."""
         return searches(self.scale.recordings, self.scale.searches, self.inputs.parent, self.say)
+
+    def backfill(self) -> Section:
+        """Very many short recordings, by all that `aftertake serve` runs."""
+        return backfilled(self.scale.minutes, self.inputs.parent, self.say)
 
     def _remux(self, folder: Path, *, local: bool = False) -> Ran:
         with _fresh(self.scratch) as place, _fresh(self.scratch) as target:

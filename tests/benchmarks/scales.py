@@ -6,7 +6,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
     """`busy_bytes` is the input of the speed rows, `long_seconds` that of the memory rows,
-    `keys` what is listed, `recordings` what is searched, `searches` times of each kind."""
+    `keys` what is listed, `recordings` what is searched, `searches` times of each kind, `minutes` what is backfilled."""
 
     name: str
     clip_seconds: int
@@ -21,6 +21,7 @@ class Scale:
     keys: int
     recordings: int
     searches: int
+    minutes: int
 
 
 FULL = Scale(
@@ -37,6 +38,7 @@ FULL = Scale(
     keys=10_000,
     recordings=1_000_000,
     searches=300,
+    minutes=2_000,
 )
 QUICK = Scale(
     name="quick",
@@ -52,5 +54,6 @@ QUICK = Scale(
     keys=1_100,
     recordings=2_000,
     searches=10,
+    minutes=4,
 )
 SCALES = {scale.name: scale for scale in (FULL, QUICK)}

@@ -171,6 +171,21 @@ def test_many_recordings_go_together_and_into_their_queue() -> None:
     assert made.work_queue_name == "bulk"
 
 
+@pytest.mark.parametrize(("queue", "makes_way"), [(Queue.LIVE, False), (Queue.EXPORT, False), (Queue.BULK, True)])
+def test_the_process_of_a_batch_makes_way_for_others(queue: Queue, makes_way: bool) -> None:
+    from flows.hosting import _Job  # noqa: PLC0415
+    from flows.prefect_api import PrefectStarter  # noqa: PLC0415
+
+    with PrefectStarter() as starter:
+        started = starter.start(run(f"{queue}#nice", "agora:x", queue=queue))
+    job = _Job(env={})
+    job.prepare_for_flow_run(read(lambda client: client.read_flow_run(started)))
+
+    assert job.command is not None
+    assert job.command.startswith("nice -n 10 ") is makes_way
+    assert job.command.endswith(" -m prefect.engine")
+
+
 def test_a_run_that_died_is_ended() -> None:
     from flows.prefect_api import PrefectStarter  # noqa: PLC0415
 
