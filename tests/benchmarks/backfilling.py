@@ -8,6 +8,7 @@ kept for live recordings; in the middle a live one comes.
 import json
 import os
 import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -37,7 +38,7 @@ _WANTED_A_MINUTE = 300
 _FLAT = 0.1
 _LIVE_S = 2.0
 _QUIET_S = 10
-"""Prefect's server is busy for a while after it has begun to answer."""
+"""Prefect's server is busy for a while after it has begun to answer; of few recordings nothing is measured."""
 _START_S = 90
 _EACH_S = 3
 _LOOK_S = 0.5
@@ -126,7 +127,7 @@ def _served(folder: Path, laid: Laid, count: int, say: Callable[[str], object]) 
     for key in (*laid.segments, *laid.playlists):
         path = site.source / key.replace(sid(0), sid(live_number))
         path.rename(folder / path.name)
-    with _parts(site, folder) as (parts, api):
+    with _parts(site, folder, count) as (parts, api):
         before, began = _cpu_s(parts), time.monotonic()
         _backfill(site, folder)
         handed_over_s = time.monotonic() - began
@@ -158,7 +159,7 @@ def _served(folder: Path, laid: Laid, count: int, say: Callable[[str], object]) 
 
 
 @contextmanager
-def _parts(site: Site, folder: Path) -> Iterator[tuple[Mapping[str, Member], str]]:
+def _parts(site: Site, folder: Path, count: int) -> Iterator[tuple[Mapping[str, Member], str]]:
     """Prefect's server, the loops and the worker, waiting for work; and where the server answers."""
     api = f"http://127.0.0.1:{free_port()}/api"
     environment = {**site.settings.as_environment(), "AFTERTAKE_SLOTS": str(_SLOTS), "PREFECT_API_URL": api}
@@ -168,14 +169,12 @@ def _parts(site: Site, folder: Path) -> Iterator[tuple[Mapping[str, Member], str
             members[name] = Member(name, [name], environment, folder)
             stack.callback(members[name].end)
         until("the worker waits for work", lambda: len(members["worker"].says("started!")) >= _SLOTS, within_s=_START_S)
-        time.sleep(_QUIET_S)
+        time.sleep(min(_QUIET_S, count))
         yield members, api
 
 
 def _backfill(site: Site, folder: Path) -> dict[str, int]:
     """`aftertake backfill` as a program; its counts."""
-    import subprocess  # noqa: PLC0415 - of this one step
-
     environment = {**os.environ, **site.settings.as_environment()}
     done = subprocess.run(  # noqa: S603
         [*PROGRAM, "backfill", "--json"], cwd=Path.cwd(), env=environment, capture_output=True, check=True, text=True

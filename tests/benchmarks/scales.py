@@ -6,7 +6,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
     """`busy_bytes` is the input of the speed rows, `long_seconds` that of the memory rows,
-    `keys` what is listed, `recordings` what is searched, `searches` times of each kind, `minutes` what is backfilled."""
+    `keys` what is listed, `recordings` what is searched, `searches` times of each kind, `minutes` the recordings of a
+    minute that are backfilled."""
 
     name: str
     clip_seconds: int

@@ -66,7 +66,7 @@ def done(site: Site, asked: Asked = EVERYTHING, source: str | None = None) -> di
 
 def rows(site: Site) -> list[Any]:
     tables = (recordings, changes, audit)
-    return [site.catalog.database.read(lambda c, t=table: c.execute(t.select()).all()) for table in tables]
+    return site.catalog.database.read(lambda c: [c.execute(table.select()).all() for table in tables])
 
 
 def lay_old(site: Site, *numbers: int) -> None:
