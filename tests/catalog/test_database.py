@@ -104,7 +104,7 @@ def test_filled_it_goes_two_steps_back_and_forward_and_keeps_the_rest(catalog: C
     assert tables(database) == set(metadata.tables) - newer - {"exports", "audit"}
     database.migrate()
     assert database.is_current()
-    assert catalog.get(recording_id()) == replace(settled, stopped_at=None)
+    assert catalog.get(recording_id()) == replace(settled, stopped_at=None, looked_at=None)
     assert len(catalog.streams(recording_id())) == 1
     assert database.read(lambda c: c.scalar(select(func.count()).select_from(exports))) == 0
     assert take(catalog).lease.fence == 2
