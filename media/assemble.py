@@ -5,19 +5,19 @@ lie, the timelines of `media.tracks` place its samples, and the writer passes th
 was met is returned as values for `media.judge`.
 """
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import chain as joined
 
 import av
 
 from media.heap import keep_freed_memory
-from media.parts import Part, PartResult, Sink
-from media.samples import Buffer
-from media.timing import utc_ticks
-from media.tracks import AssemblyPlan, PlannedSegment
-from media.ts import chain
+from media.parts import Part, PartResult, Seams, Sink
+from media.samples import Buffer, TrackType
+from media.timing import ticks, utc_ticks
+from media.tracks import AssemblyPlan, PlannedSegment, Seam
+from media.ts import chain, handover
 from media.ts.psi import ProgramMap
 from media.ts.scan import SegmentScan, Window, merge, scan_windows
 
@@ -60,7 +60,8 @@ class SegmentResult:
 
     `promised` is the EXTINF in ticks, or 0 where it speaks of another segment's content. `counts_on`: its continuity
     counters run on from the segment placed before it, so that no packet is missing between them. `skipped` are
-    the numbers of segments that are missing or left out between it and the one placed before it.
+    the numbers of segments that are missing or left out between it and the one placed before it. `spared`: not needed,
+    because another file has its time. `overtaken`: its end, whether whole or cut, is another file's.
     """
 
     segment: PlannedSegment
@@ -78,6 +79,8 @@ class SegmentResult:
     part: int = 0
     dropped: int = 0
     skipped: tuple[int, ...] = ()
+    spared: bool = False
+    overtaken: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +115,14 @@ class _Waiting:
     displaced: bool = False
 
 
+@dataclass(slots=True)
+class _Before:
+    """What is missing before the next segment of a file: promised ticks, and the numbers of the segments."""
+
+    missing: int = 0
+    skipped: list[int] = field(default_factory=list)
+
+
 class _Assembler:
     def __init__(self, plan: AssemblyPlan, arrivals: Iterator[Arrival], open_sink: Callable[[int], Sink]) -> None:
         self._plan = plan
@@ -119,9 +130,9 @@ class _Assembler:
         self._open_sink = open_sink
         self._waiting: deque[_Waiting] = deque()
         self._chain: chain.Chain | None = None
-        self._program: ProgramMap | None = None
-        self._skipped: list[int] = []
-        self._missing = 0
+        self._program: dict[int, ProgramMap] = {}
+        self._before: dict[int, _Before] = defaultdict(_Before)
+        self._seen = 0
         self._stands_still = False
         self._part: Part | None = None
         self._parts: list[PartResult] = []
@@ -129,23 +140,35 @@ class _Assembler:
 
     def run(self) -> Assembly:
         while self._look_ahead():
-            match chain.decide(self._chain, [w.link for w in self._waiting]):
+            match handover.decide(self._chain, [w.link for w in self._waiting]):
                 case chain.Leave(link=link, code=code, detail=detail):
                     self._leave(self._take(link), code, detail)
+                case handover.Spare(link=link, shift=shift):
+                    self._spare(self._take(link), shift)
                 case chain.Place() as place:
                     self._place(self._take(place.link), place)
         self._finish_part()
+        self._spare_what_is_covered()
         ordered = tuple(self._results[number] for number in sorted(self._results))
         return Assembly(plan=self._plan, parts=tuple(self._parts), segments=ordered)
 
     def _look_ahead(self) -> bool:
         """Scan on until enough segments wait; whether any does."""
-        while len(self._waiting) <= chain.LOOK_AHEAD and self._waiting_bytes() < _LOOK_AHEAD_BYTES:
+        while len(self._waiting) <= chain.LOOK_AHEAD and (
+            self._waiting_bytes() < _LOOK_AHEAD_BYTES or self._next_file_is_near()
+        ):
             arrival = next(self._arrivals, None)
             if arrival is None:
                 break
+            self._seen = arrival.segment.number + 1
             self._admit(arrival)
         return bool(self._waiting)
+
+    def _next_file_is_near(self) -> bool:
+        """Whether the segment to come begins another file, which may cut the last one that waits."""
+        if len(self._waiting) != 1 or self._seen >= len(self._plan.segments):
+            return False
+        return self._plan.segments[self._seen].file > self._waiting[0].link.file
 
     def _waiting_bytes(self) -> int:
         return sum(w.arrival.size_bytes for w in self._waiting)
@@ -155,30 +178,33 @@ class _Assembler:
         if arrival.code:
             self._skip(SegmentResult(segment=segment, code=arrival.code, detail=arrival.detail))
             return
-        later = scan_windows(arrival.pieces, self._program)
+        later = scan_windows(arrival.pieces, self._program.get(segment.file))
         windows = list(later) if arrival.proved else [w for w in (next(later, None),) if w]
         scan = merge(w.scan for w in windows)
         if not scan.is_media:
             code, detail = _why_no_media(arrival, scan)
             self._skip(SegmentResult(segment=segment, scan=scan, digest=arrival.digest, code=code, detail=detail))
             return
-        self._program = scan.program
+        self._program[segment.file] = scan.program
+        before = self._before.pop(segment.file, None) or _Before()
         link = chain.Link(
             number=segment.number,
             scan=scan,
             digest=arrival.digest if arrival.proved else -segment.number - 1,
             promised=segment.promised,
-            missing_before=self._missing,
+            missing_before=before.missing,
             wall=utc_ticks(segment.wall.at) if segment.wall and segment.wall.is_exact else None,
+            wall_within=ticks(segment.wall.right_within) if segment.wall else 0,
             tagged=segment.tagged,
+            file=segment.file,
         )
-        self._waiting.append(_Waiting(arrival, link, windows, later, tuple(self._skipped)))
-        self._missing, self._skipped = 0, []
+        self._waiting.append(_Waiting(arrival, link, windows, later, tuple(before.skipped)))
 
     def _skip(self, result: SegmentResult) -> None:
         self._results[result.segment.number] = result
-        self._missing += result.segment.promised
-        self._skipped.append(result.segment.number)
+        before = self._before[result.segment.file]
+        before.missing += result.segment.promised
+        before.skipped.append(result.segment.number)
 
     def _take(self, link: chain.Link) -> _Waiting:
         """Take it out of those that wait; if others stood before it, their promises speak of each other."""
@@ -196,36 +222,73 @@ class _Assembler:
             segment=segment, scan=taken.link.scan, digest=taken.arrival.digest, code=code, detail=detail
         )
         missing, skipped = taken.link.missing_before + segment.promised, (*taken.skipped, segment.number)
-        if self._waiting:
-            heir = self._waiting[0]
+        if heir := self._following(segment.file):
             heir.link = chain.delayed(heir.link, missing)
             heir.skipped = skipped + heir.skipped
         else:
-            self._missing += missing
-            self._skipped = [*skipped, *self._skipped]
+            before = self._before[segment.file]
+            before.missing += missing
+            before.skipped = [*skipped, *before.skipped]
+
+    def _following(self, file: int) -> _Waiting | None:
+        """The next segment that waits, of the same file."""
+        return next((w for w in self._waiting if w.link.file == file), None)
+
+    def _spare(self, taken: _Waiting, shift: int) -> None:
+        """Another file has its time, and that of what was missing before it: read to its end, and not used."""
+        scan = merge(w.scan for w in joined(taken.windows, taken.later))
+        segment = taken.arrival.segment
+        if self._part is not None:
+            self._part.spare(scan, shift)
+        self._results[segment.number] = SegmentResult(
+            segment=segment, scan=scan, digest=taken.arrival.digest, spared=True
+        )
+        self._forgive(taken.skipped)
+
+    def _forgive(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            self._results[number] = replace(self._results[number], code=None, spared=True)
+
+    def _spare_what_is_covered(self) -> None:
+        """What is missing at the end of a file is no loss where another file has its time."""
+        for file, before in self._before.items():
+            if self._chain is not None and file != self._chain.last.file:
+                self._forgive(n for n in before.skipped if self._is_covered(self._plan.segments[n], self._chain))
+
+    def _is_covered(self, segment: PlannedSegment, chained: chain.Chain) -> bool:
+        wall = segment.wall
+        if wall is None or not wall.is_exact:
+            return False
+        return handover.covered(chained, utc_ticks(wall.at), segment.promised)
+
+    def _missed(self, taken: _Waiting, relation: chain.Relation) -> tuple[int, ...]:
+        """What is missing before it; where it takes over, also of the file that it follows."""
+        if relation is not chain.Relation.TAKEOVER or self._chain is None:
+            return taken.skipped
+        before, number = self._before[self._chain.last.file], taken.link.number
+        earlier = [n for n in before.skipped if n < number]
+        before.skipped = [n for n in before.skipped if n >= number]
+        before.missing = sum(self._plan.segments[n].promised for n in before.skipped)
+        return (*earlier, *taken.skipped)
 
     def _place(self, taken: _Waiting, place: chain.Place) -> None:
         part = self._part_for(taken.link.scan)
         segment, dropped, scans = taken.arrival.segment, 0, []
         promised, before, cut = 0 if taken.displaced else segment.promised, self._chain, False
+        skipped = self._missed(taken, place.relation)
         windows = joined(taken.windows, taken.later)
         taken.windows = []
-        window = next(windows, None)
+        window, seams = next(windows, None), _seams(place)
         while window is not None:
             following = next(windows, None)
             scans.append(window.scan)
             whole = merge(scans) if following is None else None
-            cut = whole is not None and self._is_cut(whole, promised)
-            dropped += part.add(window, place.shift, segment.number, drop_last=cut)
-            window = following
+            cut = whole is not None and self._is_cut(whole, promised, segment.file)
+            dropped += part.add(window, place.shift, segment.number, drop_last=cut, seams=seams)
+            window, seams = following, _seams(replace(place, relation=chain.Relation.CONTINUES))
         scan = merge(scans)
-        placed = chain.Place(
-            link=chain.completed(place.link, scan),
-            shift=place.shift,
-            relation=place.relation,
-            out_of_order=place.out_of_order,
-        )
-        self._chain = chain.advance(self._chain, placed)
+        overtaken = _is_overtaken(scan, place)
+        self._chain = chain.advance(self._chain, replace(place, link=chain.completed(place.link, scan)))
         self._results[segment.number] = SegmentResult(
             segment=segment,
             scan=scan,
@@ -235,14 +298,15 @@ class _Assembler:
             begin=scan.shown_first + place.shift,
             end=scan.shown_first + scan.span + place.shift,
             promised=promised,
-            cut=cut,
+            cut=cut and not overtaken,
             part=part.number,
             counts_on=before is not None and chain.counts_on(before.last.scan, scan),
             dropped=dropped,
-            skipped=taken.skipped,
+            skipped=skipped,
+            overtaken=overtaken,
         )
 
-    def _is_cut(self, scan: SegmentScan, promised: int) -> bool:
+    def _is_cut(self, scan: SegmentScan, promised: int, file: int) -> bool:
         """Whether the end of a segment is missing.
 
         Pictures alone may stand still for longer than their segment shows. That they hold less time than promised
@@ -252,8 +316,8 @@ class _Assembler:
             return True
         if not scan.falls_short(promised):
             return False
-        following = self._waiting[0].link.scan if self._waiting else None
-        if scan.track("audio") is None and following and chain.counts_on(scan, following):
+        following = self._following(file)
+        if scan.track("audio") is None and following and chain.counts_on(scan, following.link.scan):
             self._stands_still = True
         return not self._stands_still
 
@@ -270,6 +334,19 @@ class _Assembler:
         if self._part is not None and (result := self._part.finish()):
             self._parts.append(result)
         self._part = None
+
+
+def _seams(place: chain.Place) -> Seams:
+    """Where other files begin in a segment: with it, or before its end."""
+    begins = place.relation is chain.Relation.TAKEOVER
+    kinds: tuple[TrackType, ...] = ("audio", "video")
+    return {kind: Seam(begins_file=begins, cut=place.until.get(kind)) for kind in kinds}
+
+
+def _is_overtaken(scan: SegmentScan, place: chain.Place) -> bool:
+    """Whether the next file begins before the segment ends."""
+    cuts = ((t.shown_end + place.shift, place.until.get(t.type)) for t in scan.tracks)
+    return any(cut is not None and end > cut.pts for end, cut in cuts)
 
 
 def _why_no_media(arrival: Arrival, scan: SegmentScan) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """Wall clock of segments: when each began, in UTC, and where that knowledge comes from."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 
@@ -26,3 +26,8 @@ class WallClock:
     def is_exact(self) -> bool:
         """Whether holes may be measured by it; the time at which an object was written is too coarse for that."""
         return self.source is not ClockSource.OBJECT_TIME
+
+    @property
+    def right_within(self) -> timedelta:
+        """How far off it may be: the time in a file's name was 55 ms off in one sample, and no vendor says how exact."""
+        return timedelta(seconds=1) if self.source is ClockSource.FILE_NAME else timedelta()

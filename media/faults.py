@@ -2,11 +2,13 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from media.assemble import Assembly, SegmentResult
 from media.findings import Finding, finding
 from media.losses import NO_KEYFRAME, Absence, Gap
 from media.timing import TICKS_PER_SECOND, seconds, ticks
+from media.tracks import Interval
 from media.ts.chain import Relation
 
 _UNNOTICED = TICKS_PER_SECOND // 4
@@ -33,12 +35,26 @@ def told(assembly: Assembly, gaps: Sequence[Gap], absences: Sequence[Absence], z
                 yield finding(
                     "ledger_open", assembly.plan.stream, f"{track.type} of part {part.number}: {track.ledger}"
                 )
-            for trim in (t for t in track.trims if t.end - t.begin > _UNNOTICED):
+            for trim in (t for t in joined_trims(track.trims) if t.end - t.begin > _UNNOTICED):
                 detail = f"{trim.track} from {_at(trim.begin, zero)} to {_at(trim.end, zero)} came twice"
                 yield finding("overlap_trimmed", assembly.plan.stream, detail)
             for interval in track.impaired:
                 detail = f"pictures from {_at(interval.begin, zero)} to {_at(interval.end, zero)} lack a reference"
                 yield finding("late_keyframe", assembly.plan.stream, detail)
+
+
+def joined_trims(trims: Sequence[Interval]) -> Iterator[Interval]:
+    """The times of one track that came twice, in order, those that touch as one."""
+    since: Interval | None = None
+    for trim in sorted(trims, key=lambda t: t.begin):
+        if since and trim.begin - since.end <= _UNNOTICED:
+            since = replace(since, end=max(since.end, trim.end))
+            continue
+        if since:
+            yield since
+        since = trim
+    if since:
+        yield since
 
 
 def _gap_findings(assembly: Assembly, gaps: Sequence[Gap], zero: int) -> Iterator[Finding]:
@@ -92,6 +108,8 @@ def _clock_findings(assembly: Assembly) -> Iterator[Finding]:
 def _segment_findings(assembly: Assembly, lost: frozenset[str | None] = frozenset()) -> Iterator[Finding]:
     for result in assembly.segments:
         key = result.segment.key
+        if result.spared:
+            continue
         if result.code == "segment_repeated" and assembly.parts and key not in lost:
             yield finding("segment_listed_twice", key, "the same bytes came under another name; no time is missing")
         elif result.code:

@@ -80,7 +80,9 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "playlist_no_end": Kind(
             Severity.WARNING, "The recorder did not close the playlist; slices after it may exist."
         ),
-        "playlist_left_out": Kind(Severity.ERROR, "Two playlists of one file disagree. Compare them; keep the source."),
+        "index_rebuilt": Kind(
+            Severity.WARNING, "Their order was read from their names. Ask the vendor for the newest playlist."
+        ),
         "playlist_stray_uri": Kind(Severity.ERROR, "It was left out. Ask the vendor for a correct playlist."),
         "playlist_dangling": Kind(
             Severity.ERROR, "Its last entry has no URI: it was cut. Ask the vendor for the whole playlist."

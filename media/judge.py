@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from media.assemble import Assembly, SegmentResult
-from media.faults import told
+from media.faults import joined_trims, told
 from media.findings import Finding
 from media.losses import NO_KEYFRAME, Absence, Gap
 from media.parts import PartResult
@@ -27,6 +27,8 @@ _CUT_CAUSES = frozenset({"truncated", "corrupt"})
 _CAUSES = {"segment_declared_gap": "declared", "uri_self": "uri_outside"}
 _ROUNDING = TICKS_PER_SECOND // 500
 _TRACK_START = "track_start"
+_SEAM = TICKS_PER_SECOND // 4
+"""What is left open between two files by rounding to whole samples, and by names that tell milliseconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,7 @@ def judge(assembly: Assembly) -> Judgement:
         gaps=tuple(replace(g, begin=g.begin - zero, end=g.end - zero) for g in gaps),
         absences=tuple(replace(a, begin=a.begin - zero, end=a.end - zero) for a in absences),
         impaired=_shifted((i for p in assembly.parts for t in p.tracks for i in t.impaired), zero),
-        trims=_shifted((i for p in assembly.parts for t in p.tracks for i in t.trims), zero),
+        trims=_shifted((i for p in assembly.parts for t in p.tracks for i in joined_trims(t.trims)), zero),
         findings=tuple(told(assembly, gaps, absences, zero)),
     )
 
@@ -115,10 +117,14 @@ def _between_parts(assembly: Assembly, story: _Story) -> Iterator[Hole]:
 def _divide(hole: Hole, story: _Story) -> tuple[list[Gap], list[Absence]]:
     """Gap or absence: lost segments in it, loss inside a segment, a cut end before it; what is left is absence."""
     skipped = story.skipped(hole)
+    after, before = story.results[hole.after], story.results[hole.before]
+    if after.segment.file != before.segment.file:
+        return _between_files(hole, after, before, skipped)
     if skipped:
         return _by_promise(hole, skipped), []
-    after, before = story.results[hole.after], story.results[hole.before]
     blame = _blame(hole, after, before)
+    if blame is None and _is_unvouched(hole, after, before):
+        blame = "missing", before
     if blame is None:
         return [], _absence(hole, hole.begin, after, before)
     why, segment = blame
@@ -127,12 +133,41 @@ def _divide(hole: Hole, story: _Story) -> tuple[list[Gap], list[Absence]]:
     return [lost], _absence(hole, end, after, before) if end < hole.end else []
 
 
+def _between_files(
+    hole: Hole, after: SegmentResult, before: SegmentResult, skipped: Sequence[SegmentResult]
+) -> tuple[list[Gap], list[Absence]]:
+    """What the files on either side promised and lack, next to each; between them no recorder ran, or nobody spoke."""
+    if hole.end - hole.begin <= (_LATE if after.overtaken else _SEAM) and not skipped:
+        return [], []
+    begin = max(hole.begin, min(_due(after, hole) if after.cut else hole.begin, hole.end))
+    gaps = [] if begin == hole.begin else [_gap(hole, hole.begin, begin, _loss_cause(after), after.segment.key)]
+    end = hole.end
+    for lost in reversed([r for r in skipped if r.segment.file == before.segment.file]):
+        end, until = max(begin, end - lost.segment.promised), end
+        gaps.append(_gap(hole, end, until, cause(lost.code or "segment_missing"), lost.segment.key))
+    for lost in (r for r in skipped if r.segment.file != before.segment.file):
+        since, begin = begin, min(end, begin + lost.segment.promised)
+        gaps.append(_gap(hole, since, begin, cause(lost.code or "segment_missing"), lost.segment.key))
+    gaps = [gap for gap in gaps if gap.end > gap.begin]
+    if end - begin <= _SEAM:
+        return gaps, []
+    if FAILOVER_MARK in (*after.segment.marks, *before.segment.marks):
+        return [*gaps, _gap(hole, begin, end, "failover", before.segment.key)], []
+    return gaps, _absence(replace(hole, end=end), begin, after, before)
+
+
+def _is_unvouched(hole: Hole, after: SegmentResult, before: SegmentResult) -> bool:
+    """Whether slices may be missing in a hole although no playlist promised any, because none was there to do so."""
+    if after is before or not (after.segment.rebuilt or before.segment.rebuilt):
+        return False
+    marked = before.segment.tagged or any(mark.startswith(_TRACK_START) for mark in before.segment.marks)
+    return hole.end - hole.begin >= _UNNOTICED[hole.track] and not marked and not _runs_on(hole, after, before)
+
+
 def _blame(hole: Hole, after: SegmentResult, before: SegmentResult) -> tuple[str, SegmentResult] | None:
     """Why the time of a hole is lost, and by which segment; None if nothing shows that it is."""
     if after is before:
         return (_loss_cause(before), before) if hole.lost else None
-    if FAILOVER_MARK in before.segment.marks:
-        return "failover", before
     if after.cut and _due(after, hole) > hole.begin:
         return _loss_cause(after), after
     if before.counts_on and not before.segment.tagged and not _runs_on(hole, after, before):

@@ -1,7 +1,7 @@
 """One MP4 on its way: its tracks, where their samples lie, and the sample entries that hold for them."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from media.mp4.writer import Mp4Writer, Track
 from media.samples import Buffer, SampleBatch, TrackType
 from media.silence import silent_frame
 from media.timing import TICKS_PER_SECOND
-from media.tracks import AudioTimeline, Hole, Interval, Ledger, Run, VideoTimeline
+from media.tracks import NO_SEAM, AudioTimeline, Hole, Interval, Ledger, Run, Seam, VideoTimeline
 from media.ts import adts
 from media.ts.demux import AudioFrames, VideoUnits, demux_audio, demux_video
 from media.ts.nal import ParameterChange, VideoCodec
@@ -58,6 +58,8 @@ class PartResult:
     unshown: tuple[Interval, ...] = ()
 
 
+Seams = Mapping[TrackType, Seam]
+"""Where another file begins, by track."""
 _Batch = tuple[Track, SampleBatch, int]
 """A batch, the track it goes into, and its sample entry there."""
 
@@ -80,7 +82,7 @@ class Part:
         same_audio = not (audio and audio.audio and self._audio) or audio.audio.header == self._audio.parameters.header
         return same_video and same_audio
 
-    def add(self, window: Window, shift: int, segment: int, *, drop_last: bool) -> int:
+    def add(self, window: Window, shift: int, segment: int, *, drop_last: bool, seams: Seams | None = None) -> int:
         """Write the samples of a window in order of time; how many broken ones were dropped."""
         batches: list[_Batch] = []
         dropped = 0
@@ -89,10 +91,21 @@ class Part:
             if track is None:
                 continue
             before = track.timeline.ledger.dropped
-            batches += track.take(window, scanned, shift, segment, drop_last=drop_last)
+            seam = (seams or {}).get(scanned.type, NO_SEAM)
+            batches += track.take(window, scanned, shift, segment, drop_last=drop_last, seam=seam)
             dropped += track.timeline.ledger.dropped - before
         self._writer.interleave(batches)
         return dropped
+
+    def spare(self, scan: SegmentScan, shift: int) -> None:
+        """Account for a segment that is not used at all, because another one has its time."""
+        for scanned in scan.tracks:
+            track = self._video if scanned.type == "video" else self._audio
+            if track is not None:
+                track.timeline.ledger.samples_in += scanned.samples
+                track.timeline.ledger.trimmed += scanned.samples
+                begin, end = scanned.first_pts + shift, scanned.shown_end + shift
+                track.timeline.trims.append(Interval(track=scanned.type, begin=begin, end=end))
 
     def finish(self) -> PartResult | None:
         """End the file; None if no sample came."""
@@ -138,7 +151,9 @@ class _VideoTrack:
     _codecs: dict[str, None] = field(default_factory=dict)
     _size: tuple[int, int] = (0, 0)
 
-    def take(self, window: Window, scanned: TrackScan, shift: int, segment: int, *, drop_last: bool) -> list[_Batch]:
+    def take(
+        self, window: Window, scanned: TrackScan, shift: int, segment: int, *, drop_last: bool, seam: Seam
+    ) -> list[_Batch]:
         ledger = self.timeline.ledger
         ledger.samples_in += scanned.samples
         units = demux_video(window, self.codec, parameters_in_force=self._parameters, drop_last=drop_last)
@@ -151,7 +166,7 @@ class _VideoTrack:
         first = self._first_readable(units)
         self.timeline.trim_start(units, first, shift)
         units = units.starting_at(first)
-        used, dts, pts = self.timeline.place(units, shift, segment, unreadable[first:])
+        used, dts, pts = self.timeline.place(units, shift, segment, unreadable[first:], seam=seam)
         offsets = np.concatenate(([0], np.cumsum(units.sizes)))
         batches: list[_Batch] = []
         for begin, end, entry in self._runs(units, used):
@@ -243,7 +258,16 @@ class _AudioTrack:
         self._entry = self._track.add_entry(made.box)
         self._codec = made.codec
 
-    def take(self, window: Window, scanned: TrackScan, shift: int, segment: int, *, drop_last: bool) -> list[_Batch]:  # noqa: ARG002 - a cut frame shows itself
+    def take(
+        self,
+        window: Window,
+        scanned: TrackScan,
+        shift: int,
+        segment: int,
+        *,
+        drop_last: bool,  # noqa: ARG002 - a cut frame shows itself
+        seam: Seam,
+    ) -> list[_Batch]:
         self.timeline.ledger.samples_in += scanned.samples
         frames = demux_audio(window, self.parameters)
         if frames is None:
@@ -252,7 +276,7 @@ class _AudioTrack:
         offsets = np.concatenate(([0], np.cumsum(frames.sizes)))
         return [
             (self._track, self._batch(frames, run, offsets), self._entry)
-            for run in self.timeline.place(frames, shift, segment)
+            for run in self.timeline.place(frames, shift, segment, cut=seam.cut)
         ]
 
     def result(self) -> TrackResult:

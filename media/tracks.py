@@ -15,12 +15,13 @@ from media.clock import WallClock
 from media.samples import TrackType
 from media.timing import TICKS_PER_SECOND, from_samples, to_samples
 from media.ts.adts import FRAME_SAMPLES
+from media.ts.chain import Cut
 from media.ts.demux import AudioFrames, VideoUnits, loss_before_kept
 from media.ts.packets import Bools, Ints
 from media.ts.scan import nominal_step
 
 FAILOVER_MARK = "failover"
-"""Mark of the first segment that another recorder wrote after the one before had failed."""
+"""Mark of every segment that another recorder wrote after the first one had failed."""
 ASSEMBLER_VERSION = 1
 """Raised with every change that makes other bytes of the same plan, so that outputs never share a key."""
 
@@ -41,6 +42,8 @@ class PlannedSegment:
 
     `promised` is its EXTINF in ticks; `tagged` says that a discontinuity was declared before it; `marks` are the
     vendor's own words before it. `absent` is a finding code where there is nothing to fetch, with its `detail`.
+    `file` counts the files of a stream; segments of several stand in the order of their wall clock. One that is
+    `rebuilt` was named by no playlist, so that nothing is promised of it.
     """
 
     number: int
@@ -54,6 +57,8 @@ class PlannedSegment:
     byte_range: tuple[int, int] | None = None
     absent: str | None = None
     detail: str = ""
+    file: int = 0
+    rebuilt: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +76,7 @@ class AssemblyPlan:
             "assembler": ASSEMBLER_VERSION,
             "libav": self.libav,
             "segments": [
-                [s.key, s.size_bytes, s.etag, s.byte_range, s.promised, s.tagged, s.absent, _wall(s)]
+                [s.key, s.size_bytes, s.etag, s.byte_range, s.promised, s.tagged, s.absent, _wall(s), *_beyond(s)]
                 for s in self.segments
             ],
             "stream": self.stream,
@@ -81,6 +86,13 @@ class AssemblyPlan:
 
 def _wall(segment: PlannedSegment) -> str | None:
     return segment.wall.at.isoformat() if segment.wall and segment.wall.is_exact else None
+
+
+def _beyond(segment: PlannedSegment) -> list[object]:
+    """What decides where a segment lies if it is not simply the next one of a stream's only playlist."""
+    has_failed_over = FAILOVER_MARK in segment.marks
+    plain = not (segment.file or segment.rebuilt or has_failed_over)
+    return [] if plain else [segment.file, segment.rebuilt, has_failed_over]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +114,17 @@ class Interval:
     track: TrackType
     begin: int
     end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seam:
+    """Where another file of the stream begins: at the first unit of a window, or at `cut` in it."""
+
+    begins_file: bool = False
+    cut: Cut | None = None
+
+
+NO_SEAM = Seam()
 
 
 @dataclass(slots=True)
@@ -154,9 +177,11 @@ class VideoTimeline:
     _withholds: bool = False
     _impaired_since: int | None = None
     _recent: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    _closed: int = -1
+    """The segment whose rest is cut off, because the next file has begun."""
 
     def place(
-        self, units: VideoUnits, shift: int, segment: int, unreadable: Bools | None = None
+        self, units: VideoUnits, shift: int, segment: int, unreadable: Bools | None = None, *, seam: Seam = NO_SEAM
     ) -> tuple[Ints, Ints, Ints]:
         """Which of `units` are used (indices), and the decode and presentation times of those in the output.
 
@@ -169,29 +194,47 @@ class VideoTimeline:
             first = int(np.searchsorted(dts, self._last_dts + max(self.step // 2, 1)))
             if first:
                 self.trims.append(Interval(track="video", begin=int(dts[0]), end=int(dts[first - 1]) + self.step))
-        kept = np.arange(len(dts)) >= first
+        last = self._cut_at(dts, pts, segment, seam.cut)
+        kept = (np.arange(len(dts)) >= first) & (np.arange(len(dts)) < last)
+        meant = int(np.count_nonzero(kept))
         lost = units.after_loss.copy()
         lost[:1] |= self._lost
         if unreadable is not None:
             kept &= ~unreadable
             lost[1:] |= unreadable[:-1]
         self._reorders |= bool((np.diff(pts) < 0).any())
-        if self._reorders:
+        lost_before = lost.copy()
+        if seam.begins_file:
+            lost[first : first + 1] = True
+        if self._reorders or self._withholds or seam.begins_file:
             kept &= ~self._without_reference(dts, units.sync, lost)
         used = np.flatnonzero(kept)
-        self.ledger.trimmed += first
-        self.ledger.dropped += len(dts) - first - len(used)
+        self.ledger.trimmed += len(dts) - meant
+        self.ledger.dropped += meant - len(used)
         self.ledger.samples_out += len(used)
-        self._lost = units.lost_at_end or self._withholds or (self._lost and not len(used))
+        self._lost = (units.lost_at_end and last == len(dts)) or self._withholds or (self._lost and not len(used))
         dts, pts = _increasing(dts[used]), pts[used]
         if len(used):
-            lost = loss_before_kept(lost, kept)
-            self._find_holes(dts, pts, lost, segment)
-            self._find_impaired(pts, units.sync[used], lost)
+            lost_there = lost_before if seam.begins_file else lost
+            self._find_holes(dts, pts, loss_before_kept(lost_there, kept), segment)
+            self._find_impaired(pts, units.sync[used], loss_before_kept(lost, kept))
             self.start = int(pts.min()) if self.start is None else min(self.start, int(pts.min()))
             self.end = max(int(pts.max()) + self.step, self.end or 0)
             self._last_dts, self._last_segment = int(dts[-1]), segment
         return used, dts, pts
+
+    def _cut_at(self, dts: Ints, pts: Ints, segment: int, cut: Cut | None) -> int:
+        """From which unit on another file is used: all after that may refer to it."""
+        if cut is None or not len(dts):
+            return len(dts)
+        beyond = np.ones(1, bool) if self._closed == segment else (pts >= cut.pts) | (dts + self.step // 2 >= cut.dts)
+        if not beyond.any():
+            return len(dts)
+        self._closed = segment
+        last = int(beyond.argmax())
+        begin, end = int(pts[last:].min()), int(pts[last:].max()) + self.step
+        self.trims.append(Interval(track="video", begin=begin, end=end))
+        return last
 
     def _without_reference(self, dts: Ints, sync: Bools, lost: Bools) -> Bools:
         """Pictures between a loss and the next sync sample; to go on after a pause without one is a loss, too."""
@@ -299,24 +342,42 @@ class AudioTimeline:
         """Where the next frame is due, in ticks of the output."""
         return None if self._next is None else from_samples(self._next, self.rate)
 
-    def place(self, frames: AudioFrames, shift: int, segment: int) -> list[Run]:
+    def place(self, frames: AudioFrames, shift: int, segment: int, *, cut: Cut | None = None) -> list[Run]:
         """The runs of `frames` and of silence, in order, that put each frame where it belongs."""
         stamps = to_samples(frames.anchor + shift, self.rate) + frames.rank
+        count = self._cut_at(stamps, cut)
+        is_cut, stamps = count < len(stamps), stamps[:count]
+        if not count:
+            return []
         if self._next is None:
             self._next = int(stamps[0])
             self.start = from_samples(self._next, self.rate)
             self._last_segment = segment
-        lost = frames.after_loss.copy()
+        lost = frames.after_loss[:count].copy()
         lost[0] |= self._lost
         runs: list[Run] = []
-        at, count = 0, len(stamps)
+        at = 0
         while at < count:
             at, astray = self._run_on(runs, stamps, lost, at)
             if astray:
                 at = self._correct(runs, stamps, at, lost=bool(lost[at]), segment=segment)
-        self._lost = frames.lost_at_end
+        self._lost = frames.lost_at_end and not is_cut
         self._last_segment = segment
         return runs
+
+    def _cut_at(self, stamps: Ints, cut: Cut | None) -> int:
+        """From which frame on another file is used."""
+        if cut is None:
+            return len(stamps)
+        until = cut.pts * self.rate // TICKS_PER_SECOND
+        last = int(np.searchsorted(stamps, until - FRAME_SAMPLES // 2))
+        if last < len(stamps):
+            self.ledger.trimmed += len(stamps) - last
+            begin, end = from_samples(int(stamps[last]), self.rate), from_samples(int(stamps[-1]), self.rate)
+            self.trims.append(
+                Interval(track="audio", begin=begin, end=end + FRAME_SAMPLES * TICKS_PER_SECOND // self.rate)
+            )
+        return last
 
     def _run_on(self, runs: list[Run], stamps: Ints, lost: Bools, at: int) -> tuple[int, bool]:
         """Take frames as long as they keep to the grid; the next one, and whether it is astray."""

@@ -95,13 +95,18 @@ def _streams(
 ) -> tuple[StreamObjects, ...]:
     lists: dict[StreamRef, list[NamedObject]] = defaultdict(list)
     media: dict[StreamRef, list[NamedObject]] = defaultdict(list)
+    slices: dict[StreamRef | None, list[NamedObject]] = defaultdict(list)
+    for member in segments:
+        slices[stream_of(member.name)].append(member)
     for member in playlists:
         lists[stream_of(member.name) or MIXED_STREAM].append(member)
     for member in files:
         media[stream_of(member.name) or MIXED_STREAM].append(member)
-    seen = {*lists, *media, *(ref for member in segments if (ref := stream_of(member.name)))}
+    seen = {*lists, *media, *(ref for ref in slices if ref)}
     if segments and not seen:
         seen = {MIXED_STREAM}
+    if len(seen) == 1:
+        slices = defaultdict(list, {ref: list(segments) for ref in seen})
     return tuple(
         StreamObjects(
             stream=ref.stream,
@@ -110,6 +115,7 @@ def _streams(
             track=ref.track,
             playlists=_listed(sorted(lists[ref], key=_by_leg)),
             media_files=_listed(sorted(media[ref], key=_by_leg)),
+            segments=_listed(slices[ref]),
         )
         for ref in sorted(seen, key=lambda ref: ref.stream)
     )

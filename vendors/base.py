@@ -87,7 +87,8 @@ class ListedObject(Protocol):
 class StreamObjects:
     """One feed of a recording. `stream` is its stable id; playlists stand original first, then bak0, bak1 and so on.
 
-    A stream whose slices are there and whose playlist is not has no playlists.
+    A stream whose slices are there and whose playlist is not has no playlists. `segments` are the slices that are its
+    own by their names, or by being a recording's only stream; in the order of keys.
     """
 
     stream: str
@@ -96,6 +97,7 @@ class StreamObjects:
     track: Track | None = None
     playlists: tuple[ListedObject, ...] = ()
     media_files: tuple[ListedObject, ...] = ()
+    segments: tuple[ListedObject, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +156,9 @@ class ParseName(Protocol):
 class Vendor:
     """One vendor's rules: object names both ways, the facts of segments, the grouping of a listing.
 
+    `index_name` gives the name of the playlist that names a slice of this name, or None where that cannot be told; a
+    vendor without it names slices as it likes, and no index is ever rebuilt from them.
+
     `name_starts` gives what the base names of a task's objects begin with, for narrow listings: the first always, each
     next one while the one before it is there. `tells_all`: something of the vendor's shows that every stream of an
     individual recording has come. `group` takes the objects that no vendor before has claimed, sorted by
@@ -167,6 +172,7 @@ class Vendor:
     name_starts: Callable[[str], Iterable[str]]
     group: Callable[[Sequence[ListedObject]], Iterable[RecordingObjects]]
     tells_all: bool = True
+    index_name: Callable[[ObjectName], ObjectName | None] | None = None
 
 
 def basename(key: str) -> str:

@@ -32,6 +32,7 @@ _IN_ORDER = (
         segment_facts=jocloud_playlists.segment_facts,
         name_starts=jocloud_names.name_starts,
         group=jocloud_grouping.group,
+        index_name=jocloud_names.index_name,
         # One message for each finished file, and none for the last of them.
         tells_all=False,
     ),
@@ -42,6 +43,7 @@ _IN_ORDER = (
         segment_facts=zego_playlists.segment_facts,
         name_starts=zego_names.name_starts,
         group=zego_grouping.group,
+        index_name=zego_names.index_name,
     ),
     Vendor(
         name=agora_names.VENDOR,
@@ -50,6 +52,7 @@ _IN_ORDER = (
         segment_facts=agora_playlists.segment_facts,
         name_starts=agora_names.name_starts,
         group=agora_grouping.group,
+        index_name=agora_names.index_name,
     ),
     Vendor(
         name=plain_names.VENDOR,

@@ -6,12 +6,12 @@ Pure: `decide` looks at the chain so far and at a few scanned segments ahead, an
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from media.samples import TrackType
 from media.timing import TICKS_PER_SECOND
-from media.ts.scan import SegmentScan
+from media.ts.scan import SegmentScan, TrackScan
 from media.ts.units import STAMP_MODULUS
 
 LOOK_AHEAD = 3
@@ -37,6 +37,7 @@ class Relation(StrEnum):
     CONTINUES = "continues"
     PAUSE = "pause"
     RESTART = "restart"
+    TAKEOVER = "takeover"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,8 @@ class Link:
     """One scanned segment as the chain sees it.
 
     `promised` is its EXTINF, `missing_before` the EXTINF sum of what is missing between it and the one before it in
-    the playlist, `wall` its exact wall clock if it has one; all in ticks. `tagged`: a discontinuity was declared.
+    the playlist, `wall` its exact wall clock if it has one, right to `wall_within`; all in ticks. `tagged`: a
+    discontinuity was declared. `file` counts the files of a stream that follow each other (see `media.ts.handover`).
     """
 
     number: int
@@ -54,19 +56,24 @@ class Link:
     missing_before: int
     wall: int | None
     tagged: bool
+    file: int = 0
+    wall_within: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
     """What was placed so far. `ends` is where the next sample of each track is due.
 
-    `dated` is the wall clock of the newest segment that has one, and when that segment begins in the output.
+    `dated` is the wall clock of the newest segment that has one, and when that segment begins in the output; `led` the
+    same for its leading track, which names are given by. `shifts` are the newest of each file.
     """
 
     ends: Mapping[TrackType, int]
     shift: int
     last: Link
     dated: tuple[int, int] | None
+    led: tuple[int, int] | None
+    shifts: Mapping[int, int]
     fingerprints: Mapping[TrackType, bytes]
     recent: tuple[int, ...]
     restarts: bool
@@ -80,13 +87,22 @@ class Chain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """From these decode and presentation times on, in the output, a track is another file's."""
+
+    dts: int
+    pts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Use `link` now; its stamps become output time by adding `shift`."""
+    """Use `link` now, up to where `until` cuts its tracks; its stamps become output time by adding `shift`."""
 
     link: Link
     shift: int
     relation: Relation
     out_of_order: bool = False
+    until: Mapping[TrackType, Cut] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +133,7 @@ def decide(chain: Chain | None, window: Sequence[Link]) -> Place | Leave:
 def advance(chain: Chain | None, place: Place) -> Chain:
     """The chain with one more segment."""
     link, tracks = place.link, place.link.scan.tracks
-    ends = {t.type: t.end + place.shift for t in tracks}
+    ends = {t.type: _end(t, place) for t in tracks}
     fingerprints = {t.type: t.fingerprint for t in tracks if t.fingerprint}
     if chain is None:
         return Chain(
@@ -125,30 +141,46 @@ def advance(chain: Chain | None, place: Place) -> Chain:
             shift=place.shift,
             last=link,
             dated=_dated(place),
+            led=_led(place),
+            shifts={link.file: place.shift},
             fingerprints=fingerprints,
             recent=(link.digest,),
             restarts=False,
             counted_on=0,
             placed=1,
         )
+    is_other = place.relation is Relation.TAKEOVER
     return replace(
         chain,
         ends={**chain.ends, **ends},
         shift=place.shift,
         last=link,
         dated=_dated(place) or chain.dated,
-        fingerprints={**chain.fingerprints, **fingerprints},
+        led=_led(place) or chain.led,
+        shifts={**chain.shifts, link.file: place.shift},
+        fingerprints=fingerprints if is_other else {**chain.fingerprints, **fingerprints},
         recent=(*chain.recent, link.digest)[-_REMEMBERED:],
         restarts=place.relation is Relation.RESTART,
-        counted_on=chain.counted_on + counts_on(chain.last.scan, link.scan),
-        placed=chain.placed + 1,
+        counted_on=0 if is_other else chain.counted_on + counts_on(chain.last.scan, link.scan),
+        placed=1 if is_other else chain.placed + 1,
     )
+
+
+def _end(track: TrackScan, place: Place) -> int:
+    end, cut = track.end + place.shift, place.until.get(track.type)
+    return min(end, cut.dts) if cut else end
 
 
 def _dated(place: Place) -> tuple[int, int] | None:
     """Wall clock of the segment, and when it begins in the output."""
     link = place.link
     return None if link.wall is None else (link.wall, link.scan.shown_first + place.shift)
+
+
+def _led(place: Place) -> tuple[int, int] | None:
+    """Wall clock of the segment, and when its leading track begins in the output."""
+    link = place.link
+    return None if link.wall is None else (link.wall, link.scan.lead_first + place.shift)
 
 
 def delayed(link: Link, missing: int) -> Link:
@@ -169,7 +201,8 @@ def _tolerance(missing: int) -> int:
     return _TOLERANCE + missing // 20
 
 
-def _wrapped(difference: int) -> int:
+def wrapped(difference: int) -> int:
+    """A difference of two stamps, the short way round their clock."""
     half = STAMP_MODULUS >> 1
     return (difference + half) % STAMP_MODULUS - half
 
@@ -177,16 +210,16 @@ def _wrapped(difference: int) -> int:
 def _lag(chain: Chain, link: Link) -> int:
     """How much later than due the segment begins if the recorder's clock ran on: the track that says least of it."""
     lags = [
-        _wrapped(track.first_dts + chain.shift - chain.ends[track.type])
+        wrapped(track.first_dts + chain.shift - chain.ends[track.type])
         for track in link.scan.tracks
         if track.type in chain.ends
     ]
-    return min(lags, key=abs) if lags else _wrapped(link.scan.first + chain.shift - chain.end)
+    return min(lags, key=abs) if lags else wrapped(link.scan.first + chain.shift - chain.end)
 
 
 def _same_clock_shift(chain: Chain, link: Link) -> int:
     """The shift under which stamps go on counting, whatever number of clock wraps lies between."""
-    return chain.end + _wrapped(link.scan.first + chain.shift - chain.end) - link.scan.first
+    return chain.end + wrapped(link.scan.first + chain.shift - chain.end) - link.scan.first
 
 
 def _begin(window: Sequence[Link]) -> Place | Leave:
@@ -306,11 +339,11 @@ def _after_jump(chain: Chain, head: Link, lag: int) -> Place:
     pause = 0 < lag <= _LONGEST_PAUSE and chain.end + lag <= _LONGEST_OUTPUT
     by_wall = _by_wall(chain, head)
     if by_wall is None:
-        return _placed(chain, head, Relation.PAUSE) if pause else _restarted(chain, head, head.missing_before)
+        return _placed(chain, head, Relation.PAUSE) if pause else restarted(chain, head, head.missing_before)
     by_stamps = _same_clock_shift(chain, head) + head.scan.shown_first
     if abs(by_wall - by_stamps) <= _CLOCK_TOLERANCE and (pause or lag < 0):
         return _placed(chain, head, Relation.PAUSE if pause else Relation.CONTINUES)
-    return _restarted(chain, head, by_wall - chain.end)
+    return restarted(chain, head, by_wall - chain.end)
 
 
 def _by_wall(chain: Chain, head: Link) -> int | None:
@@ -321,7 +354,12 @@ def _by_wall(chain: Chain, head: Link) -> int | None:
     return begin + head.wall - wall
 
 
-def _restarted(chain: Chain, head: Link, hole: int) -> Place:
+def is_credible(chain: Chain, begin: int) -> bool:
+    """Whether the next segment may begin there, by a wall clock."""
+    return begin - chain.end <= _LONGEST_PAUSE and begin <= _LONGEST_OUTPUT
+
+
+def restarted(chain: Chain, head: Link, hole: int) -> Place:
     """Under a new clock no track may go back in time; one shift serves all tracks, so that they stay in step."""
     close = [chain.ends[t.type] - t.first_dts for t in head.scan.tracks if t.type in chain.ends]
     shift = max(close) if close else chain.end - head.scan.first

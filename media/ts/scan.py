@@ -105,6 +105,12 @@ class SegmentScan:
         return min(t.first_pts for t in self.tracks)
 
     @property
+    def lead_first(self) -> int:
+        """Presentation stamp of the track that recorders cut by: the pictures, else the sound."""
+        lead = self.track("video")
+        return self.shown_first if lead is None else lead.first_pts
+
+    @property
     def span(self) -> int:
         """Ticks from the first presentation to the end of the last, over all tracks."""
         return max(t.shown_end for t in self.tracks) - self.shown_first

@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from vendors.base import NUMBER, UTC_DIGITS, ObjectKind, ObjectName, Track, encode_utc, parse_utc
@@ -52,6 +53,12 @@ def name_starts(task_id: str) -> Iterator[str]:
     """`{sid}_`, then that of each leg after a failover."""
     yield f"{task_id}_"
     yield from (f"bak{leg}_{task_id}_" for leg in itertools.count())
+
+
+def index_name(segment: ObjectName) -> ObjectName:
+    """The playlist of a slice: the same name without the slice's own time."""
+    kind = _kind("m3u8", segment.user, segment.track)
+    return replace(segment, kind=kind, extension="m3u8", started_at=None)
 
 
 def encode_name(name: ObjectName) -> str:

@@ -34,6 +34,13 @@ def name_starts(task_id: str) -> tuple[str, ...]:
     return (f"rid_{task_id}_",)
 
 
+def index_name(segment: ObjectName) -> ObjectName | None:
+    """The playlist of a user's slice; where the room ends in the name of any other is not known."""
+    if segment.user is None:
+        return None
+    return replace(segment, kind=ObjectKind.PLAYLIST, extension="m3u8", tail="")
+
+
 def encode_name(name: ObjectName) -> str:
     """The base name that says this. Raises ValueError for what no name of Jocloud's can say."""
     source = "" if name.user is None else f"__uid_s_{name.user}__uid_e"

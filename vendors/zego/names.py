@@ -5,8 +5,9 @@ what stands between task id and type is kept whole; only a callback can tell its
 """
 
 import re
+from dataclasses import replace
 
-from vendors.base import UTC_DIGITS, ObjectName, Track, encode_utc, kind_of, parse_utc
+from vendors.base import UTC_DIGITS, ObjectKind, ObjectName, Track, encode_utc, kind_of, parse_utc
 
 VENDOR = "zego"
 TASK_ID_LENGTH = 16
@@ -44,6 +45,11 @@ def parse_name(basename: str, *, room: str | None = None) -> ObjectName | None: 
 def name_starts(task_id: str) -> tuple[str, ...]:
     """Whatever their rule, the names of a task's objects begin with its id."""
     return (f"{task_id}_",)
+
+
+def index_name(segment: ObjectName) -> ObjectName:
+    """The playlist of a slice, whose name is taken to go on where the playlist's ends, as nothing is documented."""
+    return replace(segment, kind=ObjectKind.PLAYLIST, extension="m3u8", tail="")
 
 
 def encode_name(name: ObjectName) -> str:
