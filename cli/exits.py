@@ -13,8 +13,7 @@ from catalog.errors import (
 )
 from catalog.model import Verdict
 from flows.settings import SettingsError
-from flows.steps.finding import NothingFoundError
-from flows.steps.planning import NotFinalError
+from flows.steps.finding import NotFinalError, NothingFoundError
 from flows.steps.publishing import StrangeManifestError
 from storage.errors import (
     AlreadyExists,

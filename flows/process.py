@@ -15,7 +15,8 @@ from flows.settings import require_apart
 from flows.steps.accounts import Account, account_of
 from flows.steps.assembling import assemble_stream, check_stream
 from flows.steps.concluding import Outcome, Settled, Unchanged, conclude, what_failed
-from flows.steps.planning import NotFinalError, RecordingPlan, plan_recording, require_unchanged
+from flows.steps.finding import NotFinalError
+from flows.steps.planning import RecordingPlan, plan_recording, require_unchanged
 from flows.steps.publishing import Published, describe, publish, standing_streams
 from flows.steps.rescuing import fetch, marked
 from flows.steps.searching import look_elsewhere

@@ -29,5 +29,5 @@ class WallClock:
 
     @property
     def right_within(self) -> timedelta:
-        """How far off it may be: the time in a file's name was 55 ms off in one sample, and no vendor says how exact."""
+        """How far off it may be: a file's name was 55 ms off in one sample, and nobody says how exact it is."""
         return timedelta(seconds=1) if self.source is ClockSource.FILE_NAME else timedelta()

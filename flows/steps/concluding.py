@@ -9,7 +9,7 @@ from typing import Final
 from catalog.model import Verdict
 from catalog.records import Claim, Recording, id_text
 from flows.retry import is_transient, needs_a_person
-from flows.steps.planning import NotFinalError
+from flows.steps.finding import NotFinalError
 from flows.steps.publishing import Published
 from flows.steps.waiting import HeldError, next_look
 from flows.steps.working import Worker

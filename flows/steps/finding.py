@@ -26,6 +26,18 @@ class NothingFoundError(Exception):
     """There is no recording to work on; the message says what was looked at and what to do."""
 
 
+class NotFinalError(Exception):
+    """The recording is not over, or is still being written; the message says what shows it and what to do.
+
+    `damage_digest` is the digest of the plan, if damage is what it may still be uploaded anew for.
+    """
+
+    def __init__(self, message: str, damage_digest: str | None = None) -> None:
+        """`message` is a sentence."""
+        super().__init__(message)
+        self.damage_digest = damage_digest
+
+
 def find_recordings(store: ObjectStore, folder: str = "") -> list[Found]:
     """List a folder once and sort it into recordings. Raises `NothingFoundError` if there is none."""
     metas = _metas(store, folder)

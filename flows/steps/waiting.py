@@ -11,7 +11,8 @@ from typing import Final
 
 from catalog.events import Word
 from catalog.model import Cause
-from flows.steps.planning import NotFinalError, RecordingPlan
+from flows.steps.finding import NotFinalError
+from flows.steps.planning import RecordingPlan
 from media.judge import Judgement
 
 SETTLE_TIME: Final = timedelta(minutes=30)

@@ -58,9 +58,7 @@ def _handed_over(chain: Chain, head: Link, following: Sequence[Link]) -> Place |
 def _goes_on(chain: Chain, head: Link, following: Sequence[Link]) -> bool:
     """Whether a newer file than that of `head` holds what comes next."""
     shifts = ((link, _shift(chain, link, goes_on=True)) for link in following if link.file > head.file)
-    return any(
-        shift is not None and link.scan.shown_first + shift <= chain.end + _NO_FURTHER for link, shift in shifts
-    )
+    return any(shift is not None and link.scan.shown_first + shift <= chain.end + _NO_FURTHER for link, shift in shifts)
 
 
 def _limited(chain: Chain | None, place: Place, window: Sequence[Link]) -> Place:

@@ -15,8 +15,7 @@ from deployments.sandbox.layouts import AGORA_SID
 from flows.process import Inline, check, process, run_inline
 from flows.steps import waiting
 from flows.steps.assembling import LedgerOpenError
-from flows.steps.finding import find_recordings
-from flows.steps.planning import NotFinalError
+from flows.steps.finding import NotFinalError, find_recordings
 from flows.steps.publishing import Published, StrangeManifestError
 from flows.steps.tasks import Task
 from media.tracks import Ledger

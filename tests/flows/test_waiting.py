@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.steps.finding import find_recordings
-from flows.steps.planning import NotFinalError, RecordingPlan, plan_recording
+from flows.steps.finding import NotFinalError, find_recordings
+from flows.steps.planning import RecordingPlan, plan_recording
 from flows.steps.waiting import HeldError, Now, Patience, next_look
 from storage.local import LocalStore
 from tests.flows.folders import slices
