@@ -15,7 +15,7 @@ import av
 from media.heap import keep_freed_memory
 from media.parts import Part, PartResult, Seams, Sink
 from media.samples import Buffer, TrackType
-from media.timing import ticks, utc_ticks
+from media.timing import TICKS_PER_SECOND, ticks, utc_ticks
 from media.tracks import AssemblyPlan, PlannedSegment, Seam
 from media.ts import chain, handover
 from media.ts.psi import ProgramMap
@@ -25,6 +25,7 @@ LIBAV_VERSION = ".".join(str(part) for part in av.library_versions["libavformat"
 """Part of every plan: libav makes the sample entries and the coded silence."""
 
 _LOOK_AHEAD_BYTES = 12 << 20
+_SEAMLESS = TICKS_PER_SECOND // 4
 _OTHER_CONTAINERS = (
     (b"\x1a\x45\xdf\xa3", 0, "WebM"),
     (b"ftyp", 4, "MP4"),
@@ -261,21 +262,26 @@ class _Assembler:
             return False
         return handover.covered(chained, utc_ticks(wall.at), segment.promised)
 
-    def _missed(self, taken: _Waiting, relation: chain.Relation) -> tuple[int, ...]:
-        """What is missing before it; where it takes over, also of the file that it follows."""
-        if relation is not chain.Relation.TAKEOVER or self._chain is None:
+    def _missed(self, taken: _Waiting, place: chain.Place) -> tuple[int, ...]:
+        """What is missing before it; where it takes over, of both files, unless what is placed reaches that far."""
+        if place.relation is not chain.Relation.TAKEOVER or self._chain is None:
             return taken.skipped
+        begin = place.link.scan.shown_first + place.shift
         before, number = self._before[self._chain.last.file], taken.link.number
         earlier = [n for n in before.skipped if n < number]
         before.skipped = [n for n in before.skipped if n >= number]
         before.missing = sum(self._plan.segments[n].promised for n in before.skipped)
-        return (*earlier, *taken.skipped)
+        missed = (*earlier, *taken.skipped)
+        if begin - self._chain.end > _SEAMLESS:
+            return missed
+        self._forgive(missed)
+        return ()
 
     def _place(self, taken: _Waiting, place: chain.Place) -> None:
         part = self._part_for(taken.link.scan)
         segment, dropped, scans = taken.arrival.segment, 0, []
         promised, before, cut = 0 if taken.displaced else segment.promised, self._chain, False
-        skipped = self._missed(taken, place.relation)
+        skipped = self._missed(taken, place)
         windows = joined(taken.windows, taken.later)
         taken.windows = []
         window, seams = next(windows, None), _seams(place)

@@ -109,6 +109,8 @@ def _segment_findings(assembly: Assembly, lost: frozenset[str | None] = frozense
     for result in assembly.segments:
         key = result.segment.key
         if result.spared:
+            if result.detail:
+                yield finding("segment_covered", key, f"{result.detail}; another file of the stream has its time")
             continue
         if result.code == "segment_repeated" and assembly.parts and key not in lost:
             yield finding("segment_listed_twice", key, "the same bytes came under another name; no time is missing")

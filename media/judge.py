@@ -148,12 +148,22 @@ def _between_files(
     for lost in (r for r in skipped if r.segment.file != before.segment.file):
         since, begin = begin, min(end, begin + lost.segment.promised)
         gaps.append(_gap(hole, since, begin, cause(lost.code or "segment_missing"), lost.segment.key))
-    gaps = [gap for gap in gaps if gap.end > gap.begin]
     if end - begin <= _SEAM:
-        return gaps, []
+        return [gap for gap in _closed(gaps, begin, end) if gap.end > gap.begin], []
+    gaps = [gap for gap in gaps if gap.end > gap.begin]
     if FAILOVER_MARK in (*after.segment.marks, *before.segment.marks):
         return [*gaps, _gap(hole, begin, end, "failover", before.segment.key)], []
     return gaps, _absence(replace(hole, end=end), begin, after, before)
+
+
+def _closed(gaps: Sequence[Gap], begin: int, end: int) -> Iterator[Gap]:
+    """The gaps, with what rounding left open between them given to the later one."""
+    later = next((gap for gap in gaps if gap.begin == end), None)
+    for gap in gaps:
+        if gap is later:
+            yield replace(gap, begin=begin)
+        else:
+            yield replace(gap, end=end) if later is None and gap.end == begin else gap
 
 
 def _is_unvouched(hole: Hole, after: SegmentResult, before: SegmentResult) -> bool:
@@ -161,7 +171,7 @@ def _is_unvouched(hole: Hole, after: SegmentResult, before: SegmentResult) -> bo
     if after is before or not (after.segment.rebuilt or before.segment.rebuilt):
         return False
     marked = before.segment.tagged or any(mark.startswith(_TRACK_START) for mark in before.segment.marks)
-    return hole.end - hole.begin >= _UNNOTICED[hole.track] and not marked and not _runs_on(hole, after, before)
+    return hole.end - hole.begin >= _SEAM and not marked and not before.counts_on
 
 
 def _blame(hole: Hole, after: SegmentResult, before: SegmentResult) -> tuple[str, SegmentResult] | None:

@@ -4,8 +4,8 @@ Agora: `docs/cloud-recording/develop/manage-files`. ZEGOCLOUD: `OutputFileRule` 
 segments are not documented, so bare names beside the playlist are used. Jocloud: the same holds.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -88,9 +88,14 @@ def agora_mixed(
     sid: str = AGORA_SID,
     cname: str = AGORA_CNAME,
     started_at: datetime = STARTED_AT,
+    leg: int | None = None,
 ) -> Laid:
-    """A composite recording: one playlist `<sid>_<cname>.m3u8`."""
-    return _agora(f"{folder}{sid}_{cname}", ("AUDIO", "VIDEO"), slices, started_at, stored)
+    """A composite recording: one playlist `<sid>_<cname>.m3u8`; `bak<leg>_` before all names after a failover."""
+    return _agora(f"{folder}{_bak(leg)}{sid}_{cname}", ("AUDIO", "VIDEO"), slices, started_at, stored)
+
+
+def _bak(leg: int | None) -> str:
+    return "" if leg is None else f"bak{leg}_"
 
 
 def agora_individual(
@@ -104,9 +109,10 @@ def agora_individual(
     sid: str = AGORA_SID,
     cname: str = AGORA_CNAME,
     started_at: datetime = STARTED_AT,
+    leg: int | None = None,
 ) -> Laid:
-    """One user of an individual recording: a playlist for each track that there is. Join users with `|`."""
-    stem = f"{folder}{sid}_{cname}__uid_s_{uid}__uid_e"
+    """One user of an individual recording: a playlist for each track that there is. Join users and legs with `|`."""
+    stem = f"{folder}{_bak(leg)}{sid}_{cname}__uid_s_{uid}__uid_e"
     laid = Laid(objects={}, playlists=(), segments=())
     if audio:
         laid |= _agora(f"{stem}_audio", ("AUDIO",), audio, started_at, stored_audio)
@@ -138,7 +144,7 @@ def zego_mixed(
     stream: str = "mix_out",
     started_at: datetime = STARTED_AT,
 ) -> Laid:
-    """A mixed recording: `TaskId_RoomId_MixOutputStreamId_VA_UTC`."""
+    """A mixed recording: `TaskId_RoomId_MixOutputStreamId_VA_UTC`. Join the parts of a stream with `|`."""
     name = f"{task_id}_{room}_{stream}_VA_{utc17(started_at)}"
     return _numbered(f"{folder}{name}.m3u8", f"{name}_", slices, stored)
 
@@ -165,3 +171,42 @@ def plain(
 
 MIXED: Mapping[str, MixedLayout] = {"agora": agora_mixed, "zego": zego_mixed, "jocloud": jocloud_mixed, "plain": plain}
 """The layouts that take one list of slices, by vendor."""
+
+
+# ---- what may become of a layout; each takes one and gives another, so that they combine ----
+
+
+def without_playlist(laid: Laid) -> Laid:
+    """The slices alone, as a recorder that died leaves them."""
+    return replace(laid, objects={k: data for k, data in laid.objects.items() if k not in laid.playlists}, playlists=())
+
+
+def never_closed(laid: Laid) -> Laid:
+    """Without EXT-X-ENDLIST."""
+    return _rewritten(laid, lambda lines: [line for line in lines if line != "#EXT-X-ENDLIST"])
+
+
+def naming_only(laid: Laid, entries: slice) -> Laid:
+    """Every playlist names only these of its entries, and ends as it did."""
+
+    def shortened(lines: list[str]) -> list[str]:
+        named = [at for at, line in enumerate(lines) if line and not line.startswith("#")]
+        begins = [max(at for at, line in enumerate(lines[:uri]) if line.startswith("#EXTINF")) for uri in named]
+        kept = [
+            line for begin, uri in list(zip(begins, named, strict=True))[entries] for line in lines[begin : uri + 1]
+        ]
+        return [*lines[: begins[0]], *kept, *lines[named[-1] + 1 :]]
+
+    return _rewritten(laid, shortened)
+
+
+def transferred(laid: Laid, tick: int, version: int) -> Laid:
+    """Playlists as Agora copies them from its backup cloud: `<stem>_<tick>_<version>.m3u8`."""
+    names = {key: f"{key.removesuffix('.m3u8')}_{tick}_{version}.m3u8" for key in laid.playlists}
+    objects = {names.get(key, key): data for key, data in laid.objects.items()}
+    return replace(laid, objects=objects, playlists=tuple(names.values()))
+
+
+def _rewritten(laid: Laid, change: Callable[[list[str]], list[str]]) -> Laid:
+    texts = {key: "\n".join(change(laid.objects[key].decode().split("\n"))).encode() for key in laid.playlists}
+    return replace(laid, objects=laid.objects | texts)

@@ -22,7 +22,7 @@ from deployments.sandbox.packets import (
 )
 from tests.lab.clips import flash_and_beep
 from tests.lab.damages import CASES, DAMAGES, Damage, Damaged, Position
-from tests.lab.judging import Mark, SyncReport, judge_mp4, judge_ts
+from tests.lab.judging import Mark, SyncReport, judge_mp4, judge_ts, sightings
 
 __all__ = [
     "CASES",
@@ -51,5 +51,6 @@ __all__ = [
     "plain",
     "programme",
     "restamp",
+    "sightings",
     "zego_mixed",
 ]

@@ -76,6 +76,13 @@ def judge_ts(data: bytes) -> SyncReport:
     return _judge(data, "mpegts")
 
 
+def sightings(mp4: bytes) -> tuple[list[tuple[int, float]], list[tuple[int, float]]]:
+    """Every flash and every beep of an MP4 as (number, time), also those that come twice."""
+    flashes = list(_flashes(mp4, "mp4"))
+    beeps = list(_beeps(mp4, "mp4"))
+    return flashes, _matched(flashes, beeps) if flashes else _numbered(beeps)
+
+
 def _judge(data: bytes, container: str) -> SyncReport:
     flashes = list(_flashes(data, container))
     beeps = list(_beeps(data, container))
