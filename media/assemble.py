@@ -14,9 +14,10 @@ import av
 
 from media.heap import keep_freed_memory
 from media.parts import Part, PartResult, Seams, Sink
+from media.plan import AssemblyPlan, PlannedSegment
 from media.samples import Buffer, TrackType
 from media.timing import TICKS_PER_SECOND, ticks, utc_ticks
-from media.tracks import AssemblyPlan, PlannedSegment, Seam
+from media.tracks import Seam
 from media.ts import chain, handover
 from media.ts.psi import ProgramMap
 from media.ts.scan import SegmentScan, Window, merge, scan_windows

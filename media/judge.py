@@ -13,9 +13,10 @@ from media.faults import joined_trims, told
 from media.findings import Finding
 from media.losses import NO_KEYFRAME, Absence, Gap
 from media.parts import PartResult
+from media.plan import FAILOVER_MARK
 from media.samples import TrackType
 from media.timing import TICKS_PER_SECOND
-from media.tracks import FAILOVER_MARK, Hole, Interval
+from media.tracks import Hole, Interval
 
 Span = TypeVar("Span", Gap, Absence)
 

@@ -1,17 +1,13 @@
-"""What is to be assembled, and where each sample lies: plans and timelines, all pure.
+"""Where each sample lies: timelines, all pure.
 
-`AssemblyPlan` is what is known before any media byte is read; its digest names the output. The timelines place the
-samples of each track as they come, and say what they had to trim, insert or leave open.
+They place the samples of each track as they come, and say what they had to trim, insert or leave open.
 """
 
-import hashlib
-import json
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
-from media.clock import WallClock
 from media.samples import TrackType
 from media.timing import TICKS_PER_SECOND, from_samples, to_samples
 from media.ts.adts import FRAME_SAMPLES
@@ -19,11 +15,6 @@ from media.ts.chain import Cut
 from media.ts.demux import AudioFrames, VideoUnits, loss_before_kept
 from media.ts.packets import Bools, Ints
 from media.ts.scan import nominal_step
-
-FAILOVER_MARK = "failover"
-"""Mark of every segment that another recorder wrote after the first one had failed."""
-ASSEMBLER_VERSION = 1
-"""Raised with every change that makes other bytes of the same plan, so that outputs never share a key."""
 
 _PICTURE_PAUSE = 2 * TICKS_PER_SECOND
 _PAUSE_STEPS = 5
@@ -34,65 +25,6 @@ _PICTURES_AHEAD = 3
 """A sync sample can stand so many pictures ahead of the pause that it ends: decode times run ahead of the pictures."""
 _LASTING, _LASTING_AT_END = 32, 4
 _SOUND_PAUSE = TICKS_PER_SECOND // 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedSegment:
-    """One promised segment, in playlist order.
-
-    `promised` is its EXTINF in ticks; `tagged` says that a discontinuity was declared before it; `marks` are the
-    vendor's own words before it. `absent` is a finding code where there is nothing to fetch, with its `detail`.
-    `file` counts the files of a stream; segments of several stand in the order of their wall clock. One that is
-    `rebuilt` was named by no playlist, so that nothing is promised of it.
-    """
-
-    number: int
-    key: str
-    size_bytes: int
-    etag: str
-    promised: int
-    tagged: bool = False
-    marks: tuple[str, ...] = ()
-    wall: WallClock | None = None
-    byte_range: tuple[int, int] | None = None
-    absent: str | None = None
-    detail: str = ""
-    file: int = 0
-    rebuilt: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AssemblyPlan:
-    """One output before its bytes are read: which segments, in which order, by which rules."""
-
-    stream: str
-    segments: tuple[PlannedSegment, ...]
-    libav: str
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 (hex) of the plan in canonical JSON: same plan, same key, same bytes."""
-        canonical = {
-            "assembler": ASSEMBLER_VERSION,
-            "libav": self.libav,
-            "segments": [
-                [s.key, s.size_bytes, s.etag, s.byte_range, s.promised, s.tagged, s.absent, _wall(s), *_beyond(s)]
-                for s in self.segments
-            ],
-            "stream": self.stream,
-        }
-        return hashlib.sha256(json.dumps(canonical, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def _wall(segment: PlannedSegment) -> str | None:
-    return segment.wall.at.isoformat() if segment.wall and segment.wall.is_exact else None
-
-
-def _beyond(segment: PlannedSegment) -> list[object]:
-    """What decides where a segment lies if it is not simply the next one of a stream's only playlist."""
-    has_failed_over = FAILOVER_MARK in segment.marks
-    plain = not (segment.file or segment.rebuilt or has_failed_over)
-    return [] if plain else [segment.file, segment.rebuilt, has_failed_over]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

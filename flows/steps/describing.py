@@ -47,9 +47,10 @@ def verdict_of(
     lost = any(s.gaps for s in streams) or any(f.severity is Severity.ERROR for f in findings)
     if published:
         return Verdict.GAPS if lost else Verdict.COMPLETE
-    if unread:
+    known = any(s.segments.count for s in streams)
+    if unread and not known:
         return Verdict.UNREADABLE
-    return Verdict.MISSING if lost or any(s.segments.count for s in streams) else Verdict.EMPTY
+    return Verdict.MISSING if lost or known else Verdict.EMPTY
 
 
 def bounded(findings: Sequence[Finding]) -> tuple[Finding, ...]:

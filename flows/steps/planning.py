@@ -17,11 +17,11 @@ from flows.steps.files import StreamFile, files_of, findings_of_files
 from flows.steps.finding import NothingFoundError
 from flows.steps.playlists import Read, moving, read_playlist
 from flows.steps.promises import broken_promises, unkept_of
-from flows.steps.rebuilding import rebuilt, rebuilt_findings
+from flows.steps.rebuilding import index_start, rebuilt, rebuilt_findings
 from flows.steps.sequence import in_sequence
 from media.assemble import LIBAV_VERSION
 from media.findings import Finding, finding
-from media.tracks import AssemblyPlan
+from media.plan import AssemblyPlan
 from storage.base import ObjectMeta, ObjectStore
 from storage.errors import NotFound
 from storage.listing import listed
@@ -177,7 +177,7 @@ def _plan_stream(
             *_without_playlist(recording, stream, files),
         ),
         open_end=_open_end(files),
-        watched=tuple(file.index.removesuffix(".m3u8") for file in put_in),
+        watched=tuple(index_start(file, recording) for file in put_in),
     )
 
 

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from media.assemble import Arrival
-from media.tracks import PlannedSegment
+from media.plan import PlannedSegment
 from storage.base import ObjectMeta, ObjectStore
 from storage.errors import Changed, Corrupt, NotFound
 from storage.reading import ReadProof, VerifiedReader

@@ -38,7 +38,7 @@ def rebuilt(
             loose[_file_of(listed, recording, known)].append(listed)
     for file, slices in loose.items():
         if file is not None:
-            whole = known.get(file) or StreamFile(id=file, index=_index(slices[0], recording))
+            whole = known.get(file) or StreamFile(id=file, index=_index(slices[0].key, recording))
             known[file] = replace(whole, entries=tuple(_completed(whole, slices, recording)))
     return tuple(sorted(known.values(), key=lambda file: file.id.order))
 
@@ -50,6 +50,12 @@ def rebuilt_findings(file: StreamFile, stream: str, recording: RecordingObjects)
         by = _basis(put_in, recording)
         detail = f"{len(put_in)} slices that no playlist names were put in by {by}; the first is {put_in[0].key}"
         yield finding("index_rebuilt", file.index if file.versions else stream, detail)
+
+
+def index_start(file: StreamFile, recording: RecordingObjects) -> str:
+    """What the keys of all playlists and slices begin with that may still come of a file which was rebuilt."""
+    first = next(entry.key for entry in file.entries if entry.rebuilt)
+    return _index(first, recording).removesuffix(".m3u8")
 
 
 def _file_of(listed: ListedObject, recording: RecordingObjects, known: Mapping[FileId, StreamFile]) -> FileId | None:
@@ -64,11 +70,11 @@ def _file_of(listed: ListedObject, recording: RecordingObjects, known: Mapping[F
     return own if own in known or len(alike) != 1 else alike[0]
 
 
-def _index(listed: ListedObject, recording: RecordingObjects) -> str:
+def _index(key: str, recording: RecordingObjects) -> str:
     """The key that the playlist of this slice would have, or what the names of its recording begin with."""
     vendor = VENDORS[recording.vendor]
-    folder = listed.key[: -len(basename(listed.key))]
-    name = vendor.parse_name(basename(listed.key), room=recording.room)
+    folder = key[: -len(basename(key))]
+    name = vendor.parse_name(basename(key), room=recording.room)
     index = vendor.index_name(name) if name and vendor.index_name else None
     return folder + (vendor.encode_name(index) if index else next(iter(vendor.name_starts(recording.task_id))))
 

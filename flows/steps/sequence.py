@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from flows.steps.files import ORIGINAL, Entry, StreamFile
 from media.findings import Finding, finding
+from media.plan import FAILOVER_MARK, PlannedSegment
 from media.timing import TICKS_PER_SECOND, ticks
-from media.tracks import FAILOVER_MARK, PlannedSegment
 from storage.base import ObjectMeta
 from vendors.base import RecordingObjects
 from vendors.registry import VENDORS

@@ -48,7 +48,8 @@ def _handed_over(chain: Chain, head: Link, following: Sequence[Link]) -> Place |
     shift = _shift(chain, head, goes_on=any(link.file == chain.last.file for link in following))
     if shift is None:
         return replace(within.restarted(chain, head, head.missing_before), relation=Relation.TAKEOVER)
-    end = head.scan.shown_first + head.scan.span + shift
+    # of a large segment only the beginning is scanned by now
+    end = head.scan.shown_first + max(head.scan.span, head.promised) + shift
     is_behind = head.file < chain.last.file
     if end <= chain.end + (_NO_FURTHER if is_behind else 0) or (is_behind and _goes_on(chain, head, following)):
         return Spare(link=head, shift=shift)

@@ -11,9 +11,9 @@ from media.assemble import LIBAV_VERSION, Arrival, Assembly, SegmentResult, asse
 from media.clock import ClockSource, WallClock
 from media.judge import Judgement, judge
 from media.parts import TrackResult
+from media.plan import AssemblyPlan, PlannedSegment
 from media.samples import Buffer, TrackType
 from media.timing import TICKS_PER_SECOND
-from media.tracks import AssemblyPlan, PlannedSegment
 from tests.lab import Slice, Stored
 
 STREAM = "mix"

@@ -1,0 +1,71 @@
+"""What is to be assembled: all that is known before any media byte is read. Its digest names the output. Pure."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from media.clock import WallClock
+
+FAILOVER_MARK = "failover"
+"""Mark of every segment that another recorder wrote after the first one had failed."""
+ASSEMBLER_VERSION = 1
+"""Raised with every change that makes other bytes of the same plan, so that outputs never share a key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedSegment:
+    """One promised segment, in playlist order.
+
+    `promised` is its EXTINF in ticks; `tagged` says that a discontinuity was declared before it; `marks` are the
+    vendor's own words before it. `absent` is a finding code where there is nothing to fetch, with its `detail`.
+    `file` counts the files of a stream; segments of several stand in the order of their wall clock. One that is
+    `rebuilt` was named by no playlist, so that nothing is promised of it.
+    """
+
+    number: int
+    key: str
+    size_bytes: int
+    etag: str
+    promised: int
+    tagged: bool = False
+    marks: tuple[str, ...] = ()
+    wall: WallClock | None = None
+    byte_range: tuple[int, int] | None = None
+    absent: str | None = None
+    detail: str = ""
+    file: int = 0
+    rebuilt: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssemblyPlan:
+    """One output before its bytes are read: which segments, in which order, by which rules."""
+
+    stream: str
+    segments: tuple[PlannedSegment, ...]
+    libav: str
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of the plan in canonical JSON: same plan, same key, same bytes."""
+        canonical = {
+            "assembler": ASSEMBLER_VERSION,
+            "libav": self.libav,
+            "segments": [
+                [s.key, s.size_bytes, s.etag, s.byte_range, s.promised, s.tagged, s.absent, _wall(s), *_beyond(s)]
+                for s in self.segments
+            ],
+            "stream": self.stream,
+        }
+        return hashlib.sha256(json.dumps(canonical, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _wall(segment: PlannedSegment) -> str | None:
+    return segment.wall.at.isoformat() if segment.wall and segment.wall.is_exact else None
+
+
+def _beyond(segment: PlannedSegment) -> list[object]:
+    """What decides where a segment lies if it is not simply the next one of a stream's only playlist."""
+    has_failed_over = FAILOVER_MARK in segment.marks
+    plain = not (segment.file or segment.rebuilt or has_failed_over)
+    return [] if plain else [segment.file, segment.rebuilt, has_failed_over]
