@@ -63,7 +63,8 @@ class SegmentResult:
     `promised` is the EXTINF in ticks, or 0 where it speaks of another segment's content. `counts_on`: its continuity
     counters run on from the segment placed before it, so that no packet is missing between them. `skipped` are
     the numbers of segments that are missing or left out between it and the one placed before it. `spared`: not needed,
-    because another file has its time. `overtaken`: its end, whether whole or cut, is another file's.
+    because another file has its time, or `too_late` for its place. `overtaken`: its end, whether whole or cut, is
+    another file's.
     """
 
     segment: PlannedSegment
@@ -82,6 +83,7 @@ class SegmentResult:
     dropped: int = 0
     skipped: tuple[int, ...] = ()
     spared: bool = False
+    too_late: bool = False
     overtaken: bool = False
 
 
@@ -119,9 +121,13 @@ class _Waiting:
 
 @dataclass(slots=True)
 class _Before:
-    """What is missing before the next segment of a file: promised ticks, and the numbers of the segments."""
+    """What is missing before the next segment of a file: promised ticks, and the numbers of the segments.
+
+    `wall` is the wall clock at which that one is due if those are the first of their file, which alone may have one.
+    """
 
     missing: int = 0
+    wall: int | None = None
     skipped: list[int] = field(default_factory=list)
 
 
@@ -134,6 +140,7 @@ class _Assembler:
         self._chain: chain.Chain | None = None
         self._program: dict[int, ProgramMap] = {}
         self._before: dict[int, _Before] = defaultdict(_Before)
+        self._due: dict[int, int] = {}
         self._seen = 0
         self._stands_still = False
         self._part: Part | None = None
@@ -145,8 +152,8 @@ class _Assembler:
             match handover.decide(self._chain, [w.link for w in self._waiting]):
                 case chain.Leave(link=link, code=code, detail=detail):
                     self._leave(self._take(link), code, detail)
-                case handover.Spare(link=link, shift=shift):
-                    self._spare(self._take(link), shift)
+                case handover.Spare() as spare:
+                    self._spare(self._take(spare.link), spare)
                 case chain.Place() as place:
                     self._place(self._take(place.link), place)
         self._finish_part()
@@ -189,14 +196,15 @@ class _Assembler:
             return
         self._program[segment.file] = scan.program
         before = self._before.pop(segment.file, None) or _Before()
+        own = _exact_wall(segment)
         link = chain.Link(
             number=segment.number,
             scan=scan,
             digest=arrival.digest if arrival.proved else -segment.number - 1,
             promised=segment.promised,
             missing_before=before.missing,
-            wall=utc_ticks(segment.wall.at) if segment.wall and segment.wall.is_exact else None,
-            wall_within=ticks(segment.wall.right_within) if segment.wall else 0,
+            wall=before.wall if own is None else own,
+            wall_within=ticks(segment.wall.right_within) if segment.wall else TICKS_PER_SECOND,
             tagged=segment.tagged,
             file=segment.file,
         )
@@ -207,11 +215,14 @@ class _Assembler:
         before = self._before[result.segment.file]
         before.missing += result.segment.promised
         before.skipped.append(result.segment.number)
+        known = _exact_wall(result.segment) if result.segment.file else None
+        since = before.wall if known is None else known
+        before.wall = None if since is None else since + result.segment.promised
 
     def _take(self, link: chain.Link) -> _Waiting:
         """Take it out of those that wait; if others stood before it, their promises speak of each other."""
         taken = next(w for w in self._waiting if w.link is link)
-        ahead = list(self._waiting)[: self._waiting.index(taken)]
+        ahead = [w for w in list(self._waiting)[: self._waiting.index(taken)] if w.link.file == link.file]
         for other in (*ahead, taken) if ahead else ():
             other.displaced = True
         self._waiting.remove(taken)
@@ -236,15 +247,16 @@ class _Assembler:
         """The next segment that waits, of the same file."""
         return next((w for w in self._waiting if w.link.file == file), None)
 
-    def _spare(self, taken: _Waiting, shift: int) -> None:
+    def _spare(self, taken: _Waiting, spare: handover.Spare) -> None:
         """Another file has its time, and that of what was missing before it: read to its end, and not used."""
         scan = merge(w.scan for w in joined(taken.windows, taken.later))
         segment = taken.arrival.segment
         if self._part is not None:
-            self._part.spare(scan, shift)
+            self._part.spare(scan, spare.shift)
         self._results[segment.number] = SegmentResult(
-            segment=segment, scan=scan, digest=taken.arrival.digest, spared=True
+            segment=segment, scan=scan, digest=taken.arrival.digest, spared=True, too_late=spare.too_late
         )
+        self._due[segment.file] = scan.shown_first + scan.span + spare.shift
         self._forgive(taken.skipped)
 
     def _forgive(self, numbers: Iterable[int]) -> None:
@@ -255,13 +267,12 @@ class _Assembler:
         """What is missing at the end of a file is no loss where another file has its time."""
         for file, before in self._before.items():
             if self._chain is not None and file != self._chain.last.file:
-                self._forgive(n for n in before.skipped if self._is_covered(self._plan.segments[n], self._chain))
-
-    def _is_covered(self, segment: PlannedSegment, chained: chain.Chain) -> bool:
-        wall = segment.wall
-        if wall is None or not wall.is_exact:
-            return False
-        return handover.covered(chained, utc_ticks(wall.at), segment.promised)
+                due = self._due.get(file, 0)
+                for segment in (self._plan.segments[number] for number in before.skipped):
+                    begin = handover.begin_by_wall(self._chain, _exact_wall(segment))
+                    due = (due if begin is None else begin) + segment.promised
+                    if due <= self._chain.end + _SEAMLESS:
+                        self._forgive([segment.number])
 
     def _missed(self, taken: _Waiting, place: chain.Place) -> tuple[int, ...]:
         """What is missing before it; where it takes over, of both files, unless what is placed reaches that far."""
@@ -295,6 +306,7 @@ class _Assembler:
             window, seams = following, _seams(replace(place, relation=chain.Relation.CONTINUES))
         scan = merge(scans)
         overtaken = _is_overtaken(scan, place)
+        self._due[segment.file] = scan.shown_first + scan.span + place.shift
         self._chain = chain.advance(self._chain, replace(place, link=chain.completed(place.link, scan)))
         self._results[segment.number] = SegmentResult(
             segment=segment,
@@ -341,6 +353,10 @@ class _Assembler:
         if self._part is not None and (result := self._part.finish()):
             self._parts.append(result)
         self._part = None
+
+
+def _exact_wall(segment: PlannedSegment) -> int | None:
+    return utc_ticks(segment.wall.at) if segment.wall and segment.wall.is_exact else None
 
 
 def _seams(place: chain.Place) -> Seams:

@@ -109,7 +109,9 @@ def _segment_findings(assembly: Assembly, lost: frozenset[str | None] = frozense
     for result in assembly.segments:
         key = result.segment.key
         if result.spared:
-            if result.detail:
+            if result.too_late:
+                yield finding("segment_too_late", key, "a later file of the stream had begun where it belongs")
+            elif result.detail:
                 yield finding("segment_covered", key, f"{result.detail}; another file of the stream has its time")
             continue
         if result.code == "segment_repeated" and assembly.parts and key not in lost:

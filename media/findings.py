@@ -66,6 +66,9 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "segment_out_of_order": Kind(Severity.WARNING, "Nothing to do: it was put where its time stamps belong."),
         "clock_disagrees": Kind(Severity.WARNING, "The stamps were believed. If a pause was left out, ask the vendor."),
         "overlap_trimmed": Kind(Severity.WARNING, "Nothing to do: the repeated time was kept once."),
+        "segment_too_late": Kind(
+            Severity.ERROR, "Its time could not be told before it was read. Please report it with the manifest."
+        ),
         "segment_covered": Kind(Severity.WARNING, "Nothing to do: nothing of its time is missing."),
         "late_keyframe": Kind(
             Severity.WARNING, "Players may show artefacts in the listed time, until the next keyframe."

@@ -168,11 +168,13 @@ def _closed(gaps: Sequence[Gap], begin: int, end: int) -> Iterator[Gap]:
 
 
 def _is_unvouched(hole: Hole, after: SegmentResult, before: SegmentResult) -> bool:
-    """Whether slices may be missing in a hole although no playlist promised any, because none was there to do so."""
+    """Whether slices may be missing in a hole although no playlist promised any, because none was there to do so.
+
+    A mark that a stream starts is no sign of a pause here: the first segment of every playlist has it.
+    """
     if after is before or not (after.segment.rebuilt or before.segment.rebuilt):
         return False
-    marked = before.segment.tagged or any(mark.startswith(_TRACK_START) for mark in before.segment.marks)
-    return hole.end - hole.begin >= _SEAM and not marked and not before.counts_on
+    return hole.end - hole.begin >= _SEAM and not before.counts_on
 
 
 def _blame(hole: Hole, after: SegmentResult, before: SegmentResult) -> tuple[str, SegmentResult] | None:

@@ -12,6 +12,8 @@ from storage.base import ObjectMeta
 from vendors.base import RecordingObjects
 from vendors.registry import VENDORS
 
+_AT_LEAST = 0.95
+"""How much of its EXTINF a segment without a clock of its own surely lasts: some recorders round up."""
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
 
@@ -67,12 +69,12 @@ def _planned(
 def _timed(segments: Sequence[PlannedSegment], since: datetime) -> Iterator[tuple[datetime, PlannedSegment]]:
     """Each segment with when it begins, never before the one listed before it.
 
-    Where that is not said, it begins where the one before it ends; where nothing is, with the last one of the files
-    before, at `since`.
+    Where that is not said, it begins where the one before it ends, a little early, for the next file must not come
+    before what it follows; where nothing is said, with the last one of the files before, at `since`.
     """
     dated = any(segment.wall for segment in segments)
     at = due = _BEFORE_ALL if dated else since
     for segment in segments:
         at = max(at, segment.wall.at if segment.wall and segment.wall.is_exact else due)
-        due = at + timedelta(seconds=segment.promised / TICKS_PER_SECOND)
+        due = at + _AT_LEAST * timedelta(seconds=segment.promised / TICKS_PER_SECOND)
         yield at, segment

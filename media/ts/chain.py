@@ -65,7 +65,8 @@ class Chain:
     """What was placed so far. `ends` is where the next sample of each track is due.
 
     `dated` is the wall clock of the newest segment that has one, and when that segment begins in the output; `led` the
-    same for its leading track, which names are given by. `shifts` are the newest of each file.
+    same for its leading track, which names are given by. `shifts` are the newest of each file. `since` is where the
+    file that was placed last took over.
     """
 
     ends: Mapping[TrackType, int]
@@ -79,6 +80,7 @@ class Chain:
     restarts: bool
     counted_on: int
     placed: int
+    since: int = 0
 
     @property
     def end(self) -> int:
@@ -148,6 +150,7 @@ def advance(chain: Chain | None, place: Place) -> Chain:
             restarts=False,
             counted_on=0,
             placed=1,
+            since=link.scan.shown_first + place.shift,
         )
     is_other = place.relation is Relation.TAKEOVER
     return replace(
@@ -163,6 +166,7 @@ def advance(chain: Chain | None, place: Place) -> Chain:
         restarts=place.relation is Relation.RESTART,
         counted_on=0 if is_other else chain.counted_on + counts_on(chain.last.scan, link.scan),
         placed=1 if is_other else chain.placed + 1,
+        since=link.scan.shown_first + place.shift if is_other else chain.since,
     )
 
 

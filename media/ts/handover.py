@@ -19,29 +19,43 @@ _NO_FURTHER = 35 * TICKS_PER_SECOND // 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spare:
-    """Do not use `link`: its time is there already, by another file. `shift` says when it would have been."""
+    """Do not use `link`: its time is there already, by another file. `shift` says when it would have been.
+
+    `too_late`: it is not; it came after the next file had begun, and nothing can be placed before that any more.
+    """
 
     link: Link
     shift: int
+    too_late: bool = False
 
 
 def decide(chain: Chain | None, window: Sequence[Link]) -> Place | Leave | Spare:
     """What to do with the segments of `window` (in plan order, at least one), of one file or of several."""
     head = window[0]
     found: Place | Leave | Spare
-    if chain is not None and head.file != chain.last.file:
+    if chain is not None and head.file != chain.last.file and not _is_early(chain, window):
         found = _handed_over(chain, head, window[1:])
     else:
-        found = within.decide(chain, [link for link in window if link.file == head.file])
+        file = head.file if chain is None else chain.last.file
+        found = within.decide(chain, [link for link in window if link.file == file])
     return _limited(chain, found, window) if isinstance(found, Place) else found
 
 
-def covered(chain: Chain, wall: int, promised: int) -> bool:
-    """Whether the time of something that is not there, by its wall clock, is there by another file."""
-    if chain.led is None:
-        return False
+def begin_by_wall(chain: Chain, wall: int | None) -> int | None:
+    """When something begins in the output, by its wall clock; None where it, or what was placed, has none."""
+    if wall is None or chain.led is None:
+        return None
     known, at = chain.led
-    return at + wall - known + promised <= chain.end + _NO_FURTHER
+    return at + wall - known
+
+
+def _is_early(chain: Chain, window: Sequence[Link]) -> bool:
+    """Whether the next file came before the last of the one it follows, because that has no clock in its names."""
+    head = window[0]
+    if head.file < chain.last.file or all(link.file != chain.last.file for link in window):
+        return False
+    shift = _shift(chain, head, goes_on=True)
+    return shift is None or head.scan.shown_first + shift > chain.end + _NO_FURTHER
 
 
 def _handed_over(chain: Chain, head: Link, following: Sequence[Link]) -> Place | Spare:
@@ -52,7 +66,8 @@ def _handed_over(chain: Chain, head: Link, following: Sequence[Link]) -> Place |
     end = head.scan.shown_first + max(head.scan.span, head.promised) + shift
     is_behind = head.file < chain.last.file
     if end <= chain.end + (_NO_FURTHER if is_behind else 0) or (is_behind and _goes_on(chain, head, following)):
-        return Spare(link=head, shift=shift)
+        too_late = is_behind and head.scan.shown_first + shift + _NO_FURTHER < chain.since
+        return Spare(link=head, shift=shift, too_late=too_late)
     return Place(link=head, shift=shift, relation=Relation.TAKEOVER)
 
 
@@ -81,9 +96,8 @@ def _shift(chain: Chain, link: Link, *, goes_on: bool) -> int | None:
     A wall clock that is right within a second only says nothing against a file that begins where the one before ends,
     unless that one goes on.
     """
-    if link.wall is not None and chain.led is not None:
-        wall, at = chain.led
-        begin = at + link.wall - wall
+    begin = begin_by_wall(chain, link.wall)
+    if begin is not None:
         if not goes_on and abs(begin - chain.end) <= link.wall_within:
             return within.restarted(chain, link, 0).shift
         is_credible = within.is_credible(chain, begin)

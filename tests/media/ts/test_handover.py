@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from media.ts.chain import Chain, Leave, Link, Place, Relation, advance
-from media.ts.handover import Spare, covered, decide
+from media.ts.handover import Spare, decide
 from tests.media.ts.test_chain import BASE, LENGTH, SECOND, link
 
 NEW_CLOCK = 5000 * SECOND
@@ -91,9 +91,3 @@ def test_segments_of_another_file_do_not_tell_what_is_foreign_or_misplaced() -> 
     found = decide(chain, [pause, later(3, 6 * LENGTH), original(6)])
     assert isinstance(found, Place)
     assert found.link is pause
-
-
-@pytest.mark.parametrize(("at", "is_covered"), [(LENGTH, True), (2 * LENGTH, True), (3 * LENGTH, False)])
-def test_what_is_missing_is_covered_as_far_as_anything_reaches(at: int, *, is_covered: bool) -> None:
-    chain = chained(original(0), original(1), later(2, 2 * LENGTH))
-    assert covered(chain, at, LENGTH) is is_covered
