@@ -3,6 +3,7 @@
 import hashlib
 import io
 import random
+from dataclasses import replace
 
 import av
 import pytest
@@ -10,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deployments.sandbox.packets import PACKET, packets, pid_of, programme, starts_unit
+from media.plan import FAILOVER_MARK
+from media.timing import TICKS_PER_SECOND
 from media.ts import scan
-from tests.lab import Slice, flash_and_beep
-from tests.media.driving import Made, assert_accounted, assert_intact, make, planned, run
-from tests.media.recordings import recording, resumed
+from tests.lab import Slice, flash_and_beep, judge_mp4
+from tests.media.driving import Made, arrivals, assert_accounted, assert_intact, make, named_walls, planned, run
+from tests.media.recordings import later, recording, resumed
 from tests.media.ts.made import AAC, AUDIO_PID, adts_frame, pes, split, tables, transport
 
 Samples = dict[str, list[tuple[int, int, str]]]
@@ -215,3 +218,37 @@ def test_pictures_need_their_pid_only() -> None:
     made = make([piece.shows(piece.data + noise)])
     assert_intact(made)
     same(made, make(recording(2)))
+
+
+def overlapping(*, pieces_of: int | None = None) -> Made:
+    """Twelve seconds, and from second 7 on another recorder under a clock of its own."""
+    first, second = recording(12), recording(8, first_second=7)
+    slices = [*first, *(later(piece, 7) for piece in second)]
+    slices.sort(key=lambda piece: piece.start_s)
+    plan = planned(slices, walls=named_walls(slices))
+    files = [int(any(piece.data == other.data for other in second)) for piece in slices]
+    marks = [(FAILOVER_MARK,) if file else () for file in files]
+    segments = [
+        replace(segment, file=file, marks=mark) for segment, file, mark in zip(plan.segments, files, marks, strict=True)
+    ]
+    plan = replace(plan, segments=tuple(segments))
+    return run(plan, arrivals(plan, list(slices), pieces_of=pieces_of))
+
+
+def test_an_overlap_of_large_segments_is_cut_as_that_of_small_ones() -> None:
+    whole, pieces = overlapping(), overlapping(pieces_of=15_000)
+    assert whole.judgement.gaps == pieces.judgement.gaps == ()
+    assert whole.judgement.absences == ()
+    assert_accounted(pieces)
+    for made in (whole, pieces):
+        report = judge_mp4(made.mp4)
+        assert report.seconds == tuple(range(15))
+        assert report.worst_offset_s <= 0.04
+        assert [round((t.end - t.begin) / TICKS_PER_SECOND) for t in made.judgement.trims] == [5, 5]
+
+
+def test_a_plan_says_which_file_a_segment_is_of() -> None:
+    plan = planned(recording())
+    one, *rest = plan.segments
+    for change in ({"file": 1}, {"rebuilt": True}, {"marks": (FAILOVER_MARK,)}):
+        assert replace(plan, segments=(replace(one, **change), *rest)).digest != plan.digest
