@@ -20,10 +20,10 @@ _NEW_CLOCK = 777_000
 
 
 @cache
-def recorder(number: int, *, audio: bool = True, video: bool = True) -> tuple[Slice, ...]:
-    """What a recorder with this number would record of the whole scene: slices of 1.2 s, other bytes, other clocks."""
+def recorder(number: int, *, audio: bool = True, video: bool = True, slice_s: float = 1.2) -> tuple[Slice, ...]:
+    """What a recorder with this number would record of the whole scene: other bytes than others', another clock."""
     clip = flash_and_beep(SCENE_S, gop=_GOP, seed=number, audio=audio, video=video)
-    slices = cut(clip, 1.2)
+    slices = cut(clip, slice_s)
     return tuple(piece.shows(restamp(piece.data, number * _NEW_CLOCK)) for piece in slices)
 
 

@@ -1,5 +1,6 @@
 """After a failover: one recording, one output a stream, every second once."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,9 @@ from hypothesis import strategies as st
 
 from catalog.model import Cause, Verdict
 from deployments.sandbox.layouts import never_closed, without_playlist
+from flows.steps.finding import find_recordings
+from flows.steps.planning import plan_recording
+from storage.local import LocalStore
 from tests.flows.scenes import FRAME_S, SCENE_S, Outcome, assert_each_second_once, began, heard, outcome, recorder
 from tests.lab import Laid, agora_individual, agora_mixed, judge_mp4
 
@@ -56,11 +60,28 @@ def test_an_overlap_is_played_once(tmp_path: Path, overlap_s: float) -> None:
     assert found.stream.duration_s == pytest.approx(SCENE_S, abs=0.1)
 
 
+@pytest.mark.parametrize(
+    ("legs", "open_end"),
+    [
+        (lambda: never_closed(leg(0, 0, 6)) | leg(1, 6, 12), None),
+        (lambda: leg(0, 0, 6) | never_closed(leg(1, 6, 12)), "has no #EXT-X-ENDLIST"),
+        (lambda: leg(0, 0, 6) | without_playlist(leg(1, 6, 12)), "no playlist names its slices"),
+        (lambda: without_playlist(leg(0, 0, 6)) | leg(1, 6, 12), None),
+    ],
+)
+def test_the_last_leg_says_whether_it_is_over(tmp_path: Path, legs: Callable[[], Laid], open_end: str | None) -> None:
+    store = LocalStore(legs().write_to(tmp_path))
+    ((objects, metas),) = find_recordings(store)
+    said = plan_recording(store, objects, metas).open_end
+    assert (said is None) if open_end is None else (said is not None and said.endswith(open_end))
+
+
 def test_recorders_that_begin_between_slices(tmp_path: Path) -> None:
-    slices, started_at = began(heard(recorder(1), 7.2, SCENE_S))
-    shifted = agora_mixed(slices, started_at=started_at, leg=0)
-    found = outcome(agora_mixed(heard(recorder(0), 0, 12)) | shifted, tmp_path)
+    slices, started_at = began(heard(recorder(1, slice_s=0.8), 7.5, SCENE_S))
+    found = outcome(leg(0, 0, 12) | agora_mixed(slices, started_at=started_at, leg=0), tmp_path)
+    assert found.manifest.verdict is Verdict.COMPLETE
     assert_each_second_once(found, 0, SCENE_S)
+    assert_in_step(found)
 
 
 def test_the_original_goes_on_until_the_first_slice_of_the_next_leg_that_can_be_used(tmp_path: Path) -> None:
