@@ -59,7 +59,7 @@ def source_of(vendor: str, vendors: Vendors) -> dict[str, object]:
 def vendor_keys(stage: Stage, vendors: Vendors) -> dict[str, str]:
     """The variables of what the vendors are asked with, and of what they write with."""
     upload = {half: stage.environment[f"AFTERTAKE_S3_{half}"] for half in ("KEY_ID", "SECRET")}
-    keys = {}
+    keys = dict[str, str]()
     for vendor, account in vendors.accounts.items():
         start = f"AFTERTAKE_{vendor.upper()}"
         keys |= {f"{start}_API_KEY_ID": account.key_id, f"{start}_API_SECRET": account.secret}

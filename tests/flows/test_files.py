@@ -21,10 +21,10 @@ from deployments.sandbox.layouts import (
     never_closed,
     plain,
     transferred,
-    utc17,
     without_playlist,
     zego_mixed,
 )
+from deployments.sandbox.playlists import utc17
 from flows.process import Inline, check, run_inline
 from flows.steps.finding import NotFinalError, find_recordings
 from flows.steps.planning import plan_recording, require_unchanged

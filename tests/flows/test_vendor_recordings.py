@@ -2,15 +2,17 @@
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from catalog.events import Word
-from catalog.model import State, Verdict
+from catalog.model import Cause, RecordingId, State, Verdict
 from deployments.sandbox.vendors import SCRIPTS
 from tests.flows.vendor_site import PACE, VendorSite, vendor_site
-from vendors.recorder import NoSuchCallError
+from vendors.recorder import NoSuchCallError, Order
 from vendors.registry import RECORDED
+from vendors.storage import parse_store_url
 
 
 @pytest.fixture(scope="module")
@@ -39,31 +41,72 @@ def test_from_its_start_to_its_verdict(site: VendorSite, vendor: str) -> None:
     assert site.catalog.get(recording).state is State.SETTLED
 
 
-EXPECTED = {
-    "late slice": Verdict.COMPLETE,
-    "late uploads": Verdict.COMPLETE,
-    "backup store": Verdict.COMPLETE,
-    "failover hole": Verdict.GAPS,
-    "failover overlap": Verdict.COMPLETE,
-    "partial playlist": Verdict.COMPLETE,
-    "playlist missing": Verdict.GAPS,
-    "no ENDLIST": Verdict.COMPLETE,
-    "orphans": Verdict.COMPLETE,
-    "wrong bucket": Verdict.MISSING,
-    "several files": Verdict.COMPLETE,
-    "nobody published": Verdict.EMPTY,
-    "lost webhooks": Verdict.COMPLETE,
-    "doubled webhooks": Verdict.COMPLETE,
-    "damaged slice": Verdict.GAPS,
-}
+def findings(site: VendorSite, recording: RecordingId) -> set[str]:
+    return {found.code for found in site.manifest(recording).findings}
 
 
-@pytest.mark.parametrize("vendor", RECORDED)
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_scripts(site: VendorSite, vendor: str, script: str) -> None:
-    recording = site.record(vendor, f"{vendor}-{script}".replace(" ", "_"), SCRIPTS[script])
+def causes(site: VendorSite, recording: RecordingId) -> set[Cause]:
+    return {gap.cause for stream in site.manifest(recording).streams for gap in stream.gaps}
+
+
+def test_what_the_vendor_keeps_itself_is_fetched_at_once(site: VendorSite) -> None:
+    recording = site.record("zego", "kept", SCRIPTS["backup store"])
+    assert site.settled(recording).verdict is Verdict.COMPLETE, site.causes(recording)
+    assert findings(site, recording) == {"objects_rescued"}
+
+
+@pytest.mark.parametrize("vendor", ["agora", "zego"])
+def test_a_recorder_that_was_replaced_leaves_one_output(site: VendorSite, vendor: str) -> None:
+    recording = site.record(vendor, "replaced", SCRIPTS["failover hole"])
     found = site.settled(recording)
-    print(vendor, script, found.verdict, site.causes(recording))
-    if found.manifest:
-        manifest = site.manifest(recording)
-        print([(f.code, f.detail) for f in manifest.findings], [g for s in manifest.streams for g in s.gaps])
+    assert len(site.catalog.outputs(recording)) == 1
+    if vendor == "agora":
+        assert (found.verdict, causes(site, recording)) == (Verdict.GAPS, {Cause.FAILOVER})
+
+
+def test_nobody_published_is_said_by_the_vendor_and_is_no_loss(site: VendorSite) -> None:
+    recording = site.record("agora", "alone", SCRIPTS["nobody published"])
+    assert site.settled(recording).verdict is Verdict.EMPTY
+    assert findings(site, recording) == set()
+
+
+def test_nothing_tells_of_it_but_its_own_status(site: VendorSite) -> None:
+    """Webhooks are lost, and somebody else stops it."""
+    recording = site.start("zego", "unheard", SCRIPTS["lost webhooks"])
+    time.sleep(4 / PACE)
+    source = site.settings.source("zego")
+    recorder = site.recorders.of(source)
+    handle = recorder.handle_of(recording, None)
+    assert handle is not None
+    recorder.stop(handle)
+    site.vendors.wait_idle(60)
+    assert site.catalog.get(recording).state is State.RECORDING
+    assert site.settled(recording).verdict is Verdict.COMPLETE, site.causes(recording)
+
+
+def test_what_somebody_else_began_is_asked_for_by_its_id(site: VendorSite) -> None:
+    source = site.settings.source("zego")
+    recorder = site.recorders.of(source)
+    place = parse_store_url(source.store)
+    order = Order(
+        room="others",
+        mode="mixed",
+        place=place,
+        upload_key=site.recorders.upload_key(source),
+        callback_url=f"{site.url}/hooks/zego",
+        client_id="others",
+    )
+    handle = recorder.start(order)
+    time.sleep(4 / PACE)
+    recorder.stop(handle)
+    site.vendors.wait_idle(60)
+    found = site.settled(handle.recording)
+    assert (found.verdict, found.source) == (Verdict.COMPLETE, "zego"), site.causes(handle.recording)
+    assert site.catalog.inquiries.of(handle.recording) is not None
+
+
+def test_the_vendors_own_list_has_them(site: VendorSite) -> None:
+    recording = site.record("zego", "listed")
+    now = datetime.now(UTC)
+    past = list(site.recordings.history(site.settings.source("zego"), now - timedelta(days=1), now))
+    assert recording in {each.recording for each in past}

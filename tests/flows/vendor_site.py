@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 from sqlalchemy import Connection, update
@@ -34,13 +33,14 @@ from flows.webhook_keys import WebhookKeys
 from storage.opening import open_store
 from tests.flows.site import LONG_AGO
 from tests.proofs.cluster_parts import free_port
+from vendors.base import Mode
 from vendors.recorder import Order
 from vendors.recorders import open_recorder
 from vendors.registry import HOOKS
 from web.app import build_app
 from web.tokens import Tokens
 from web.vendor_recordings import router
-from web.webhooks import Receiving
+from web.webhooks import Receiving, Webhooks
 
 PACE = 20.0
 PLENTY = Limits(agora=1000, zego=1000, zego_start_stop=1000, jocloud_apply=1000)
@@ -89,17 +89,17 @@ class VendorSite:
             name="worker", catalog=self.catalog, settings=self.settings, output=output, recorders=self.recorders
         )
 
-    def start(self, vendor: str, room: str, script: Script | None = None, **order: Any) -> RecordingId:
+    def start(self, vendor: str, room: str, script: Script | None = None, mode: Mode = "mixed") -> RecordingId:
         """Begin a recording that follows the script."""
         if script:
             self.vendors.follow(vendor, room, script)
-        ordered = partial(Order, **{"room": room, "mode": "mixed", "client_id": f"{vendor}-{room}", **order})
+        ordered = partial(Order, room=room, mode=mode, client_id=f"{vendor}-{room}")
         return self.recordings.start(self.settings.source(vendor), ordered, folder="calls/").id
 
-    def record(self, vendor: str, room: str, script: Script | None = None, media_s: float = 8, **order: Any) -> RecordingId:
-        """A recording from its start to its stop, and until all that its vendor does after that is done."""
-        recording = self.start(vendor, room, script, **order)
-        time.sleep(media_s / PACE)
+    def record(self, vendor: str, room: str, script: Script | None = None, mode: Mode = "mixed") -> RecordingId:
+        """Eight seconds, from start to stop, and until all that the vendor does after that is done."""
+        recording = self.start(vendor, room, script, mode)
+        time.sleep(8 / PACE)
         self.recordings.stop(recording)
         self.vendors.wait_idle(60)
         return recording
@@ -115,9 +115,7 @@ class VendorSite:
         overseer = self.overseer()
         overseer.take_in()
         self.time_passes()
-        Asker(
-            catalog=self.catalog, settings=self.settings, recorders=self.recorders, actor="loop"
-        ).ask_due()
+        Asker(catalog=self.catalog, settings=self.settings, recorders=self.recorders, actor="loop").ask_due()
         self.time_passes()
         overseer.dispatch()
         overseer.reconcile()
@@ -193,7 +191,7 @@ def vendor_site(root: Path, patch: Callable[[str, str], None]) -> Iterator[Vendo
 
 
 @contextmanager
-def _served(app: Any, port: int) -> Iterator[None]:
+def _served(app: Webhooks, port: int) -> Iterator[None]:
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", lifespan="off"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -204,5 +202,3 @@ def _served(app: Any, port: int) -> Iterator[None]:
     finally:
         server.should_exit = True
         thread.join(10)
-
-
