@@ -123,7 +123,9 @@ class Site:
         return [key for key in self.clouds.keys(cloud, bucket) if task_id in key]
 
     def slices(self, vendor: str, task_id: str) -> list[str]:
-        return [key for key in self.keys(vendor, task_id) if key.endswith(".ts")]
+        """In their order: the tenth comes after the second."""
+        found = [key for key in self.keys(vendor, task_id) if key.endswith(".ts")]
+        return sorted(found, key=lambda key: (len(key), key))
 
     def playlists(self, vendor: str, task_id: str) -> list[str]:
         return [key for key in self.keys(vendor, task_id) if key.endswith(".m3u8")]
