@@ -100,7 +100,7 @@ def hear(connection: Connection, said: Said, recording: RecordingId, *, actor: s
     values = {**_spoken(event, row, now), **look, **_without_source(said, row)}
     connection.execute(update(recordings).where(recordings.c.id == row["id"]).values(values))
     if said.delivery is not None:
-        _hasten(connection, row, now)
+        _have_asked(connection, said, row, now)
     return _effect(row, was, look, now, has_source=said.has_source)
 
 
@@ -129,11 +129,14 @@ def _file(written: Mapping[str, Any]) -> NamedFile:
     return NamedFile(**{**written, "kept": Kept(written["kept"]), "started_at": at})
 
 
-def _hasten(connection: Connection, row: RowMapping, now: datetime) -> None:
-    """A message is a hint: where the vendor can be asked, it is asked at once."""
-    asked = (inquiries.c.recording == row["id"]) & inquiries.c.is_askable
-    is_later = inquiries.c.ask_at.is_(None) | (inquiries.c.ask_at > now)
-    connection.execute(update(inquiries).where(asked & is_later).values(ask_at=now, asks=0))
+def _have_asked(connection: Connection, said: Said, row: RowMapping, now: datetime) -> None:
+    """A message is a hint: where the vendor can be asked, it is asked now. A signed word is as good as an answer."""
+    asked = update(inquiries).where((inquiries.c.recording == row["id"]) & inquiries.c.is_askable)
+    if not said.is_covered:
+        is_later = inquiries.c.ask_at.is_(None) | (inquiries.c.ask_at > now)
+        connection.execute(asked.where(is_later).values(ask_at=now, asks=0))
+    elif said.event.word.is_end and said.event.word is not Word.LEFT:
+        connection.execute(asked.values(ask_at=None))
 
 
 def _is_further(word: Word, row: RowMapping) -> bool:

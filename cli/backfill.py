@@ -21,11 +21,13 @@ from cli.sources import source_of_folder
 from flows.backfill import Backfiller, hand_over_all, plan_all, sources_of, totals
 from flows.opening import open_catalog
 from flows.process import Inline, run_inline
+from flows.recorders import Recorders
 from flows.settings import Settings, SettingsError, Source
 from flows.steps.backfilling import Asked, History, Item, Plan, Todo, outcome
 from flows.steps.store_checks import counted
 from storage.credentials import CLOUDS
 from storage.urls import StoreUrl, split_url
+from vendors.registry import RECORDED
 
 _LISTED: Final = 20
 """Recordings of a source that people are shown; JSON has all."""
@@ -76,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
             reason=options.reason,
             catalog=catalog,
             settings=settings,
-            history=_history() if options.history else None,
+            history=_history(settings) if options.history else None,
         )
         plans = run_inline(plan_all(Inline(), backfiller, wanted))
         if options.dry_run:
@@ -90,9 +92,12 @@ def run(options: argparse.Namespace) -> int:
     return _answer(answer, as_json=options.json)
 
 
-def _history() -> History:
-    """The vendors' own lists. Raises `SettingsError` while none can be asked."""
-    raise SettingsError("--history: no vendor can be asked for its own list yet. Leave it out.")
+def _history(settings: Settings) -> History:
+    """The vendors' own lists. Raises `SettingsError` if no vendor can be asked."""
+    recorders = Recorders(settings)
+    if not any(source for vendor in RECORDED for source in recorders.able(vendor)):
+        raise SettingsError("--history: no source has app, and the key of its vendor's API. See README, Vendors.")
+    return recorders.history
 
 
 def _wanted(settings: Settings, asked: Asked, prefix: str | None, name: str | None) -> list[tuple[Source, Asked]]:

@@ -1,4 +1,4 @@
-"""`aftertake demo`: three recordings, one in each cloud, are told to `aftertake serve` by their vendors' webhooks."""
+"""`aftertake demo`: four calls at three vendors, from their start to the MP4, with `aftertake serve` in between."""
 
 import argparse
 import json
@@ -9,9 +9,8 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from secrets import token_hex
@@ -19,34 +18,48 @@ from urllib.request import urlopen
 
 from catalog.inbox import DeliveryRow
 from catalog.index import Catalog
-from catalog.layout import served
-from catalog.model import RecordingId, State
+from catalog.model import RecordingId
+from catalog.records import id_text
+from cli import find
 from cli.deliveries import HEADS, line
-from cli.deliveries import document as as_json
+from cli.deliveries import document as delivery_document
+from cli.demo_calls import ELSEWHERE, SECONDS, Call, Demo, story_of
 from cli.exits import Exit
 from cli.report import document, lines
 from cli.sandbox import wait_for_the_end
 from cli.serve import Serving
 from cli.show import show
 from deployments.sandbox.clouds import Clouds
-from deployments.sandbox.recordings import Recording, record_three
-from deployments.sandbox.stage import ARCHIVE, Stage, set_stage
-from deployments.sandbox.telling import webhooks_of
-from deployments.sandbox.webhooks import deliver
+from deployments.sandbox.stage import ARCHIVE, JOCLOUD_FOLDER, Stage, set_stage, source_of, vendor_keys
+from deployments.sandbox.vendors import Vendors
 from flows.fields import secret_variable
 from flows.opening import open_catalog
+from flows.recorders import Recorders
 from flows.settings import Settings
 from flows.steps.publishing import Published
+from flows.steps.searching import search
+from flows.vendor_recordings import VendorRecordings
+from flows.webhook_keys import WebhookKeys
 from storage.base import ObjectStore
 from storage.keys import output_key
 from storage.listing import listed
 from storage.local import LocalStore
-from storage.opening import open_store
+from storage.opening import open_source, open_store
 from storage.reading import VerifiedReader
 from storage.urls import place_of
+from vendors.registry import RECORDED
 
 _LINK_S = 3600
-_PATIENCE_S = 300
+_PATIENCE_S = 120
+_PICTURE = (640, 360)
+_MOST_WEBHOOKS = 500
+# What is missing is not waited for here, except where nothing at all is there; nothing is looked for, so that starts,
+# stops and webhooks alone tell of the calls.
+_POLICIES = {
+    "agora": {"deadline": "10s", "look_through": "0s"},
+    "zego": {"deadline": "0s", "look_through": "0s"},
+    "jocloud": {"look_through": "0s"},
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,34 +70,67 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Record, process and report; everything is kept below a folder. On a terminal it goes on serving until Ctrl-C."""
     root = Path(options.folder).absolute()
-    _say("encoding three recordings, one in each vendor's layout …")
-    recordings = record_three()
-    for recording in recordings:
-        recording.laid.write_to(root / "recordings" / recording.vendor)
-    with Clouds() as clouds:
-        stage = set_stage(clouds, recordings)
-        secrets = {vendor: token_hex(16) for vendor in stage.sources}
-        _set_environment({**stage.environment, **{secret_variable(name): secret for name, secret in secrets.items()}})
-        settings = _settings(stage, root)
+    port, secrets = _free_port(), {vendor: token_hex(16) for vendor in RECORDED}
+    url = f"http://127.0.0.1:{port}"
+    with Clouds() as clouds, Vendors(clouds, url, secrets, size=_PICTURE) as vendors:
+        stage = set_stage(clouds)
+        vendors.jocloud_store("calls", JOCLOUD_FOLDER)
+        _set_environment(
+            {
+                **stage.environment,
+                **vendor_keys(stage, vendors),
+                **{secret_variable(name): secret for name, secret in secrets.items()},
+            }
+        )
+        settings = _settings(stage, vendors, root, port)
         _say("starting `aftertake serve`: web, loops, Prefect's server and a worker (some seconds) …")
         with _serving(settings) as serving, open_catalog(settings) as catalog:
-            told = _tell(catalog, settings, recordings, secrets)
-            _await_verdicts(catalog, recordings, stage)
+            _await_web(url)
+            demo = Demo(settings, catalog, vendors, _vendor_recordings(settings, catalog), _say)
+            _say(f"four calls of {SECONDS} s, each with a flash and a beep every second:")
+            demo.record()
+            demo.forge(url)
+            demo.await_verdicts()
             writes = _writes(clouds)
-            archive = open_store(stage.output)
-            kept = LocalStore(root / "published")
-            _copy(archive, kept)
-            published = [found for r in recordings for found in show(kept, f"{r.vendor}:{r.task_id}")]
-            if options.json:
-                answer = {**document("demo", published), "writes": writes, "webhooks": [*map(as_json, told)]}
-                print(json.dumps(answer, ensure_ascii=False, indent=2))
-                return _exit(writes)
-            print("\n".join(["\nWhat came in by webhook, and what it did:\n", HEADS, *map(line, told)]))
-            print("\n".join(_report(recordings, published, stage, writes, root)))
-            if sys.stdout.isatty() and sys.stdin.isatty():
-                print("\n".join([*_links(published, archive), *serving.lines()]), flush=True)
-                wait_for_the_end()
+            return _reported(demo, catalog, stage, writes, root=root, serving=serving, as_json=options.json)
+
+
+def _reported(
+    demo: Demo,
+    catalog: Catalog,
+    stage: Stage,
+    writes: Mapping[str, int],
+    *,
+    root: Path,
+    serving: Serving,
+    as_json: bool,
+) -> Exit:
+    calls, told = demo.calls, catalog.inbox.newest(most=_MOST_WEBHOOKS)[::-1]
+    archive = open_store(stage.output)
+    kept = LocalStore(root / "published")
+    _copy(archive, kept)
+    for vendor, source in stage.sources.items():
+        _copy(open_source(source), LocalStore(root / "recordings" / vendor))
+    published = [found for recording in calls for found in show(kept, id_text(recording))]
+    searches = [search(place, each.task_id) for each in _lost(calls) for place in _places(stage)]
+    if as_json:
+        answer = {**document("demo", published), "writes": writes, "webhooks": [*map(delivery_document, told)]}
+        print(json.dumps(answer, ensure_ascii=False, indent=2))
+        return _exit(writes)
+    print("\n".join(_webhook_lines(told)))
+    print("\n".join(_report(calls, catalog, published, root)))
+    for each in _lost(calls):
+        print(f"$ aftertake find {each.task_id}")
+        print("\n".join(find.lines(each.task_id, searches)))
+    print("\n".join(_ends(published, stage, writes, root)))
+    if sys.stdout.isatty() and sys.stdin.isatty():
+        print("\n".join([*_links(published, archive), *serving.lines()]), flush=True)
+        wait_for_the_end()
     return _exit(writes)
+
+
+def _vendor_recordings(settings: Settings, catalog: Catalog) -> VendorRecordings:
+    return VendorRecordings(settings, catalog, Recorders(settings), WebhookKeys(settings), actor="demo")
 
 
 def _set_environment(variables: Mapping[str, str]) -> None:
@@ -94,21 +140,23 @@ def _set_environment(variables: Mapping[str, str]) -> None:
     os.environ.update(variables)
 
 
-def _settings(stage: Stage, root: Path) -> Settings:
-    """Those of one machine with three sources; a catalog of an earlier demo would know these recordings already."""
+def _settings(stage: Stage, vendors: Vendors, root: Path, port: int) -> Settings:
+    """Those of one machine with three sources; a catalog of an earlier demo would know other calls."""
     data = root / "serve"
     for left in data.glob("catalog.db*"):
         left.unlink()
-    # The recordings are minutes old and whole as far as they go: what is missing is not waited for. Nothing is looked
-    # for, so that webhooks alone tell of them.
-    patience = {"deadline": "0s", "look_through": "0s"}
-    sources = [{"name": vendor, "vendor": vendor, "store": url, **patience} for vendor, url in stage.sources.items()]
+    sources = [
+        {"name": vendor, "vendor": vendor, "store": url, **_POLICIES[vendor], **source_of(vendor, vendors)}
+        for vendor, url in stage.sources.items()
+    ]
     return Settings.load(
         {
             "AFTERTAKE_CONFIG": os.devnull,
             "AFTERTAKE_DATA": str(data),
-            "AFTERTAKE_LISTEN": f"127.0.0.1:{_free_port()}",
+            "AFTERTAKE_LISTEN": f"127.0.0.1:{port}",
+            "AFTERTAKE_PUBLIC_URL": f"http://127.0.0.1:{port}",
             "AFTERTAKE_OUTPUT": stage.output,
+            "AFTERTAKE_STORES": stage.place(ELSEWHERE),
             "AFTERTAKE_SOURCES": json.dumps(sources),
         }
     )
@@ -134,16 +182,12 @@ def _free_port() -> int:
     return port
 
 
-def _tell(
-    catalog: Catalog, settings: Settings, recordings: Sequence[Recording], secrets: Mapping[str, str]
-) -> Sequence[DeliveryRow]:
-    """Post what the vendors would, and wait until it was seen to; the deliveries in the order in which they came."""
-    url = f"http://{settings.listen}"
-    _await(lambda: _is_ready(url), "the web does not answer")
-    for posted, label in webhooks_of(recordings, secrets, datetime.now(UTC)):
-        _say(f"  POST {url}/hooks/{posted.vendor}  {label}: {deliver(posted, url)}")
-    _await(lambda: catalog.inbox.waiting()[0] == 0, "nobody sees to the webhooks")
-    return catalog.inbox.newest(most=100)[::-1]
+def _await_web(url: str) -> None:
+    deadline = time.monotonic() + _PATIENCE_S
+    while not _is_ready(url):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the web does not answer after {_PATIENCE_S} s")
+        time.sleep(0.2)
 
 
 def _is_ready(url: str) -> bool:
@@ -152,29 +196,6 @@ def _is_ready(url: str) -> bool:
             return bool(answer.status == HTTPStatus.OK)
     except OSError:
         return False
-
-
-def _await_verdicts(catalog: Catalog, recordings: Sequence[Recording], stage: Stage) -> None:
-    waiting = {RecordingId(vendor=recording.vendor, task_id=recording.task_id) for recording in recordings}
-
-    def settled() -> bool:
-        for recording in sorted(waiting, key=lambda each: each.vendor):
-            found = catalog.get(recording)
-            if found.state is State.SETTLED:
-                _say(f"  {recording.vendor}, {place_of(stage.sources[recording.vendor])}: {found.verdict}")
-                waiting.remove(recording)
-        return not waiting
-
-    _await(settled, "no verdict")
-
-
-def _await(is_there: Callable[[], bool], problem: str) -> None:
-    deadline = time.monotonic() + _PATIENCE_S
-    while not is_there():
-        if time.monotonic() > deadline:
-            message = f"{problem} after {_PATIENCE_S} s"
-            raise TimeoutError(message)
-        time.sleep(0.2)
 
 
 def _writes(clouds: Clouds) -> dict[str, int]:
@@ -190,30 +211,42 @@ def _exit(writes: Mapping[str, int]) -> Exit:
 def _copy(store: ObjectStore, kept: LocalStore) -> None:
     for meta in listed(store):
         data, _ = VerifiedReader(store).read(meta)
-        kept.put(output_key(meta.key), data, served=served(meta.key))
+        kept.put(output_key(meta.key), data)
+
+
+def _lost(calls: Mapping[RecordingId, Call]) -> list[RecordingId]:
+    return [recording for recording, call in calls.items() if call.script.astray]
+
+
+def _places(stage: Stage) -> list[str]:
+    return [*stage.sources.values(), stage.place(ELSEWHERE)]
+
+
+def _webhook_lines(told: Sequence[DeliveryRow]) -> Iterator[str]:
+    """Those that changed something, came twice or were refused; `aftertake webhook tail` has the others."""
+    shown = [row for row in told if row.effect != "nothing new"]
+    yield f"\nWhat came in by webhook: {len(told)} messages, of which these had an effect, or were put off:\n"
+    yield from (HEADS, *map(line, shown))
 
 
 def _report(
-    recordings: Sequence[Recording],
-    published: Sequence[Published],
-    stage: Stage,
-    writes: Mapping[str, int],
-    root: Path,
+    calls: Mapping[RecordingId, Call], catalog: Catalog, published: Sequence[Published], root: Path
 ) -> Iterator[str]:
-    done: Mapping[str, str] = {recording.vendor: recording.damage for recording in recordings}
-    yield f"\n{'vendor':<9}{'recorded into':<25}{'verdict':<10}{'what was done to it':<40}MP4"
-    for found in published:
-        manifest = found.manifest
-        home = place_of(stage.sources[manifest.vendor])
-        for output in (output for stream in manifest.streams for output in stream.outputs):
-            row = f"{manifest.vendor:<9}{home:<25}{manifest.verdict.value:<10}{done[manifest.vendor]:<40}"
-            yield f"{row}{root / 'published' / output.key}"
+    yield f"\n{'vendor':<9}{'room':<13}{'verdict':<22}{'what happened to it':<49}MP4"
+    for (recording, call), found in zip(calls.items(), published, strict=True):
+        verdict = story_of(catalog.changes(recording))
+        outputs = [output for stream in found.manifest.streams for output in stream.outputs]
+        where = root / "published" / outputs[0].key if outputs else "-"
+        yield f"{call.vendor:<9}{call.room:<13}{verdict:<22}{call.fate:<49}{where}"
     yield "\nWhat Aftertake found (= as promised, * differs, - missing, + extra, ! unreadable):\n"
     for found in published:
         yield from lines([found])
         yield ""
-    buckets = [place_of(url) for url in (stage.output, *stage.sources.values())]
-    yield f"Writes that the clouds saw: {', '.join(f'{bucket} {writes.get(bucket, 0)}' for bucket in buckets)}"
+
+
+def _ends(published: Sequence[Published], stage: Stage, writes: Mapping[str, int], root: Path) -> Iterator[str]:
+    buckets = [place_of(url) for url in (stage.output, *_places(stage))]
+    yield f"\nWrites that the clouds saw: {', '.join(f'{bucket} {writes.get(bucket, 0)}' for bucket in buckets)}"
     yield f"Published into:      {place_of(stage.output)}, a copy lies in {root / 'published'}"
     yield f"The recordings too:  {root / 'recordings'}"
     again = [sys.argv[0], "show", published[0].manifest.task_id, "--output", str(root / "published")]

@@ -10,10 +10,10 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ParamSpec, TypeVar
 
 import httpx
@@ -33,11 +33,13 @@ from flows.backfill import backfill as backfill_story
 from flows.moments import read_moment
 from flows.opening import open_catalog, open_worker, own_name
 from flows.process import process_recording as story
+from flows.recorders import Recorders
 from flows.retry import is_transient
-from flows.settings import Settings
-from flows.steps.backfilling import Asked
+from flows.settings import Settings, SettingsError, Source
+from flows.steps.backfilling import Asked, History
 from flows.steps.telling import told
 from flows.steps.working import Kept, Worker
+from vendors.recorder import CallError, Past
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -163,8 +165,27 @@ async def backfill(since: str = "7d", until: str | None = None, source: str | No
     settings = Settings.load()
     asked = Asked(since=read_moment(since), until=read_moment(until) if until else None)
     with open_catalog(settings) as catalog:
-        backfiller = Backfiller(name=own_name(), reason="a scheduled backfill", catalog=catalog, settings=settings)
+        backfiller = Backfiller(
+            name=own_name(),
+            reason="a scheduled backfill",
+            catalog=catalog,
+            settings=settings,
+            history=_history(Recorders(settings)),
+        )
         return dict(await backfill_story(AsTasks(), backfiller, asked, source))
+
+
+def _history(recorders: Recorders) -> History:
+    """The vendors' own lists, as far as they can be had: the buckets are gone through in any case."""
+
+    def listed(source: Source, since: datetime | None, until: datetime | None) -> Iterable[Past]:
+        try:
+            return recorders.history(source, since, until)
+        except (CallError, SettingsError) as error:
+            _log.error("source %s: its vendor's own list is left out: %s", source.name, error)
+            return ()
+
+    return listed
 
 
 @contextmanager

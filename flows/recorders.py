@@ -9,15 +9,20 @@ white space, or the secret alone; they are read whenever a recorder is asked for
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 from flows.fields import key_variables
 from flows.settings import Settings, SettingsError, Source
 from storage.connection import Connection
-from vendors.recorder import Access, Recorder, UploadKey
+from vendors.recorder import Access, NoSuchCallError, Past, Recorder, UploadKey
 from vendors.recorders import open_recorder
 from vendors.registry import RECORDED
+
+_LISTED: Final = timedelta(days=3)
+"""As far back as any vendor lists, where nobody says how far."""
 
 
 class Recorders:
@@ -57,6 +62,19 @@ class Recorders:
             connection = Connection.from_environment(self._environment)
             found = self._opened[source.vendor, access] = self._open(source.vendor, access, connection=connection)
         return found
+
+    def history(self, source: Source, since: datetime | None, until: datetime | None) -> Iterable[Past]:
+        """What the vendor of a source has in its own list of this time; nothing where it has none, or cannot be asked.
+
+        Raises `CallError`.
+        """
+        if source.vendor is None or source not in list(self.able(source.vendor)):
+            return ()
+        end = until or datetime.now(UTC)
+        try:
+            return list(self.of(source).history(since or end - _LISTED, end))
+        except NoSuchCallError:
+            return ()
 
     def upload_key(self, source: Source) -> UploadKey:
         """What the vendor writes with. Raises `SettingsError`."""

@@ -13,6 +13,9 @@ from deployments.sandbox.vendors import Vendors
 ARCHIVE = "archive"
 """The bucket, in S3, that is published into."""
 
+JOCLOUD_FOLDER = "calls/"
+"""Where Jocloud's console is told to store: its recorder is not told by requests."""
+
 _KEY_ID = "AKSANDBOX"
 _HOMES: Mapping[str, tuple[CloudName, str, str]] = {
     "agora": ("s3", "calls", "eu-west-1"),
@@ -29,6 +32,11 @@ class Stage:
     sources: Mapping[str, str]
     output: str
     environment: Mapping[str, str]
+    endpoint: str
+
+    def place(self, bucket: str) -> str:
+        """The store URL of another bucket of the sandbox's S3."""
+        return _url(self.endpoint, "s3", bucket, "us-east-1")
 
 
 def set_stage(clouds: Clouds, recordings: Sequence[Recording] = ()) -> Stage:
@@ -44,8 +52,9 @@ def set_stage(clouds: Clouds, recordings: Sequence[Recording] = ()) -> Stage:
             clouds.put(cloud, bucket, key, data)
     keys = {"KEY_ID": _KEY_ID, "SECRET": secret}
     return Stage(
-        sources={vendor: _url(clouds, *home) for vendor, home in _HOMES.items()},
-        output=_url(clouds, "s3", ARCHIVE, "eu-west-1"),
+        sources={vendor: _url(clouds.endpoint, *home) for vendor, home in _HOMES.items()},
+        output=_url(clouds.endpoint, "s3", ARCHIVE, "eu-west-1"),
+        endpoint=clouds.endpoint,
         environment={f"AFTERTAKE_{cloud}_{name}": key for cloud in ("S3", "OSS", "COS") for name, key in keys.items()},
     )
 
@@ -67,6 +76,6 @@ def vendor_keys(stage: Stage, vendors: Vendors) -> dict[str, str]:
     return keys
 
 
-def _url(clouds: Clouds, cloud: CloudName, bucket: str, region: str) -> str:
+def _url(endpoint: str, cloud: CloudName, bucket: str, region: str) -> str:
     amazon = "&checksums=crc64nvme" if cloud == "s3" else ""
-    return f"{cloud}://{bucket}/?region={region}&endpoint={clouds.endpoint}{amazon}"
+    return f"{cloud}://{bucket}/?region={region}&endpoint={endpoint}{amazon}"

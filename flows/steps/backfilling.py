@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from catalog.errors import CatalogTextError
 from catalog.events import Word
@@ -23,6 +23,7 @@ from flows.steps.traffic import crosses
 from storage.base import ObjectStore
 from storage.listing import listed
 from storage.urls import place_of
+from vendors.recorder import Past
 from vendors.registry import VENDORS
 
 if TYPE_CHECKING:  # whoever opens a catalog imports SQLAlchemy; the bare commands never do
@@ -56,26 +57,6 @@ class Todo(StrEnum):
     def is_work(self) -> bool:
         """Whether a backfill has it looked at."""
         return self in {Todo.BUILD, Todo.AGAIN}
-
-
-class Past(Protocol):
-    """What a vendor's own list says of one recording."""
-
-    @property
-    def recording(self) -> RecordingId:
-        """Which one."""
-
-    @property
-    def room(self) -> str | None:
-        """Its room, if the list says it."""
-
-    @property
-    def started_at(self) -> datetime | None:
-        """When it began, if the list says it."""
-
-    @property
-    def word(self) -> Word:
-        """How far it is."""
 
 
 History = Callable[[Source, datetime | None, datetime | None], Iterable[Past]]

@@ -136,6 +136,16 @@ def test_a_message_has_the_vendor_asked_at_once(catalog: Catalog) -> None:
     assert answered(catalog, answer(Word.ENDED)).is_answered_for(catalog.get(recording_id()))
 
 
+@pytest.mark.parametrize(("word", "asked"), [(Word.RECORDING, True), (Word.LEFT, True), (Word.ENDED, False)])
+def test_a_signed_word_of_the_end_spares_the_question(
+    catalog: Catalog, database: LeapingDatabase, word: Word, *, asked: bool
+) -> None:
+    begin(catalog)
+    taken(catalog, said(word))
+    database.pass_by(SOON)
+    assert bool(catalog.inquiries.due(most=9)) is asked
+
+
 def test_what_somebody_else_began_is_asked_for_too(catalog: Catalog) -> None:
     taken(catalog, said(Word.RECORDING), said(Word.RECORDING, task_id="t2"))
     settle(catalog, take(catalog, "t2"))

@@ -1,7 +1,7 @@
 """What is to be done is counted, done once, and never again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,25 +15,21 @@ from catalog.tables import audit, changes, recordings
 from flows.backfill import Backfiller, backfill
 from flows.process import Inline, run_inline
 from flows.settings import Source
-from flows.steps.backfilling import Asked, Past, Plan, Todo, hand_over, outcome, plan_source
+from flows.steps.backfilling import Asked, Plan, Todo, hand_over, outcome, plan_source
 from flows.steps.traffic import crosses
 from storage.local import LocalStore
 from tests.flows.folders import aged, manifests, slices, write
 from tests.flows.site import Site, recording_id, sid
 from tests.lab import agora_mixed
+from vendors.recorder import Past
 
 EVERYTHING = Asked()
 MADE_AT = datetime(2026, 3, 4, 9, 30, 15, 250_000, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What a vendor's list says."""
-
-    recording: RecordingId
-    room: str | None = None
-    started_at: datetime | None = None
-    word: Word = Word.ENDED
+def told(number: int, *, room: str | None = None, started_at: datetime | None = None, word: Word = Word.ENDED) -> Past:
+    """What a vendor's own list says of a recording."""
+    return Past(recording=recording_id(number), room=room, started_at=started_at, word=word)
 
 
 @pytest.fixture
@@ -153,10 +149,10 @@ def test_only_those_that_a_person_names_are_looked_at_again(site: Site) -> None:
 def test_a_recording_that_is_written_to_is_still_going_on(site: Site) -> None:
     site.lay(1)
     assert todos(planned(site)) == {1: Todo.GOING_ON}
-    assert todos(planned(site, history=[Told(recording=recording_id(1))])) == {1: Todo.BUILD}
+    assert todos(planned(site, history=[told(1)])) == {1: Todo.BUILD}
     assert done(site) == {"going_on": 1}
     aged(site.source)
-    going_on = Told(recording=recording_id(1), word=Word.RECORDING)
+    going_on = told(1, word=Word.RECORDING)
     assert todos(planned(site, history=[going_on])) == {1: Todo.GOING_ON}
     site.catalog.register(recording_id(1), state=State.RECORDING, cause="webhook", actor="hooks", source="calls")
     assert done(site) == {"build": 1, "handed_over": 1}
@@ -165,9 +161,9 @@ def test_a_recording_that_is_written_to_is_still_going_on(site: Site) -> None:
 def test_what_only_the_vendor_knows_is_in_the_plan(site: Site) -> None:
     lay_old(site, 1)
     history = [
-        Told(recording=recording_id(7), room="physics", started_at=MADE_AT),
-        Told(recording=recording_id(8), started_at=MADE_AT - timedelta(days=2)),
-        Told(recording=recording_id(9)),
+        told(7, room="physics", started_at=MADE_AT),
+        told(8, started_at=MADE_AT - timedelta(days=2)),
+        told(9),
     ]
     plan = planned(site, Asked(since=MADE_AT - timedelta(hours=1)), history)
     assert todos(plan) == {1: Todo.BUILD, 7: Todo.BUILD, 9: Todo.BUILD}

@@ -94,6 +94,21 @@ def test_the_backfill_runs_each_night() -> None:
     assert deployment("process_batch").schedules == []
 
 
+def test_the_server_makes_the_runs_of_the_schedule() -> None:
+    """Its own scheduler asks for the same, once a minute."""
+    from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId  # noqa: PLC0415
+
+    found = deployment("backfill")
+
+    async def planned(client: Any) -> list[str]:  # noqa: ANN401
+        await client.request("POST", "/deployments/{id}/schedule", path_params={"id": str(found.id)}, json={})
+        of_it = DeploymentFilter(id=DeploymentFilterId(any_=[found.id]))
+        runs = await client.read_flow_runs(deployment_filter=of_it)
+        return [f"{run.expected_start_time:%H:%M}" for run in runs if run.auto_scheduled]
+
+    assert set(read(planned)) == {"02:15"}
+
+
 def test_a_schedule_that_somebody_paused_stays_paused() -> None:
     found = deployment("backfill")
 
