@@ -9,10 +9,11 @@ import pytest
 from catalog.events import Word
 from catalog.model import Cause, RecordingId, State, Verdict
 from deployments.sandbox.vendors import SCRIPTS
+from flows.steps.backfilling import Asked, Todo, plan_source
+from storage.opening import open_source
 from tests.flows.vendor_site import PACE, VendorSite, vendor_site
-from vendors.recorder import NoSuchCallError, Order
+from vendors.recorder import NoSuchCallError
 from vendors.registry import RECORDED
-from vendors.storage import parse_store_url
 
 
 @pytest.fixture(scope="module")
@@ -85,24 +86,10 @@ def test_nothing_tells_of_it_but_its_own_status(site: VendorSite) -> None:
 
 
 def test_what_somebody_else_began_is_asked_for_by_its_id(site: VendorSite) -> None:
-    source = site.settings.source("zego")
-    recorder = site.recorders.of(source)
-    place = parse_store_url(source.store)
-    order = Order(
-        room="others",
-        mode="mixed",
-        place=place,
-        upload_key=site.recorders.upload_key(source),
-        callback_url=f"{site.url}/hooks/zego",
-        client_id="others",
-    )
-    handle = recorder.start(order)
-    time.sleep(4 / PACE)
-    recorder.stop(handle)
-    site.vendors.wait_idle(60)
-    found = site.settled(handle.recording)
-    assert (found.verdict, found.source) == (Verdict.COMPLETE, "zego"), site.causes(handle.recording)
-    assert site.catalog.inquiries.of(handle.recording) is not None
+    recording = site.begun_elsewhere("others")
+    found = site.settled(recording)
+    assert (found.verdict, found.source) == (Verdict.COMPLETE, "zego"), site.causes(recording)
+    assert site.catalog.inquiries.of(recording) is not None
 
 
 def test_the_vendors_own_list_has_them(site: VendorSite) -> None:
@@ -110,3 +97,20 @@ def test_the_vendors_own_list_has_them(site: VendorSite) -> None:
     now = datetime.now(UTC)
     past = list(site.recordings.history(site.settings.source("zego"), now - timedelta(days=1), now))
     assert recording in {each.recording for each in past}
+
+
+def test_a_backfill_takes_in_what_only_the_vendor_knows(site: VendorSite) -> None:
+    """Begun and ended by somebody else, in another bucket, without a webhook: no listing of ours has it."""
+    source = site.settings.source("zego")
+    recording = site.begun_elsewhere("astray", SCRIPTS["wrong bucket"])
+    plan = plan_source(
+        site.catalog,
+        open_source(source.store),
+        source,
+        Asked(),
+        output=site.stage.output,
+        now=datetime.now(UTC),
+        history=site.recorders.history(source, None, None),
+    )
+    [item] = [item for item in plan.items if item.recording == recording]
+    assert item.todo is Todo.BUILD

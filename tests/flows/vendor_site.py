@@ -18,7 +18,7 @@ from catalog.records import Recording, Run, read_id
 from catalog.tables import inquiries, recordings, runs
 from deployments.sandbox.clouds import Clouds
 from deployments.sandbox.stage import Stage, set_stage, source_of, vendor_keys
-from deployments.sandbox.vendors import Limits, Script, Vendors
+from deployments.sandbox.vendors import ALL_WELL, Limits, Script, Vendors
 from flows.loops import Overseer
 from flows.opening import open_catalog
 from flows.process import Inline, process_recording, run_inline
@@ -37,6 +37,7 @@ from vendors.base import Mode
 from vendors.recorder import Order
 from vendors.recorders import open_recorder
 from vendors.registry import HOOKS
+from vendors.storage import parse_store_url
 from web.app import build_app
 from web.tokens import Tokens
 from web.vendor_recordings import router
@@ -103,6 +104,25 @@ class VendorSite:
         self.recordings.stop(recording)
         self.vendors.wait_idle(60)
         return recording
+
+    def begun_elsewhere(self, room: str, script: Script | None = None) -> RecordingId:
+        """A recording of ZEGOCLOUD's that somebody else began and ended."""
+        self.vendors.follow("zego", room, script or ALL_WELL)
+        source = self.settings.source("zego")
+        order = Order(
+            room=room,
+            mode="mixed",
+            place=parse_store_url(source.store),
+            upload_key=self.recorders.upload_key(source),
+            callback_url=f"{self.url}/hooks/zego",
+            client_id=room,
+        )
+        recorder = self.recorders.of(source)
+        handle = recorder.start(order)
+        time.sleep(4 / PACE)
+        recorder.stop(handle)
+        self.vendors.wait_idle(60)
+        return handle.recording
 
     def overseer(self) -> Overseer:
         output = open_store(self.stage.output, environment=self.environment)
