@@ -156,7 +156,7 @@ def test_names_of_others_do_no_harm_to_a_terminal(site: Site) -> None:
 
 def test_it_says_what_is_wrong(site: Site) -> None:
     assert "there is no source 'x'" in aftertake("backfill", "--source", "x").err
-    assert "no source has app yet" in aftertake("backfill", "--history").err
+    assert "no source has app" in aftertake("backfill", "--history").err
     site.configure()
     run = aftertake("backfill")
     assert (run.code, "no source is configured" in run.err) == (Exit.USAGE, True)
