@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from catalog.errors import CatalogError
 from catalog.events import Kept, Word
 from catalog.records import Heed, Inquiry, Recording, id_text
 from flows.recorders import Recorders
@@ -36,6 +37,8 @@ _AFTER_FAILURE: Final = timedelta(seconds=15)
 _LONGEST_AFTER_FAILURE: Final = timedelta(minutes=10)
 _REFUSED: Final = timedelta(hours=1)
 _PATIENT_FAILURES: Final = 5
+_MOST_ALARMS: Final = 3
+"""At two points on the way, and at the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +59,7 @@ class Asker:
         if not due:
             return 0
         with ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="ask") as pool:
-            return sum(pool.map(self.ask, due))
+            return sum(pool.map(self._ask_safely, due))
 
     def ask_before_look(self, recording: Recording) -> None:
         """Ask for one that is about to be looked at, if something was said of it since it was asked for."""
@@ -99,6 +102,18 @@ class Asker:
             is_looked_at=is_looked_at,
         )
         return True
+
+    def _ask_safely(self, inquiry: Inquiry) -> bool:
+        """One that fails by a fault of ours holds up none of the others."""
+        try:
+            return self.ask(inquiry)
+        except CatalogError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the others go on
+            _log.exception("%s: a fault of Aftertake", id_text(inquiry.recording))
+            trouble = f"a fault of Aftertake, please report it: {type(error).__name__}"
+            self.catalog.inquiries.failed(inquiry, after_failure(inquiry, error), trouble=trouble, actor=self.actor)
+            return False
 
     def _strangers(self, vendor: str) -> Sequence[Recording]:
         answers_for = MANNERS[vendor].answers_for
@@ -149,7 +164,8 @@ def past_asking(inquiry: Inquiry, manner: Manner, now: datetime) -> Heed | None:
         return None
     since = f"{manner.answers_for // timedelta(hours=1)} hours"
     alarm = f"its vendor answers for {since} only, which are over, and it never said that all was uploaded"
-    return Heed(ask_in=None, alarm=None if inquiry.word in {Word.UPLOADED, Word.EMPTY} else alarm)
+    is_known = inquiry.word in {Word.UPLOADED, Word.EMPTY} or inquiry.alarms >= _MOST_ALARMS
+    return Heed(ask_in=None, alarm=None if is_known else alarm)
 
 
 def _alarm(inquiry: Inquiry, status: Status, manner: Manner, now: datetime) -> str | None:
