@@ -5,7 +5,7 @@ message that says nothing further has no effect. What is there is judged by the 
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
@@ -115,12 +115,18 @@ def vouched(connection: Connection, recording: RecordingId) -> Vouched:
     for row in connection.execute(of_it.where(here.is_covered).order_by(here.id)):
         words.add(Word(row.word))
         if row.word in _NAMING or row.delivery is None:
-            files |= {file["name"]: _file(file) for file in row.files}
+            files |= {file.name: _addressed(file, files.get(file.name)) for file in map(_file, row.files)}
     return Vouched(word=max(words & set(_FURTHER), key=_FURTHER.index, default=None), files=tuple(files.values()))
 
 
 _NAMING: Final = (Word.BACKED_UP, Word.UPLOADED)
 """Words of messages with a list of the files of a recording that is over; an answer has it whatever it says."""
+
+
+def _addressed(file: NamedFile, before: NamedFile | None) -> NamedFile:
+    """A message that comes after an answer names no address; it lies where the answer said."""
+    is_there_still = file.kept is Kept.BACKUP and file.url is None and before is not None
+    return replace(file, url=before.url) if is_there_still and before else file
 
 
 def _file(written: Mapping[str, Any]) -> NamedFile:

@@ -19,7 +19,7 @@ from flows.recorders import Recorders
 from flows.settings import OnDamage, OnDeadline, Settings, SettingsError, Source
 from flows.steps.asking import Asker
 from flows.steps.finding import Found, find_recording
-from flows.steps.rescuing import Rescue, kept_by_vendor, rescued
+from flows.steps.rescuing import Rescue, kept_by_vendor, may_be_rescued, rescued
 from flows.steps.tasks import Task
 from flows.steps.waiting import Now, Patience
 from storage.base import ObjectStore
@@ -219,7 +219,7 @@ def seek(worker: Worker, held: Held) -> Task:
     """LIST what belongs to the recording; while nothing is there, the task has no objects."""
     recording = held.claim.recording
     vouched, inquiry = worker.catalog.vouched(recording.id), worker.catalog.inquiries.of(recording.id)
-    source, store, (objects, metas) = _found(worker, recording, has_rescued=bool(kept_by_vendor(vouched)))
+    source, store, (objects, metas) = _found(worker, recording, vouched)
     if metas and (recording.folder is None or recording.source is None):
         worker.catalog.found(recording.id, source=source.name, folder=objects.folder)
     patience = Patience(
@@ -267,19 +267,20 @@ def asker_for(worker: Worker, held: Held) -> Asker | None:
 def rescue_for(worker: Worker, held: Held) -> Rescue | None:
     """What is to be fetched from the vendor's own store.
 
-    A host that nobody has named is waited for until the deadline only, after which the recording is judged without.
+    What cannot be fetched is waited for until the deadline only, after which the recording is judged without.
     """
     recording = held.claim.recording
     files = kept_by_vendor(worker.catalog.vouched(recording.id))
+    if not files:
+        return None
     sources = worker.settings.sources_of(recording.id.vendor, recording.source)
     hosts = tuple(dict.fromkeys(host for source in sources for host in source.backup_hosts))
     deadline = max((source.deadline for source in sources), default=timedelta(0))
-    if not hosts and datetime.now(UTC) - recording.waited_since >= deadline:
-        return None
-    return Rescue(recording=recording.id, files=files, hosts=hosts, check=held.check) if files else None
+    is_last = worker.is_forced or datetime.now(UTC) - recording.waited_since >= deadline
+    return Rescue(recording=recording.id, files=files, hosts=hosts, check=held.check, is_last=is_last)
 
 
-def _found(worker: Worker, recording: Recording, *, has_rescued: bool) -> tuple[Source, ObjectStore, Found]:
+def _found(worker: Worker, recording: Recording, vouched: Vouched) -> tuple[Source, ObjectStore, Found]:
     """In which source it lies, and what is there of it. Where several may hold it, the first that does."""
     settings = worker.settings
     sources = (settings.source(recording.source),) if recording.source else settings.sources_for(recording.id.vendor)
@@ -288,9 +289,9 @@ def _found(worker: Worker, recording: Recording, *, has_rescued: bool) -> tuple[
         raise SettingsError(message)
     for source in sources:
         store = open_source(source.store)
-        if has_rescued:
+        if may_be_rescued(vouched):
             folder = bucket_inside(store)[1] if recording.folder is None else recording.folder
-            store = Overlay(store, worker.output, rescued(worker.output, recording.id, folder))
+            store = Overlay(store, worker.output, rescued(worker.output, recording.id, folder, vouched.files))
         if found := find_recording(store, recording.id, recording.folder):
             return source, store, found
     return sources[0], open_source(sources[0].store), (_nothing(recording.id), {})

@@ -180,3 +180,14 @@ def test_an_alarm_is_told_in_the_story_and_counted(catalog: Catalog) -> None:
     assert catalog.get(recording_id()).alarm == "12 hours are left"
     assert catalog.changes(recording_id())[-1].cause == "12 hours are left"
     assert catalog.inquiries.of(recording_id()).alarms == 1  # type: ignore[union-attr]
+
+
+def test_an_address_outlives_a_message_that_names_none(catalog: Catalog) -> None:
+    """Webhooks name the same file without its address, and may come after the answer that had it."""
+    begin(catalog)
+    kept = NamedFile(name="a.m3u8", kept=Kept.BACKUP, url="https://backup.example/a.m3u8")
+    answered(catalog, answer(Word.BACKED_UP, kept))
+    answered(catalog, answer(Word.BACKED_UP, replace(kept, url=None), number=1))
+    assert catalog.vouched(recording_id()).files == (kept,)
+    answered(catalog, answer(Word.UPLOADED, replace(kept, kept=Kept.STORED, url=None), number=2))
+    assert [file.url for file in catalog.vouched(recording_id()).files] == [None]
