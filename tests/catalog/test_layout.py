@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from catalog.errors import LayoutError
 from catalog.layout import (
+    BackupKey,
     IndexAxis,
     IndexKey,
     LatestKey,
@@ -69,6 +70,7 @@ TABLE: list[tuple[LayoutKey, str]] = [
         ),
         "index/user/anna%40example/20260503T150203045Z_v-2_a_b_c.json.json",
     ),
+    (BackupKey(vendor="zego", task_id="Ab_1", name="a/ü~.m3u8"), "backup/zego/Ab_1/a%2F%C3%BC%7E.m3u8"),
 ]
 
 ids = st.text(min_size=1, max_size=9)
@@ -96,6 +98,7 @@ keys = st.one_of(
         digest12=hex16.map(lambda text: text[:12]),
     ),
     st.builds(LatestKey, vendor=vendors, task_id=ids),
+    st.builds(BackupKey, vendor=vendors, task_id=ids, name=ids),
     st.builds(
         IndexKey,
         axis=st.sampled_from(IndexAxis),

@@ -3,7 +3,7 @@
 import itertools
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,11 +13,12 @@ from moto.server import ThreadedMotoServer
 
 from deployments.sandbox.clouds import BucketRules, Clouds
 from deployments.sandbox.clouds.buckets import CloudName
-from storage.base import ObjectStore
+from storage.base import ObjectMeta, ObjectStore
 from storage.keys import output_key
 from storage.local import LocalStore
 from storage.memory import MemoryStore
 from storage.opening import open_store
+from storage.overlay import Overlay
 from storage.urls import StoreUrl
 from storage.wrappers import Below, ReadOnlyStore
 from tests.clouds import new_store, running_clouds
@@ -120,9 +121,10 @@ def _live(url: str) -> Make:
 
 
 READ_ONLY = "read-only "
+OVERLAID = "overlaid "
 _REAL = {f"live {number} ({url.partition('?')[0]})": _live(url) for number, url in enumerate(LIVE)}
 _REAL_ONES = [pytest.param(name, marks=[pytest.mark.live, pytest.mark.timeout(600)]) for name in _REAL]
-READING = [*WRITING, f"{READ_ONLY}memory", f"{READ_ONLY}local"]
+READING = [*WRITING, *(f"{how}{name}" for how in (READ_ONLY, OVERLAID) for name in ("memory", "local"))]
 
 
 @pytest.fixture(params=[*WRITING, *_REAL_ONES])
@@ -132,6 +134,29 @@ def store(request: pytest.FixtureRequest) -> ObjectStore:
 
 @pytest.fixture(params=[*READING, *_REAL_ONES])
 def bucket(request: pytest.FixtureRequest) -> Bucket:
-    name = request.param.removeprefix(READ_ONLY)
+    name = request.param.removeprefix(READ_ONLY).removeprefix(OVERLAID)
     store = (WRITING | _REAL)[name](request)
-    return Bucket(store=store, reader=store if name == request.param else ReadOnlyStore(store))
+    return Bucket(store=store, reader=_reader(request.param, store))
+
+
+def _reader(name: str, store: ObjectStore) -> ObjectStore:
+    if name.startswith(OVERLAID):
+        return Overlay(MemoryStore("empty"), store, _Lent(store))
+    return ReadOnlyStore(store) if name.startswith(READ_ONLY) else store
+
+
+class _Lent(Mapping[str, ObjectMeta]):
+    """All that a store holds, at any time."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    def __getitem__(self, key: str) -> ObjectMeta:
+        found = {meta.key: meta for meta in self._store.list()}
+        return found[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return (meta.key for meta in self._store.list())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self._store.list())
