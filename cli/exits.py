@@ -3,6 +3,7 @@
 from enum import IntEnum
 
 from catalog.errors import (
+    CatalogTextError,
     CatalogUnavailableError,
     CatalogUrlError,
     CursorError,
@@ -58,6 +59,7 @@ _ERRORS: tuple[tuple[type[Exception], Exit], ...] = (
     (InvalidKey, Exit.USAGE),
     (LayoutError, Exit.USAGE),
     (CursorError, Exit.USAGE),
+    (CatalogTextError, Exit.USAGE),
     (CatalogUrlError, Exit.USAGE),
     (StorageSettingsError, Exit.USAGE),
     (NoSuchCallError, Exit.USAGE),

@@ -27,6 +27,9 @@ _FIRST_QUESTION: Final = timedelta(seconds=20)
 """After the start; by then a recorder is in the room, or never will be (Agora: 90 s at most)."""
 
 
+_LISTED: Final = timedelta(days=3)
+
+
 Ordered = Callable[..., Order]
 """An order that lacks what the source gives: `place`, `upload_key` and `callback_url`."""
 
@@ -36,6 +39,12 @@ def folder_below(text: str) -> str:
     if text and (text[-1] != "/" or {"", ".", ".."} & set(text[:-1].split("/"))):
         raise ValueError("write a folder that ends in '/', such as 2026-05/")
     return text
+
+
+def lately(since: datetime | None, until: datetime | None) -> tuple[datetime, datetime]:
+    """What of a vendor's own list is looked at: up to now, of three days, unless said otherwise."""
+    end = until or datetime.now(UTC)
+    return since or (end - _LISTED if end.year > 1 else end), end
 
 
 class VendorRecordings:

@@ -18,12 +18,12 @@ class Tokens:
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         """Read now."""
-        self._tokens = environment.get(VARIABLE, "").split()
+        self._tokens = [os.fsencode(token) for token in environment.get(VARIABLE, "").split()]
 
     def require(self, given: HTTPAuthorizationCredentials | None) -> None:
         """Raise `HTTPException` unless the token is one of ours. Without any, nobody passes."""
         if not self._tokens:
             raise HTTPException(HTTPStatus.FORBIDDEN, f"set {VARIABLE}: without it nobody may use this")
-        said = given.credentials.encode() if given else b""
-        if not sum(hmac.compare_digest(token.encode(), said) for token in self._tokens):
+        said = given.credentials.encode("latin-1") if given else b""  # as it came
+        if not sum(hmac.compare_digest(token, said) for token in self._tokens):
             raise HTTPException(HTTPStatus.UNAUTHORIZED, "the token does not fit", {"WWW-Authenticate": "Bearer"})

@@ -1,22 +1,23 @@
 """`/v1/vendor-recordings`: recordings at their vendors, in the words of `aftertake vendor`."""
 
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Response
-from fastapi.security import HTTPAuthorizationCredentials
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
-from catalog.errors import CatalogError, LayoutError, UnknownRecordingError
+from catalog.errors import CatalogError, CatalogTextError, LayoutError, UnknownRecordingError
 from catalog.records import id_text, read_id
 from catalog.wire import utc_text
 from flows.settings import Settings, SettingsError
-from flows.vendor_recordings import VendorRecordings, folder_below, past_document, status_document
+from flows.vendor_recordings import VendorRecordings, folder_below, lately, past_document, status_document
 from vendors.base import Mode
 from vendors.recorder import (
     BadCallError,
@@ -29,12 +30,17 @@ from vendors.recorder import (
     VendorDownError,
 )
 from vendors.storage import StorageSettingsError
+from web.bodies import Bodies
+from web.guarding import guarded
 from web.tokens import Tokens
 
 _TEXT: Final = 1024
+_ODD: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_LONGEST_S: Final = 9_999_999
 _STATUSES: Final = (
     (UnknownRecordingError, HTTPStatus.NOT_FOUND),
     (LayoutError, HTTPStatus.NOT_FOUND),
+    (CatalogTextError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (GoneError, HTTPStatus.NOT_FOUND),
     (NoHandleError, HTTPStatus.CONFLICT),
     (NoSuchCallError, HTTPStatus.NOT_IMPLEMENTED),
@@ -49,20 +55,27 @@ _STATUSES: Final = (
 """The first that fits counts."""
 
 
+def _plain(text: str) -> str:
+    """What no catalog keeps is refused before anything is recorded under it."""
+    if _ODD.search(text):
+        raise ValueError("write it without control characters")
+    return text
+
+
 class Start(BaseModel):
     """What is to be recorded, and into which configured source; `fields` are the vendor's own, put over ours."""
 
     model_config = ConfigDict(extra="forbid")
 
     source: str
-    room: Annotated[str, Field(min_length=1, max_length=_TEXT)]
+    room: Annotated[str, Field(min_length=1, max_length=_TEXT), AfterValidator(_plain)]
     mode: Mode = "mixed"
     tracks: Literal["audio", "video", "both"] = "both"
     users: tuple[str, ...] = ()
     recorder: str | None = None
     room_token: str | None = Field(default=None, repr=False)
     page: str | None = None
-    idle_s: Annotated[int, Field(ge=1)] | None = None
+    idle_s: Annotated[int, Field(ge=1, le=_LONGEST_S)] | None = None
     folder: Annotated[str, Field(max_length=_TEXT), AfterValidator(folder_below)] = ""
     fields: dict[str, Any] = {}
 
@@ -77,11 +90,12 @@ class Layout(BaseModel):
 
 def router(settings: Settings, vendors: VendorRecordings, tokens: Tokens) -> APIRouter:
     """The routes, for whoever bears a token."""
-
-    def allowed(given: Annotated[HTTPAuthorizationCredentials | None, Depends(Tokens.scheme)]) -> None:
-        tokens.require(given)
-
-    routes = APIRouter(prefix="/v1/vendor-recordings", tags=["vendors"], dependencies=[Depends(allowed)])
+    routes = APIRouter(
+        prefix="/v1/vendor-recordings",
+        tags=["vendors"],
+        dependencies=[Depends(Tokens.scheme)],  # for the documents; the routes' class asks
+        route_class=guarded(tokens, Bodies()),
+    )
 
     @routes.post("", status_code=HTTPStatus.CREATED, summary="Begin to record a room into a configured source")
     def start(
@@ -104,7 +118,7 @@ def router(settings: Settings, vendors: VendorRecordings, tokens: Tokens) -> API
                 more=wish.fields,
             )
             recording = vendors.start(settings.source(wish.source), ordered, folder=wish.folder)
-        response.headers["Location"] = f"{routes.prefix}/{id_text(recording.id)}"
+        response.headers["Location"] = f"{routes.prefix}/{quote(id_text(recording.id), safe=':')}"
         return {
             "vendor": recording.id.vendor,
             "task_id": recording.id.task_id,
@@ -122,9 +136,7 @@ def router(settings: Settings, vendors: VendorRecordings, tokens: Tokens) -> API
         room: str | None = None,
     ) -> dict[str, Any]:
         with _problems():
-            end = until or datetime.now(UTC)
-            begin = since or end - timedelta(days=3)
-            found = vendors.history(settings.source(source), begin, end, room=room)
+            found = vendors.history(settings.source(source), *lately(since, until), room=room)
             return {"recordings": [past_document(past) for past in found]}
 
     @routes.get("/{recording}", summary="What its vendor says of a recording now")
