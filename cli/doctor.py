@@ -9,6 +9,7 @@ from typing import Any
 from catalog.wire import utc_text
 from cli.exits import Exit
 from cli.report import tell
+from cli.vendors_check import check_vendors
 from cli.webhooks_check import check_webhooks
 from flows.settings import Settings, SettingsError, known_sources
 from flows.steps.examining import Examination
@@ -30,7 +31,7 @@ _INDENT = 24
 class Diagnosis:
     """What `doctor` found: one report for each store, and the uploads that a sweep aborted (None: no sweep).
 
-    `others` are checks of the catalog and of webhooks, where the settings are examined and not only stores.
+    `others` are checks of the catalog, of webhooks and of vendors, where the settings are examined and not only stores.
     """
 
     stores: Sequence[StoreReport]
@@ -76,7 +77,8 @@ def run(options: argparse.Namespace) -> int:
     if is_bare:
         from cli.catalog_check import check_catalog  # noqa: PLC0415 - SQL is for those who ask the catalog
 
-        diagnosis = replace(diagnosis, others=[check_catalog(settings), check_webhooks(settings)])
+        others = [check_catalog(settings), check_webhooks(settings), check_vendors(settings)]
+        diagnosis = replace(diagnosis, others=others)
     tell(document(diagnosis), lines(diagnosis), as_json=options.json)
     return diagnosis.exit
 

@@ -5,7 +5,8 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from contextlib import closing
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -21,10 +22,11 @@ from cli.recordings import named, queued, what_next
 from cli.report import tell
 from cli.sources import the_one
 from cli.story import known
+from flows.fields import key_variables
 from flows.opening import open_catalog
 from flows.recorders import Recorders
 from flows.settings import Settings, SettingsError, Source
-from flows.vendor_recordings import VendorRecordings, folder_below, past_document, status_document
+from flows.vendor_recordings import VendorRecordings, folder_below, lately, past_document, status_document
 from flows.webhook_keys import WebhookKeys
 from vendors.base import Mode
 from vendors.recorder import Order, Past, Status
@@ -46,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     start.add_argument("--recorder", type=plain_text, metavar="ID", help="under which id the recorder comes")
     start.add_argument("--page", type=plain_text, metavar="URL", help="what is recorded in mode web")
     start.add_argument("--idle", type=_seconds, metavar="S", help="how long the room may be empty, in seconds")
-    start.add_argument("--folder", type=_folder, default="", metavar="F/", help="below the source's own")
+    start.add_argument("--folder", type=_folder, metavar="F/", help="below the source's own")
     start.add_argument("--client-id", type=plain_text, metavar="ID", help="asked twice with one id, it begins once")
     start.add_argument(
         "--fields", type=_fields, default={}, metavar="JSON|@FILE", help="the vendor's own, put over ours"
@@ -74,8 +76,7 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Do it."""
     settings = Settings.load()
-    recorders = Recorders(settings)
-    with open_catalog(settings) as catalog:
+    with closing(Recorders(settings)) as recorders, open_catalog(settings) as catalog:
         vendors = VendorRecordings(settings, catalog, recorders, WebhookKeys(settings), actor=own_actor())
         return _ACTIONS[options.action](_Desk(settings, catalog, recorders, vendors), options)
 
@@ -91,12 +92,17 @@ class _Desk:
         if name is not None:
             return self.settings.source(name)
         able = [source for vendor in RECORDED for source in self.recorders.able(vendor)]
-        if len(able) == 1:
-            return able[0]
-        there = (
-            f"there are {', '.join(source.name for source in able)}" if able else "none has app and the key of an API"
-        )
-        raise SettingsError(f"say with --source NAME which source is meant: {there}")
+        recorded = [source for source in self.settings.sources if source.vendor in RECORDED]
+        meant = able or recorded
+        if len(meant) == 1:
+            return meant[0]  # without a key, whoever asks for its recorder is told which
+        names = ", ".join(source.name for source in meant)
+        if able:
+            raise SettingsError(f"say with --source NAME which source is meant: there are {names}")
+        if recorded:
+            key_id, secret = key_variables(recorded[0].name, "API")
+            raise SettingsError(f"no source has app and a key of its vendor's API: set {key_id} and {secret} ({names})")
+        raise SettingsError(f"no source has vendor = one of {', '.join(RECORDED)}: write it into [[sources]]")
 
     def recording(self, wanted: Task) -> RecordingId:
         """The recording of the catalog that is meant."""
@@ -117,7 +123,7 @@ def _start(desk: _Desk, options: argparse.Namespace) -> int:
         client_id=options.client_id or uuid.uuid4().hex,
         more=options.fields,
     )
-    recording = desk.vendors.start(desk.source(options.source), ordered, folder=options.folder)
+    recording = desk.vendors.start(desk.source(options.source), ordered, folder=options.folder or "")
     document = {"schema": _SCHEMA, "recordings": [{**queued(recording), "next": what_next(recording)}]}
     name = id_text(recording.id)
     lines = [
@@ -163,9 +169,8 @@ def _layout(desk: _Desk, options: argparse.Namespace) -> int:
 
 
 def _history(desk: _Desk, options: argparse.Namespace) -> int:
-    until = options.until or datetime.now(UTC)
-    since = options.since or until - timedelta(days=3)
-    found = list(desk.vendors.history(desk.source(options.source), since, until, room=options.room))
+    window = lately(options.since, options.until)
+    found = list(desk.vendors.history(desk.source(options.source), *window, room=options.room))
     document = {"schema": _SCHEMA, "recordings": [past_document(past) for past in found]}
     tell(document, [*map(_past_line, found), f"{len(found)} recordings"], as_json=options.json)
     return Exit.OK
@@ -197,7 +202,7 @@ def _seconds(text: str) -> timedelta:
 def _fields(text: str) -> dict[str, Any]:
     try:
         document = json.loads(Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise argparse.ArgumentTypeError(f"write a JSON object, or @FILE that holds one: {error}") from None
     if not isinstance(document, dict):
         raise argparse.ArgumentTypeError("write a JSON object")

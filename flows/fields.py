@@ -167,8 +167,10 @@ App = Annotated[Annotated[str, Field(pattern=r"^[ -~]{1,64}$")] | None, BeforeVa
 """A vendor's project: its number or its letters."""
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 """`https://HOST`, perhaps with a port and a path."""
-HostName = Annotated[str, Field(pattern=r"^(\*\.)?[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?(:[0-9]{1,5})?$")]
-"""A host, or with `*.` before it all below it."""
+HostName = Annotated[
+    str, Field(pattern=r"^(\*\.[a-z0-9-]{1,63}\.)?[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?(:[0-9]{1,5})?$")
+]
+"""A host, or with `*.` before it all below it, though not below a whole top-level domain."""
 Slots = Annotated[int, Field(ge=1)]
 
 

@@ -8,10 +8,12 @@ project's number. A source's `api_key` and `upload_key` name files instead, with
 white space, or the secret alone; they are read whenever a recorder is asked for.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 from flows.fields import key_variables
@@ -20,6 +22,8 @@ from storage.connection import Connection
 from vendors.recorder import Access, NoSuchCallError, Past, Recorder, UploadKey
 from vendors.recorders import open_recorder
 from vendors.registry import RECORDED
+
+_log = logging.getLogger(__name__)
 
 _LISTED: Final = timedelta(days=3)
 """As far back as any vendor lists, where nobody says how far."""
@@ -40,11 +44,12 @@ class Recorders:
         self._settings = settings
         self._environment = environment
         self._opened: dict[tuple[str, Access], Recorder] = {}
+        self._opening = Lock()
 
     def able(self, vendor: str) -> Iterator[Source]:
-        """The sources of this vendor that have a project and its key."""
+        """The sources of this vendor that have a project and its key; a file that cannot be read is logged."""
         for source in self._settings.sources_for(vendor):
-            if source.vendor == vendor and source.app is not None and self._key(source, vendor, "API", source.api_key):
+            if source.vendor == vendor and source.app is not None and self._has_key(source, vendor):
                 yield source
 
     def of(self, source: Source) -> Recorder:
@@ -57,11 +62,19 @@ class Recorders:
             raise SettingsError(message)
         key_id, secret = self._key(source, source.vendor, "API", source.api_key) or _missing(source, "API")
         access = Access(app=source.app, key_id=key_id, secret=secret, hosts=source.api, scheme=source.api_scheme)
-        found = self._opened.get((source.vendor, access))
-        if found is None:
-            connection = Connection.from_environment(self._environment)
-            found = self._opened[source.vendor, access] = self._open(source.vendor, access, connection=connection)
-        return found
+        with self._opening:
+            found = self._opened.get((source.vendor, access))
+            if found is None:
+                connection = Connection.from_environment(self._environment)
+                found = self._opened[source.vendor, access] = self._open(source.vendor, access, connection=connection)
+            return found
+
+    def close(self) -> None:
+        """Let the connections go."""
+        with self._opening:
+            for recorder in self._opened.values():
+                recorder.close()
+            self._opened.clear()
 
     def history(self, source: Source, since: datetime | None, until: datetime | None) -> Iterable[Past]:
         """What the vendor of a source has in its own list of this time; nothing where it has none, or cannot be asked.
@@ -80,6 +93,14 @@ class Recorders:
         """What the vendor writes with. Raises `SettingsError`."""
         found = self._key(source, source.vendor or "", "UPLOAD", source.upload_key) or _missing(source, "UPLOAD")
         return UploadKey(key_id=found[0], secret=found[1])
+
+    def _has_key(self, source: Source, vendor: str) -> bool:
+        """Whoever only looks who can be asked is not stopped by one source's bad file."""
+        try:
+            return self._key(source, vendor, "API", source.api_key) is not None
+        except SettingsError as error:
+            _log.error("%s", error)
+            return False
 
     def _key(self, source: Source, vendor: str, kind: str, file: Path | None) -> tuple[str, str] | None:
         if file is not None:

@@ -18,7 +18,7 @@ import json, sys
 from cli.main import main
 for arguments in json.loads(sys.argv[1]):
     code = main(arguments)
-    loaded = {'prefect', 'sqlalchemy', 'alembic', 'fastapi', 'uvicorn', 'asyncio'} & set(sys.modules)
+    loaded = {'prefect', 'sqlalchemy', 'alembic', 'fastapi', 'uvicorn', 'asyncio', 'httpx'} & set(sys.modules)
     print(arguments[0], code, sorted(loaded), file=sys.stderr)
 """
 
