@@ -2,14 +2,20 @@
 
 What is started is known to the catalog with its source before anybody is told its id; what is stopped is handed to the
 pipeline, however often that is said and whether or not it had ended by itself.
+
+A process that dies between the vendor's start and the catalog loses no recording: webhooks and listings find it, and
+ZEGOCLOUD answers a repeated order with the same client id by the same task. One of Agora's cannot be stopped through us
+then: it ends when its room is empty.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
+from catalog.errors import CatalogError
 from catalog.events import Word
 from catalog.index import Catalog
 from catalog.model import RecordingId
@@ -22,6 +28,8 @@ from flows.webhook_keys import WebhookKeys
 from vendors.recorder import NoHandleError, Order, Past, Recorder, Status, as_event, read_handle, written
 from vendors.registry import HOOKS, MANNERS
 from vendors.storage import parse_store_url
+
+_log = logging.getLogger(__name__)
 
 _FIRST_QUESTION: Final = timedelta(seconds=20)
 """After the start; by then a recorder is in the room, or never will be (Agora: 90 s at most)."""
@@ -67,15 +75,19 @@ class VendorRecordings:
         place = replace(place, prefix=f"{place.prefix}{folder}")
         upload_key, callback_url = self._recorders.upload_key(source), self._callback_url(source)
         handle = recorder.start(ordered(place=place, upload_key=upload_key, callback_url=callback_url))
-        self._catalog.inquiries.begin(
-            handle.recording,
-            source=source.name,
-            folder=place.prefix,
-            room=handle.room,
-            handle=written(handle),
-            ask_in=_FIRST_QUESTION if handle.recording.vendor in MANNERS else None,
-            actor=self._actor,
-        )
+        try:
+            self._catalog.inquiries.begin(
+                handle.recording,
+                source=source.name,
+                folder=place.prefix,
+                room=handle.room,
+                handle=written(handle),
+                ask_in=_FIRST_QUESTION if handle.recording.vendor in MANNERS else None,
+                actor=self._actor,
+            )
+        except CatalogError:
+            _log.error("%s is being recorded, and is not in the catalog: %s", id_text(handle.recording), handle)
+            raise
         return self._catalog.get(handle.recording)
 
     def status(self, recording: RecordingId) -> Status:

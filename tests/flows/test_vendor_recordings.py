@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from catalog.errors import CatalogUnavailableError
 from catalog.events import Word
 from catalog.model import Cause, RecordingId, State, Verdict
 from deployments.sandbox.vendors import SCRIPTS
@@ -114,3 +115,43 @@ def test_a_backfill_takes_in_what_only_the_vendor_knows(site: VendorSite) -> Non
     )
     [item] = [item for item in plan.items if item.recording == recording]
     assert item.todo is Todo.BUILD
+
+
+class _DyingError(Exception):
+    """The process is gone."""
+
+
+def test_who_dies_between_the_start_and_the_catalog_may_start_again(
+    site: VendorSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ZEGOCLOUD begins one task for one client id, so whoever repeats the order has the recording."""
+
+    def die(*_: object, **__: object) -> None:
+        raise _DyingError
+
+    before = datetime.now(UTC) - timedelta(hours=1)
+    with monkeypatch.context() as patch, pytest.raises(_DyingError):
+        patch.setattr("catalog.inquiries.Inquiries.begin", die)
+        site.start("zego", "died")
+    now = datetime.now(UTC)
+    listed = site.recordings.history(site.settings.source("zego"), before, now, room="died")
+    [lost] = [past.recording for past in listed]
+    assert site.start("zego", "died") == lost
+    assert site.catalog.get(lost).state is State.RECORDING
+    site.recordings.stop(lost)
+    site.vendors.wait_idle(60)
+
+
+def test_a_start_that_the_catalog_cannot_keep_is_told_by_its_handle(
+    site: VendorSite, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Agora's recordings are stopped by it and by nothing else."""
+
+    def away(*_: object, **__: object) -> None:
+        raise CatalogUnavailableError("the catalog does not answer")
+
+    with monkeypatch.context() as patch, pytest.raises(CatalogUnavailableError):
+        patch.setattr("catalog.inquiries.Inquiries.begin", away)
+        site.start("agora", "unkept")
+    assert "is being recorded, and is not in the catalog" in caplog.text
+    assert "resource" in caplog.text
