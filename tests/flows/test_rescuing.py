@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from catalog.events import Kept, NamedFile, Vouched, Word
+from catalog.layout import BackupKey
 from catalog.model import RecordingId, State, Verdict
 from catalog.records import Heed
 from flows.steps.rescuing import Rescue, UnknownHostError, fetch, may_be_rescued, rescued
@@ -17,11 +18,12 @@ from storage.checksums import Buffer
 from storage.connection import Connection
 from storage.errors import Corrupt, Denied, NoSpace, StorageError, Transient
 from storage.keys import ObjectKey, output_key
+from storage.local import LocalStore
 from storage.memory import MemoryStore
 from storage.retry import Retry
 from tests.flows.folders import contents, media_playlist
 from tests.flows.receiver import Answering, Handler, Receiver
-from tests.flows.site import Site, recording_id
+from tests.flows.site import Site, recording_id, sid
 from tests.vendors.api_server import cut, hang_up, plain
 from vendors.recorder import Status, as_event
 
@@ -468,3 +470,16 @@ def test_nothing_is_fetched_twice_over_many_looks(site: Site, backup: Backup) ->
     backup.holds[slice_] = held
     assert processed(site) == COMPLETE, site.causes(NUMBER)
     assert sum(path.endswith(".m3u8") for path in backup.asked) == 1
+
+
+def test_what_a_worker_that_died_had_begun_to_fetch_is_cleared(site: Site) -> None:
+    """Nothing half-written is ever seen, or left."""
+    output = LocalStore(site.output)
+    key = output_key(BackupKey(vendor="agora", task_id=sid(NUMBER), name="a.ts").key)
+    output.start_multipart(key).put_part(1, SLICE)
+    site.days_pass()
+    site.dies_over(NUMBER)
+    site.overseer().reconcile()
+    assert list(output.list_uploads())
+    assert processed(site) == COMPLETE, site.causes(NUMBER)
+    assert list(output.list_uploads()) == []

@@ -130,9 +130,10 @@ def test_who_dies_between_the_start_and_the_catalog_may_start_again(
         raise _DyingError
 
     before = datetime.now(UTC) - timedelta(hours=1)
-    with monkeypatch.context() as patch, pytest.raises(_DyingError):
+    with monkeypatch.context() as patch:
         patch.setattr("catalog.inquiries.Inquiries.begin", die)
-        site.start("zego", "died")
+        with pytest.raises(_DyingError):
+            site.start("zego", "died")
     now = datetime.now(UTC)
     listed = site.recordings.history(site.settings.source("zego"), before, now, room="died")
     [lost] = [past.recording for past in listed]
@@ -150,8 +151,9 @@ def test_a_start_that_the_catalog_cannot_keep_is_told_by_its_handle(
     def away(*_: object, **__: object) -> None:
         raise CatalogUnavailableError("the catalog does not answer")
 
-    with monkeypatch.context() as patch, pytest.raises(CatalogUnavailableError):
+    with monkeypatch.context() as patch:
         patch.setattr("catalog.inquiries.Inquiries.begin", away)
-        site.start("agora", "unkept")
+        with pytest.raises(CatalogUnavailableError):
+            site.start("agora", "unkept")
     assert "is being recorded, and is not in the catalog" in caplog.text
     assert "resource" in caplog.text
