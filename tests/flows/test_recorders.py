@@ -1,6 +1,7 @@
 """Keys of vendors' APIs: where they are read, what is said where there is none, and that they are never shown."""
 
 import json
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ class Opening:
     def __call__(self, vendor: str, access: Access, **_: object) -> Any:  # noqa: ANN401 - stands for a recorder
         self.asked.append(access)
         assert vendor
+        time.sleep(0.01)  # as importing and connecting take
         return self
 
     def close(self) -> None:
