@@ -84,7 +84,7 @@ def test_killed_between_the_answer_and_the_effect_nothing_is_lost(tmp_path: Path
         assert done.returncode == 5
         assert "nobody has seen to it yet" in done.stderr
         server.signal_all(signal.SIGKILL)
-    assert [pid for pid in processes() if server.knows(pid)] == []
+    until(lambda: not [pid for pid in processes() if server.knows(pid)])
 
     site.overseer().take_in()
     site.overseer().dispatch()

@@ -32,7 +32,7 @@ SLICES = replace(NO_SLICES, segments=replace(WHOLE.segments, count=3))
         ([SLICES], [LOST], False, "missing"),
         ([NO_SLICES], [LOST], False, "missing"),
         ([NO_SLICES], [UNREAD], False, "unreadable"),
-        ([SLICES], [UNREAD, LOST], False, "unreadable"),
+        ([SLICES], [UNREAD, LOST], False, "missing"),
     ],
 )
 def test_verdicts(streams: list, findings: list, published: bool, verdict: str) -> None:  # type: ignore[type-arg]
