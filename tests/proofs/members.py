@@ -31,7 +31,7 @@ class Member:
             self._process = subprocess.Popen(  # noqa: S603
                 [*PROGRAM, "serve", *parts],
                 cwd=folder,
-                env={**_inherited(), "PYTHONPATH": str(ROOT), **environment},
+                env={**inherited(), "PYTHONPATH": str(ROOT), **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -140,7 +140,7 @@ def _seen(pid: int) -> tuple[int, int] | None:
     return None if fields[0] in "ZX" else (int(fields[1]), int(fields[19]))
 
 
-def _inherited() -> dict[str, str]:
+def inherited() -> dict[str, str]:
     """The environment without settings, so that only those of the proof hold."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("AFTERTAKE_", "PREFECT_"))}
     return {**ours, "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"}
