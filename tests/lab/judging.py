@@ -94,13 +94,14 @@ def _flashes(data: bytes, container: str) -> Iterator[tuple[int, float]]:
     with av.open(io.BytesIO(data), "r", format=container) as source:
         if not source.streams.video:
             return
-        was_bright = False
+        shown: int | None = None
         for frame in source.decode(video=0):
             bright, second, _ = scene.read_picture(np.asarray(frame.to_ndarray(format="gray"), np.uint8))
-            if bright and not was_bright:
+            # Another number is another flash, also where the last picture before a hole is a flash and is held.
+            if bright and second != shown:
                 assert frame.time is not None
                 yield second, frame.time
-            was_bright = bright
+            shown = second if bright else None
 
 
 def _beeps(data: bytes, container: str) -> Iterator[tuple[int, float]]:
