@@ -199,5 +199,6 @@ def _of_calls(vendor: str) -> Iterator[Case]:
         name="key changed",
         source=f"{vendor}-rekeyed",
         end="after the key was changed",
-        told="its vendor cannot be asked",
+        # What Agora says is signed, so that nobody need ask it after the end.
+        told="its vendor cannot be asked" if vendor == "zego" else "",
     )
