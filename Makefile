@@ -57,6 +57,7 @@ lock:
 	$(COMPILE) requirements.in --output-file requirements.lock
 	$(COMPILE) requirements-dev.in --constraints requirements.lock --output-file requirements-dev.lock
 
+# The lock is its own constraint: to pip, a package with an extra is another one, which would take the newest release.
 # setuptools comes first: oss2 and its crcmod have no wheels, and build isolation would fetch a setuptools without a hash.
 # The stamp is written last, and `venv --clear` begins anew: a set-up that was interrupted is never trusted.
 $(READY): requirements-dev.lock requirements.in pyproject.toml
@@ -64,7 +65,7 @@ $(READY): requirements-dev.lock requirements.in pyproject.toml
 	@"$(PYTHON)" -c 'import ensurepip, venv' || { echo '$(PYTHON) has no venv module. On Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
 	"$(PYTHON)" -m venv --clear .venv
 	$(PIP) --only-binary :all: --require-hashes -r <(sed -n '/^setuptools==/,/[^\\]$$/p' requirements-dev.lock)
-	$(PIP) --only-binary :all: --no-binary oss2,crcmod --no-build-isolation --require-hashes -r requirements-dev.lock
+	$(PIP) --only-binary :all: --no-binary oss2,crcmod --no-build-isolation --require-hashes -c requirements-dev.lock -r requirements-dev.lock
 	$(PIP) --no-deps --no-build-isolation --no-index -e .
 	touch $(READY)
 
