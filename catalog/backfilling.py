@@ -1,6 +1,6 @@
 """Backfilling: many recordings at once are looked at, or looked at again. Inside a caller's transaction."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, update
@@ -12,6 +12,8 @@ from catalog.registering import Heard
 from catalog.tables import recordings
 
 _CAUSE: Final = "backfilled"
+_AS_GOOD_AS_NOW: Final = timedelta(seconds=10)
+"""Whoever took it up at the same moment may have looked at the clock a little later."""
 _AFRESH: Final = {"tries": 0, "lost_runs": 0, "looks": 0, "alarm": None, "damage_digest": None}
 
 
@@ -23,7 +25,8 @@ def take_up(connection: Connection, wanted: Wanted, *, actor: str, reason: str, 
     if before in {None, State.HINTED, State.RECORDING}:
         _put(connection, row, {"stopped_at": row["stopped_at"] or now})
         return True
-    if before is State.PROCESSING or row["run"] is not None or (row["due_at"] and row["due_at"] <= now):
+    is_due = row["due_at"] is not None and row["due_at"] <= now + _AS_GOOD_AS_NOW
+    if before is State.PROCESSING or row["run"] is not None or is_due:
         return False
     _put(connection, row, {**_AFRESH, "due_at": now, **_behind_all(row)})
     subject = id_text(wanted.recording)

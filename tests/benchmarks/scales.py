@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Scale:
     """`busy_bytes` is the input of the speed rows, `long_seconds` that of the memory rows,
     `keys` what is listed, `recordings` what is searched, `searches` times of each kind, `minutes` the recordings of a
-    minute that are backfilled."""
+    minute that are backfilled (0: none)."""
 
     name: str
     clip_seconds: int
@@ -55,6 +55,6 @@ QUICK = Scale(
     keys=1_100,
     recordings=2_000,
     searches=10,
-    minutes=4,
+    minutes=0,
 )
 SCALES = {scale.name: scale for scale in (FULL, QUICK)}

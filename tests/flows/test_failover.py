@@ -182,7 +182,7 @@ def recordings(draw: st.DrawFn) -> Laid:
     return leg(0, 0, end * SLICE_S, missing=tuple(lost[0])) | (later if is_indexed else without_playlist(later))
 
 
-@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(laid=recordings())
 def test_every_second_is_there_once_or_in_a_gap(tmp_path_factory: pytest.TempPathFactory, laid: Laid) -> None:
     found = outcome(laid, tmp_path_factory.mktemp("legs"))
