@@ -212,6 +212,11 @@ class Inquiry:
         """Whether it will be asked again."""
         return self.is_askable and self.ask_at is not None
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether its last answer says so; nobody asks on after a signed word of the end, which outdoes that answer."""
+        return self.is_open and self.word is Word.RECORDING
+
     def is_answered_for(self, recording: Recording) -> bool:
         """Whether there was an answer after all that was said of the recording."""
         return self.asked_at is not None and self.asked_at >= (recording.spoken_at or recording.heard_at)

@@ -229,7 +229,7 @@ def seek(worker: Worker, held: Held) -> Task:
         spoken_at=recording.waited_since,
         damage_digest=recording.damage_digest,
         says=vouched.word,
-        goes_on=inquiry is not None and inquiry.word is Word.RECORDING,
+        goes_on=inquiry is not None and inquiry.goes_on,
         is_unanswered=inquiry is not None and inquiry.is_open and not inquiry.is_answered_for(recording),
         needs_quiet=_needs_quiet(objects, vouched),
         holds_at_deadline=source.on_deadline is OnDeadline.HOLD and recording.verdict is None,

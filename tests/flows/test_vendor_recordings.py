@@ -13,7 +13,7 @@ from deployments.sandbox.vendors import SCRIPTS
 from flows.steps.backfilling import Asked, Todo, plan_source
 from storage.opening import open_source
 from tests.flows.vendor_site import PACE, VendorSite, vendor_site
-from vendors.recorder import NoSuchCallError
+from vendors.recorder import NoSuchCallError, read_handle
 from vendors.registry import RECORDED
 
 
@@ -83,6 +83,18 @@ def test_nothing_tells_of_it_but_its_own_status(site: VendorSite) -> None:
     recorder.stop(handle)
     site.vendors.wait_idle(60)
     assert site.catalog.get(recording).state is State.RECORDING
+    assert site.settled(recording).verdict is Verdict.COMPLETE, site.causes(recording)
+
+
+def test_a_signed_word_of_the_end_outdoes_an_earlier_answer(site: VendorSite) -> None:
+    """The vendor answered that it goes on, and is not asked again after its webhook."""
+    recording = site.start("agora", "ends-by-itself")
+    assert site.recordings.status(recording).word is Word.RECORDING
+    time.sleep(4 / PACE)
+    inquiry = site.catalog.inquiries.of(recording)
+    assert inquiry is not None
+    site.recorders.of(site.settings.source("agora")).stop(read_handle(recording, inquiry.handle))
+    site.vendors.wait_idle(60)
     assert site.settled(recording).verdict is Verdict.COMPLETE, site.causes(recording)
 
 
