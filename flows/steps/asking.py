@@ -54,7 +54,7 @@ class Asker:
         """Ask for what is due, of vendors whose keys are there; how many answered."""
         for vendor in MANNERS:
             for found in self._strangers(vendor):
-                self.taken_on(found)
+                self._take_on_safely(found)
         due = self.catalog.inquiries.due(most=_MOST)
         if not due:
             return 0
@@ -63,7 +63,7 @@ class Asker:
 
     def ask_before_look(self, recording: Recording) -> None:
         """Ask for one that is about to be looked at, if something was said of it since it was asked for."""
-        inquiry = self.catalog.inquiries.of(recording.id) or self.taken_on(recording)
+        inquiry = self.catalog.inquiries.of(recording.id) or self._take_on_safely(recording)
         if inquiry and inquiry.is_open and not inquiry.is_answered_for(recording):
             self.ask(inquiry, is_looked_at=True)
 
@@ -102,6 +102,14 @@ class Asker:
             is_looked_at=is_looked_at,
         )
         return True
+
+    def _take_on_safely(self, recording: Recording) -> Inquiry | None:
+        """A source whose settings are wrong stops the asking of no other."""
+        try:
+            return self.taken_on(recording)
+        except (CallError, SettingsError, StorageError) as error:
+            _log.error("%s: its vendor cannot be asked: %s", id_text(recording.id), error)
+            return None
 
     def _ask_safely(self, inquiry: Inquiry) -> bool:
         """One that fails by a fault of ours holds up none of the others."""

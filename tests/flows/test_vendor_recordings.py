@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,6 +11,8 @@ from catalog.errors import CatalogUnavailableError
 from catalog.events import Word
 from catalog.model import Cause, RecordingId, State, Verdict
 from deployments.sandbox.vendors import SCRIPTS
+from flows.recorders import Recorders
+from flows.steps.asking import Asker
 from flows.steps.backfilling import Asked, Todo, plan_source
 from storage.opening import open_source
 from tests.flows.vendor_site import PACE, VendorSite, vendor_site
@@ -169,3 +172,21 @@ def test_a_start_that_the_catalog_cannot_keep_is_told_by_its_handle(
             site.start("agora", "unkept")
     assert "is being recorded, and is not in the catalog" in caplog.text
     assert "resource" in caplog.text
+
+
+def test_a_project_that_is_none_stops_the_asking_of_no_other(site: VendorSite) -> None:
+    """ZEGOCLOUD's are numbers."""
+    sources = tuple(replace(s, app="my app") if s.name == "zego" else s for s in site.settings.sources)
+    settings = replace(site.settings, sources=sources)
+    asker = Asker(
+        catalog=site.catalog, settings=settings, recorders=Recorders(settings, site.environment), actor="loop"
+    )
+    stranger = RecordingId(vendor="zego", task_id="awE1FeE4DmOpAAAB")
+    site.catalog.register(stranger, state=State.RECORDING, source="zego", cause="heard", actor="test")
+    recording = site.start("agora", "asked")
+    site.time_passes()
+    asker.ask_due()
+    inquiry = site.catalog.inquiries.of(recording)
+    assert inquiry is not None
+    assert inquiry.word is Word.RECORDING
+    site.recordings.stop(recording)
