@@ -108,7 +108,8 @@ class Patience:
     def _is_over(self, plan: RecordingPlan, now: datetime) -> bool:
         if self.deadline is None:
             return False
-        known = [at for at in (plan.newest if plan.streams else None, self.heard_at) if at]
+        heard_at = None if self.goes_on else self.heard_at
+        known = [at for at in (plan.newest if plan.streams else None, heard_at) if at]
         return now - min(known, default=self.spoken_at or now) >= self.deadline
 
 

@@ -100,3 +100,11 @@ def test_looks_become_more_seldom() -> None:
 def test_a_promise_that_is_not_kept_is_part_of_what_a_verdict_follows_from(tmp_path: Path) -> None:
     plan = planned(tmp_path)
     assert replace(plan, unkept=("a.m3u8",)).digest != plan.digest
+
+
+def test_what_goes_on_by_its_vendors_word_is_not_over_because_somebody_said_so_long_ago(tmp_path: Path) -> None:
+    plan = planned(tmp_path)
+    said = {"heard_at": plan.newest - 9 * DAY, "goes_on": True}
+    with pytest.raises(NotFinalError, match="it goes on"):
+        patience(**said).require_go(plan, plan.newest + HOUR)
+    patience(**said).require_go(plan, plan.newest + DAY)
