@@ -3,6 +3,7 @@
 import argparse
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -72,13 +73,13 @@ def run(options: argparse.Namespace) -> int:
     settings = Settings.load()
     asked = Asked(since=options.since, until=options.until, only=options.only)
     wanted = _wanted(settings, asked, options.prefix, options.source)
-    with open_catalog(settings) as catalog:
+    with open_catalog(settings) as catalog, closing(Recorders(settings)) as recorders:
         backfiller = Backfiller(
             name=own_actor(),
             reason=options.reason,
             catalog=catalog,
             settings=settings,
-            history=_history(settings) if options.history else None,
+            history=_history(recorders) if options.history else None,
         )
         plans = run_inline(plan_all(Inline(), backfiller, wanted))
         if options.dry_run:
@@ -92,9 +93,8 @@ def run(options: argparse.Namespace) -> int:
     return _answer(answer, as_json=options.json)
 
 
-def _history(settings: Settings) -> History:
+def _history(recorders: Recorders) -> History:
     """The vendors' own lists. Raises `SettingsError` if no vendor can be asked."""
-    recorders = Recorders(settings)
     if not any(source for vendor in RECORDED for source in recorders.able(vendor)):
         raise SettingsError("--history: no source has app, and the key of its vendor's API. See README, Vendors.")
     return recorders.history

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from secrets import token_hex
@@ -84,9 +84,14 @@ def run(options: argparse.Namespace) -> int:
         )
         settings = _settings(stage, vendors, root, port)
         _say("starting `aftertake serve`: web, loops, Prefect's server and a worker (some seconds) …")
-        with _serving(settings) as serving, open_catalog(settings) as catalog:
+        with (
+            _serving(settings) as serving,
+            open_catalog(settings) as catalog,
+            closing(Recorders(settings)) as recorders,
+        ):
             _await_web(url)
-            demo = Demo(settings, catalog, vendors, _vendor_recordings(settings, catalog), _say)
+            recordings = VendorRecordings(settings, catalog, recorders, WebhookKeys(settings), actor="demo")
+            demo = Demo(settings, catalog, vendors, recordings, _say)
             _say(f"four calls of {SECONDS} s, each with a flash and a beep every second:")
             demo.record()
             demo.forge(url)
@@ -127,10 +132,6 @@ def _reported(
         print("\n".join([*_links(published, archive), *serving.lines()]), flush=True)
         wait_for_the_end()
     return _exit(writes)
-
-
-def _vendor_recordings(settings: Settings, catalog: Catalog) -> VendorRecordings:
-    return VendorRecordings(settings, catalog, Recorders(settings), WebhookKeys(settings), actor="demo")
 
 
 def _set_environment(variables: Mapping[str, str]) -> None:

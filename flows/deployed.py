@@ -11,7 +11,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, ParamSpec, TypeVar
@@ -164,13 +164,13 @@ async def backfill(since: str = "7d", until: str | None = None, source: str | No
     """
     settings = Settings.load()
     asked = Asked(since=read_moment(since), until=read_moment(until) if until else None)
-    with open_catalog(settings) as catalog:
+    with open_catalog(settings) as catalog, closing(Recorders(settings)) as recorders:
         backfiller = Backfiller(
             name=own_name(),
             reason="a scheduled backfill",
             catalog=catalog,
             settings=settings,
-            history=_history(Recorders(settings)),
+            history=_history(recorders),
         )
         return dict(await backfill_story(AsTasks(), backfiller, asked, source))
 

@@ -4,7 +4,7 @@ import os
 import secrets
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from catalog.database import Database
 from catalog.index import Catalog
@@ -29,14 +29,14 @@ def open_catalog(settings: Settings) -> Iterator[Catalog]:
 @contextmanager
 def open_worker(settings: Settings, *, is_forced: bool = False) -> Iterator[Worker]:
     """A worker, under a name that nobody else has."""
-    with open_catalog(settings) as catalog:
+    with open_catalog(settings) as catalog, closing(Recorders(settings)) as recorders:
         yield Worker(
             name=own_name(),
             catalog=catalog,
             settings=settings,
             output=open_store(settings.output),
             is_forced=is_forced,
-            recorders=Recorders(settings),
+            recorders=recorders,
         )
 
 

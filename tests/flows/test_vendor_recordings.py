@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -178,14 +179,12 @@ def test_a_project_that_is_none_stops_the_asking_of_no_other(site: VendorSite) -
     """ZEGOCLOUD's are numbers."""
     sources = tuple(replace(s, app="my app") if s.name == "zego" else s for s in site.settings.sources)
     settings = replace(site.settings, sources=sources)
-    asker = Asker(
-        catalog=site.catalog, settings=settings, recorders=Recorders(settings, site.environment), actor="loop"
-    )
     stranger = RecordingId(vendor="zego", task_id="awE1FeE4DmOpAAAB")
     site.catalog.register(stranger, state=State.RECORDING, source="zego", cause="heard", actor="test")
     recording = site.start("agora", "asked")
     site.time_passes()
-    asker.ask_due()
+    with closing(Recorders(settings, site.environment)) as recorders:
+        Asker(catalog=site.catalog, settings=settings, recorders=recorders, actor="loop").ask_due()
     inquiry = site.catalog.inquiries.of(recording)
     assert inquiry is not None
     assert inquiry.word is Word.RECORDING

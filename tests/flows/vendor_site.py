@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -202,7 +202,7 @@ def vendor_site(root: Path, patch: Callable[[str, str], None]) -> Iterator[Vendo
         site = VendorSite(root, clouds, vendors, stage, port)
         for name, value in site.environment.items():
             patch(name, value)
-        with open_catalog(site.settings) as catalog:
+        with open_catalog(site.settings) as catalog, closing(site.recorders):
             site.catalog = catalog
             receiving = Receiving(hooks=HOOKS, keys=site.keys, inbox=Inbox(catalog.database))
             routes = router(site.settings, site.recordings, Tokens(site.environment))
