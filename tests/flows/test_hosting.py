@@ -160,9 +160,9 @@ def test_a_pool_of_another_type_stays_as_it_is() -> None:
 
 
 def test_the_same_run_is_started_once() -> None:
-    from flows.prefect_api import PrefectStarter  # noqa: PLC0415
+    from tests.flows.patient_starter import PatientStarter  # noqa: PLC0415
 
-    with PrefectStarter() as starter:
+    with PatientStarter() as starter:
         first, again = starter.start(run("agora:x#1", "agora:x")), starter.start(run("agora:x#1", "agora:x"))
         other = starter.start(run("agora:x#2", "agora:x"))
         assert first == again
@@ -176,9 +176,9 @@ def test_the_same_run_is_started_once() -> None:
 
 
 def test_many_recordings_go_together_and_into_their_queue() -> None:
-    from flows.prefect_api import PrefectStarter  # noqa: PLC0415
+    from tests.flows.patient_starter import PatientStarter  # noqa: PLC0415
 
-    with PrefectStarter() as starter:
+    with PatientStarter() as starter:
         started = starter.start(run("bulk#1", "agora:x", "agora:y", queue=Queue.BULK, flow="process_batch"))
 
     made = read(lambda client: client.read_flow_run(started))
@@ -189,9 +189,9 @@ def test_many_recordings_go_together_and_into_their_queue() -> None:
 @pytest.mark.parametrize(("queue", "makes_way"), [(Queue.LIVE, False), (Queue.EXPORT, False), (Queue.BULK, True)])
 def test_the_process_of_a_batch_makes_way_for_others(queue: Queue, makes_way: bool) -> None:
     from flows.hosting import _Job  # noqa: PLC0415
-    from flows.prefect_api import PrefectStarter  # noqa: PLC0415
+    from tests.flows.patient_starter import PatientStarter  # noqa: PLC0415
 
-    with PrefectStarter() as starter:
+    with PatientStarter() as starter:
         started = starter.start(run(f"{queue}#nice", "agora:x", queue=queue))
     job = _Job(env={})
     job.prepare_for_flow_run(read(lambda client: client.read_flow_run(started)))
@@ -202,9 +202,9 @@ def test_the_process_of_a_batch_makes_way_for_others(queue: Queue, makes_way: bo
 
 
 def test_a_run_that_died_is_ended() -> None:
-    from flows.prefect_api import PrefectStarter  # noqa: PLC0415
+    from tests.flows.patient_starter import PatientStarter  # noqa: PLC0415
 
-    with PrefectStarter() as starter:
+    with PatientStarter() as starter:
         started = starter.start(run("agora:z#1", "agora:z"))
         starter.end(started, "its process ended without a word")
         assert starter.look(started) is Seen.ENDED

@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 # Prefect's clients leave their sockets to the garbage collector.
 pytestmark = [
+    pytest.mark.xdist_group("prefect"),  # one server for all of them
     pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
     pytest.mark.usefixtures("prefect_server"),
 ]
@@ -44,10 +45,10 @@ def test_a_run_that_was_taken_and_never_began_is_no_longer_waiting(monkeypatch: 
     from prefect.states import Pending, Running  # noqa: PLC0415
 
     from flows.hosting import register  # noqa: PLC0415
-    from flows.prefect_api import PrefectStarter  # noqa: PLC0415
+    from tests.flows.patient_starter import PatientStarter  # noqa: PLC0415
 
     told(register)
-    with PrefectStarter() as starter, PrefectStarter(beginning=timedelta(0)) as impatient:
+    with PatientStarter() as starter, PatientStarter(beginning=timedelta(0)) as impatient:
         flow_run = starter.start(a_run())
         assert impatient.look(flow_run) is Seen.QUEUED
 
@@ -71,10 +72,10 @@ def test_a_cancelled_run_is_told_apart_from_one_that_ended() -> None:
     from prefect.states import Cancelled, Cancelling, Crashed, Running  # noqa: PLC0415
 
     from flows.hosting import register  # noqa: PLC0415
-    from flows.prefect_api import PrefectStarter  # noqa: PLC0415
+    from tests.flows.patient_starter import PatientStarter  # noqa: PLC0415
 
     told(register)
-    with PrefectStarter() as starter:
+    with PatientStarter() as starter:
         unbegun, begun = starter.start(a_run()), starter.start(a_run())
 
         told(lambda client: client.set_flow_run_state(UUID(unbegun), Cancelled()))
@@ -90,18 +91,18 @@ def test_a_cancelled_run_is_told_apart_from_one_that_ended() -> None:
 
 def test_a_batch_of_any_size_is_taken() -> None:
     from flows.hosting import register  # noqa: PLC0415
-    from flows.prefect_api import PrefectStarter  # noqa: PLC0415
+    from tests.flows.patient_starter import PatientStarter  # noqa: PLC0415
 
     told(register)
-    with PrefectStarter() as starter:
+    with PatientStarter() as starter:
         assert starter.look(starter.start(a_run(200))) is Seen.QUEUED
     gc.collect()
 
 
 def test_what_the_server_refuses_is_told_apart_from_its_absence() -> None:
-    from flows.prefect_api import PrefectStarter  # noqa: PLC0415
+    from tests.flows.patient_starter import PatientStarter  # noqa: PLC0415
 
-    with PrefectStarter() as starter, pytest.raises(RefusedError, match="404"):
+    with PatientStarter() as starter, pytest.raises(RefusedError, match="404"):
         starter.end("00000000-0000-0000-0000-000000000000", "it is none of its own")
     gc.collect()
 
