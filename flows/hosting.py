@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 import httpx
@@ -25,6 +25,7 @@ from prefect.client.schemas.objects import ConcurrencyOptions, FlowRun
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectException
 from prefect.flows import Flow, load_flow_from_entrypoint
+from prefect.settings import get_current_settings
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.processutils import command_to_string
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
@@ -33,6 +34,7 @@ from catalog.records import Queue
 from flows.loops import Overseer, run_loops
 from flows.opening import open_catalog, own_name
 from flows.prefect_api import PrefectStarter
+from flows.prefork import preforked
 from flows.settings import Settings
 from storage.opening import open_store
 
@@ -44,6 +46,8 @@ _log = logging.getLogger(__name__)
 _PATIENCE_S: Final = 120
 _HAND_BACK_S: Final = 20
 LIVE: Final = "live"
+_ENGINE: Final = "prefect.engine"
+_IMPORTED_BY_FLOWS: Final = ("prefect.flow_engine", "flows.deployed")
 
 
 def run_prefect_server() -> None:
@@ -88,7 +92,7 @@ async def _registered() -> None:
 
 def run_workers() -> None:
     """As many recordings at once as there are slots; one slot takes live ones only."""
-    asyncio.run(_work(Settings.load()))
+    asyncio.run(_work_preforked(Settings.load()))
 
 
 class _Job(ProcessJobConfiguration):
@@ -98,11 +102,21 @@ class _Job(ProcessJobConfiguration):
     flow's: half of the time until a flow begins. Our packages are installed, so there is nothing to prepare.
     """
 
+    engine: ClassVar[Sequence[str]] = (sys.executable, "-m", _ENGINE)
+
     def prepare_for_flow_run(self, flow_run: FlowRun, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Prefect's own
         # What nobody waits for makes way for a live recording whose process starts beside it.
         first = ["nice", "-n", "10"] if flow_run.work_queue_name == Queue.BULK else []
-        self.command = self.command or command_to_string([*first, sys.executable, "-m", "prefect.engine"])
+        self.command = self.command or command_to_string([*first, *self.engine])
         super().prepare_for_flow_run(flow_run, *args, **kwargs)
+
+
+async def _work_preforked(settings: Settings) -> None:
+    # Prefect's worker gives each flow's process these settings beside its own environment.
+    environment = {**os.environ, **get_current_settings().to_environment_variables(exclude_unset=True)}
+    async with preforked(_ENGINE, _IMPORTED_BY_FLOWS, environment) as command:
+        _Job.engine = command
+        await _work(settings)
 
 
 async def _work(settings: Settings) -> None:

@@ -1,0 +1,242 @@
+"""What is run by forking behaves as if it had been run in the ordinary way, and begins at once."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.prefork import preforked
+from tests.cli.running import ROOT
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
+
+PROGRAM = """
+import json, os, sys, time
+print(json.dumps({
+    "process": os.getpid(),
+    "folder": os.getcwd(),
+    "niceness": os.nice(0),
+    "told": os.environ.get("TOLD"),
+    "is_main": __name__ == "__main__",
+    "arguments": len(sys.argv),
+    "is_imported": "colorsys" in sys.modules,
+    "input": sys.stdin.readline(),
+}), flush=True)
+time.sleep(float(os.environ.get("SLEEPS", "0")))
+sys.stderr.write("to stderr")
+sys.exit(int(os.environ.get("CODE", "0")))
+"""
+
+
+class Forked:
+    """Runs the program by the command that `preforked` gives, in the thread of an event loop of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "program_of_this_test.py").write_text(PROGRAM)
+        self.environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{folder}"}
+        self.folder = folder
+
+    def run(self, what: Callable[[list[str]], None]) -> None:
+        async def within() -> None:
+            async with preforked("program_of_this_test", ["colorsys"], self.environment) as command:
+                await asyncio.to_thread(what, list(command))
+
+        asyncio.run(within())
+
+    def begin(self, command: list[str], given: int, **variables: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(  # noqa: S603
+            command,
+            cwd=self.folder,
+            env={**self.environment, **variables},
+            stdin=given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def done(self, command: list[str], **variables: str) -> tuple[dict[str, Any], str, int]:
+        began = self.begin(command, subprocess.PIPE, **variables)
+        output, errors = began.communicate("a line\n", timeout=30)
+        return json.loads(output), errors, began.returncode
+
+    def sleeping(self, command: list[str], **variables: str) -> tuple[subprocess.Popen[str], int]:
+        """A program that has begun, and the process that was forked for it."""
+        began = self.begin(command, subprocess.DEVNULL, SLEEPS="60", **variables)
+        assert began.stdout is not None
+        return began, json.loads(began.stdout.readline())["process"]
+
+
+@pytest.fixture
+def forked(tmp_path: Path) -> Forked:
+    return Forked(tmp_path)
+
+
+def is_alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def ends(process: int) -> bool:
+    deadline = time.monotonic() + 10
+    while is_alive(process) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return not is_alive(process)
+
+
+def forking_of(process: int) -> int:
+    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_it_stands_where_it_was_called(forked: Forked) -> None:
+    def what(command: list[str]) -> None:
+        niceness = os.nice(0)
+        said, errors, code = forked.done(["nice", "-n", "3", *command], TOLD="of one run", CODE="7")
+        assert (code, errors) == (7, "to stderr")
+        assert said.pop("process") > 0
+        assert said == {
+            "folder": str(forked.folder),
+            "niceness": niceness + 3,
+            "told": "of one run",
+            "is_main": True,
+            "arguments": 1,
+            "is_imported": True,
+            "input": "a line\n",
+        }
+        assert forked.done(command)[2] == 0
+
+    forked.run(what)
+
+
+def test_imports_that_read_another_environment_are_made_anew(forked: Forked) -> None:
+    def what(command: list[str]) -> None:
+        assert forked.done(command, PREFECT__FLOW_RUN_ID="one run's own")[0]["is_imported"]
+        said, errors, code = forked.done(command, PREFECT_LOGGING_LEVEL="DEBUG", CODE="7")
+        assert (said["is_imported"], errors, code) == (False, "to stderr", 7)
+
+    forked.run(what)
+
+
+def test_who_finds_nobody_runs_it_alone(forked: Forked) -> None:
+    left: list[list[str]] = []
+    forked.run(left.append)
+    said, errors, code = forked.done(left[0], CODE="7")
+    assert (said["is_imported"], code) == (False, 7)
+    assert "begins slowly" in errors
+
+
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_reaches_it(forked: Forked, kind: signal.Signals) -> None:
+    def what(command: list[str]) -> None:
+        client, process = forked.sleeping(command)
+        client.send_signal(kind)
+        _, errors = client.communicate(timeout=10)
+        assert client.returncode == -kind
+        assert ("KeyboardInterrupt" in errors) == (kind is signal.SIGINT)
+        assert ends(process)
+
+    forked.run(what)
+
+
+def test_it_dies_with_who_called_it(forked: Forked) -> None:
+    def what(command: list[str]) -> None:
+        client, process = forked.sleeping(command)
+        client.kill()
+        client.communicate(timeout=10)
+        assert ends(process)
+        assert forked.done(command)[2] == 0
+
+    forked.run(what)
+
+
+def test_its_own_death_is_told(forked: Forked) -> None:
+    def what(command: list[str]) -> None:
+        client, process = forked.sleeping(command)
+        os.kill(process, signal.SIGKILL)
+        client.communicate(timeout=10)
+        assert client.returncode == -signal.SIGKILL
+
+    forked.run(what)
+
+
+def test_with_the_one_that_forks_all_die_and_the_next_one_runs_alone(forked: Forked) -> None:
+    def what(command: list[str]) -> None:
+        client, process = forked.sleeping(command)
+        os.kill(forking_of(process), signal.SIGKILL)
+        _, errors = client.communicate(timeout=10)
+        assert client.returncode == 1
+        assert "program_of_this_test ended: who forks processes has ended" in errors
+        assert ends(process)
+        assert not forked.done(command)[0]["is_imported"]
+
+    forked.run(what)
+
+
+def test_who_leaves_kills_what_still_runs(forked: Forked) -> None:
+    left: list[tuple[subprocess.Popen[str], int]] = []
+    forked.run(lambda command: left.append(forked.sleeping(command)))
+    [(client, process)] = left
+    client.communicate(timeout=10)
+    assert ends(process)
+
+
+def test_where_the_worker_is_killed_what_runs_goes_on_to_its_end(forked: Forked) -> None:
+    told = forked.folder / "command.json"
+    worker = subprocess.Popen([sys.executable, "-c", WORKER, str(told)], env=forked.environment)  # noqa: S603
+    while not told.exists():
+        time.sleep(0.01)
+    command = json.loads(told.read_text())
+    client, process = forked.sleeping(command)
+    forking = forking_of(process)
+    worker.kill()
+    worker.wait()
+    time.sleep(0.3)
+    assert (is_alive(process), is_alive(forking)) == (True, True)
+    assert not forked.done(command)[0]["is_imported"]
+    assert not Path(command[-2]).parent.exists()
+    client.terminate()
+    client.communicate(timeout=10)
+    assert client.returncode == -signal.SIGTERM
+    assert ends(forking)
+
+
+WORKER = """
+import asyncio, json, os, sys
+from pathlib import Path
+
+from flows.prefork import preforked
+
+async def main():
+    async with preforked("program_of_this_test", ["colorsys"], dict(os.environ)) as command:
+        Path(f"{sys.argv[1]}.part").write_text(json.dumps(command))
+        Path(f"{sys.argv[1]}.part").rename(sys.argv[1])
+        await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def test_who_forks_outlives_a_signal_to_all_and_who_asks_for_nothing(forked: Forked) -> None:
+    def what(command: list[str]) -> None:
+        client, process = forked.sleeping(command)
+        forking = forking_of(process)
+        for kind in (signal.SIGTERM, signal.SIGINT):
+            os.kill(forking, kind)
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(command[-2])
+        assert forked.done(command)[2] == 0
+        assert is_alive(process)
+        client.kill()
+        client.communicate()
+
+    forked.run(what)
