@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, literal_column, select, update
 
 from catalog import hearing, rows
 from catalog.database import Database
@@ -19,8 +19,8 @@ from catalog.tables import inquiries, recordings
 
 _here = inquiries.c
 _MOST_ADOPTED: Final = 200
-_OPEN: Final = tuple(state for state in State if state is not State.SETTLED)
-"""Named one by one, for the index: nearly all recordings are settled."""
+_IS_OPEN: Final = recordings.c.state != literal_column(f"'{State.SETTLED}'")
+"""Word by word as in the index of those: nearly all recordings are settled."""
 
 
 class Inquiries:
@@ -58,12 +58,8 @@ class Inquiries:
         """Recordings of these sources that somebody else began, that are not settled, and of which nobody asks."""
 
         def work(connection: Connection) -> list[Recording]:
-            now = self._database.now(connection)
-            is_open = recordings.c.state.in_(_OPEN) & (recordings.c.heard_at > now - younger_than)
-            is_ours = recordings.c.source.in_(list(sources)) & (recordings.c.vendor == vendor)
-            is_asked = select(_here.recording).where(_here.recording == recordings.c.id).exists()
-            query = select(recordings).where(is_open & is_ours & ~is_asked).order_by(recordings.c.id)
-            found = connection.execute(query.limit(_MOST_ADOPTED)).mappings()
+            since = self._database.now(connection) - younger_than
+            found = connection.execute(strangers_query(vendor, sources, since, most=_MOST_ADOPTED)).mappings()
             return [rows.to_recording(row) for row in found]
 
         return self._database.read(work)
@@ -167,6 +163,14 @@ class Inquiries:
             return [_inquiry(row) for row in connection.execute(query.limit(most)).mappings()]
 
         return self._database.read(work)
+
+
+def strangers_query(vendor: str, sources: Iterable[str], since: datetime, *, most: int) -> Select[Any]:
+    """Open recordings of these sources, heard of since then, of which nobody asks: the longest known first."""
+    is_recent = (recordings.c.vendor == vendor) & (recordings.c.heard_at > since)
+    is_asked = select(_here.recording).where(_here.recording == recordings.c.id).exists()
+    query = select(recordings).where(_IS_OPEN & is_recent & recordings.c.source.in_(list(sources)) & ~is_asked)
+    return query.order_by(recordings.c.heard_at, recordings.c.id).limit(most)
 
 
 def _put(

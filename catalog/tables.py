@@ -131,6 +131,7 @@ recordings = Table(
     _index_where("ix_recordings_due", "queue", "due_at", where="due_at IS NOT NULL"),
     _index_where("ix_recordings_run", "run", where="run IS NOT NULL"),
     _index_where("ix_recordings_alarm", "span_from", "id", where="alarm IS NOT NULL"),
+    _index_where("ix_recordings_open", "vendor", "heard_at", "id", where="state <> 'settled'"),
 )
 
 streams = Table(

@@ -30,7 +30,7 @@ from tests.catalog.processes import migrate
 from tests.catalog.steps import at_once, hear, recording_id, settle, take
 from tests.postgres import Postgres
 
-NEWEST = "0005"
+NEWEST = "0006"
 
 
 @pytest.fixture
