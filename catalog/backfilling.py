@@ -14,7 +14,6 @@ from catalog.tables import recordings
 _CAUSE: Final = "backfilled"
 _AS_GOOD_AS_NOW: Final = timedelta(seconds=10)
 """Whoever took it up at the same moment may have looked at the clock a little later."""
-_AFRESH: Final = {"tries": 0, "lost_runs": 0, "looks": 0, "alarm": None, "damage_digest": None}
 
 
 def take_up(connection: Connection, wanted: Wanted, *, actor: str, reason: str, now: datetime) -> bool:
@@ -28,7 +27,7 @@ def take_up(connection: Connection, wanted: Wanted, *, actor: str, reason: str, 
     is_due = row["due_at"] is not None and row["due_at"] <= now + _AS_GOOD_AS_NOW
     if before is State.PROCESSING or row["run"] is not None or is_due:
         return False
-    _put(connection, row, {**_AFRESH, "due_at": now, **_behind_all(row)})
+    _put(connection, row, {**registering.AFRESH, "due_at": now, **_behind_all(row)})
     subject = id_text(wanted.recording)
     rows.add_audit(connection, at=now, actor=actor, action="backfill", subject=subject, reason=reason)
     return True

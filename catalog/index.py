@@ -185,7 +185,7 @@ class Catalog:
         def work(connection: Connection) -> Recording:
             row = rows.known(connection, recording, lock=True)
             now = self.database.now(connection)
-            values: dict[str, Any] = {"tries": 0, "lost_runs": 0, "looks": 0, "alarm": None, "damage_digest": None}
+            values: dict[str, Any] = {**registering.AFRESH}
             if row["run"] is None and row["state"] != State.PROCESSING:
                 values["due_at"] = now
             if queue.rank < Queue(row["queue"]).rank:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, update
@@ -17,6 +18,10 @@ MOST_BYTES: Final = 1024
 """Of a task id: as long as a key of a store may be, and an index of a database bears."""
 _BEFORE_WORK: Final = (State.HINTED, State.RECORDING, State.STOPPED)
 """In this order, and never back."""
+AFRESH: Final[Mapping[str, Any]] = MappingProxyType(
+    {"tries": 0, "lost_runs": 0, "looks": 0, "alarm": None, "damage_digest": None}
+)
+"""Values of one that somebody wants looked at anew: waits, alarms and counted tries are over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,8 @@ _DURATION = re.compile(r"(\d{1,9})([smhd])")
 _UNITS: Mapping[str, timedelta] = MappingProxyType(
     {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 )
-_OWN_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+OWN_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+"""This machine, to which nothing need be encrypted."""
 _SHORTEST_LEASE = timedelta(seconds=5)
 _LONGEST_LEASE = timedelta(hours=1)
 _LONGEST = timedelta(days=3650)
@@ -126,7 +127,7 @@ def _base_url(url: str) -> str:
         parts = urlsplit(url)
     if parts is None or not parts.hostname or parts.port == 0 or "@" in parts.netloc or parts.query or parts.fragment:
         raise ValueError("write https://HOST, without a password")
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _OWN_HOSTS):
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in OWN_HOSTS):
         raise ValueError("write https://HOST; http:// is for this machine alone")
     return url.rstrip("/")
 

@@ -19,13 +19,13 @@ from catalog.errors import CatalogError
 from catalog.events import Word
 from catalog.index import Catalog
 from catalog.model import RecordingId
-from catalog.records import Heed, Inquiry, Recording, id_text
+from catalog.records import Inquiry, Recording, id_text
 from catalog.wire import utc_text
 from flows.recorders import Recorders
 from flows.settings import Settings, Source
-from flows.steps.asking import heed, told_by
+from flows.steps.asking import Asker
 from flows.webhook_keys import WebhookKeys
-from vendors.recorder import NoHandleError, Order, Past, Recorder, Status, as_event, read_handle, written
+from vendors.recorder import NoHandleError, Order, Past, Recorder, Status, read_handle, written
 from vendors.registry import HOOKS, MANNERS
 from vendors.storage import parse_store_url
 
@@ -33,10 +33,7 @@ _log = logging.getLogger(__name__)
 
 _FIRST_QUESTION: Final = timedelta(seconds=20)
 """After the start; by then a recorder is in the room, or never will be (Agora: 90 s at most)."""
-
-
 _LISTED: Final = timedelta(days=3)
-
 
 Ordered = Callable[..., Order]
 """An order that lacks what the source gives: `place`, `upload_key` and `callback_url`."""
@@ -67,6 +64,7 @@ class VendorRecordings:
         self._recorders = recorders
         self._keys = keys
         self._actor = actor
+        self._asker = Asker(catalog=catalog, settings=settings, recorders=recorders, actor=actor)
 
     def start(self, source: Source, ordered: Ordered, *, folder: str = "") -> Recording:
         """Begin to record into a source, or into a folder of it, which ends in `/`."""
@@ -94,7 +92,7 @@ class VendorRecordings:
         """What the vendor says of it now; the catalog hears it too."""
         recorder, inquiry = self._asked(recording)
         status = recorder.status(read_handle(recording, inquiry.handle))
-        self._hear("status", inquiry, status)
+        self._asker.hear("status", inquiry, status)
         return status
 
     def layout(self, recording: RecordingId, layout: Mapping[str, Any]) -> None:
@@ -109,7 +107,7 @@ class VendorRecordings:
             return Status(word=vouched.word, files=vouched.files)
         recorder, inquiry = self._asked(recording)
         status = recorder.stop(read_handle(recording, inquiry.handle))
-        self._hear("stop", inquiry, status)
+        self._asker.hear("stop", inquiry, status)
         return status
 
     def history(self, source: Source, since: datetime, until: datetime, *, room: str | None = None) -> Iterator[Past]:
@@ -118,37 +116,16 @@ class VendorRecordings:
 
     def _asked(self, recording: RecordingId) -> tuple[Recorder, Inquiry]:
         """Of whom it is asked, and by what. One that somebody else began is asked for from now on, where that works."""
-        inquiry = self._catalog.inquiries.of(recording)
-        if inquiry is None:
-            inquiry = self._taken_on(recording)
+        inquiry = self._catalog.inquiries.of(recording) or self._taken_on(recording)
         return self._recorders.of(self._settings.source(inquiry.source)), inquiry
 
     def _taken_on(self, recording: RecordingId) -> Inquiry:
-        known = self._catalog.get(recording)
-        able = next((each for each in self._recorders.able(recording.vendor) if each.name == known.source), None)
-        handle = self._recorders.of(able).handle_of(recording, known.room) if able else None
-        if handle is not None:
-            self._catalog.inquiries.adopt(recording, handle=written(handle))
-        inquiry = self._catalog.inquiries.of(recording)
+        inquiry = self._asker.taken_on(self._catalog.get(recording))
         if inquiry is None:
             name = id_text(recording)
             message = f"{name} was not started through Aftertake, and its vendor cannot be asked for it by its id alone"
             raise NoHandleError(f"{message}. `aftertake submit {name}` has it processed.")
         return inquiry
-
-    def _hear(self, name: str, inquiry: Inquiry, status: Status) -> None:
-        now = datetime.now(UTC)
-        gone_since = (inquiry.gone_since or now) if status.is_gone else None
-        manner = MANNERS.get(inquiry.recording.vendor)
-        told = told_by(status, gone_since, manner, now) if manner else status
-        self._catalog.inquiries.answered(
-            inquiry,
-            as_event(name, inquiry.recording, told),
-            heed(inquiry, told, manner, now) if manner else Heed(ask_in=None),
-            began_at=status.began_at,
-            gone_since=gone_since,
-            actor=self._actor,
-        )
 
     def _callback_url(self, source: Source) -> str | None:
         """Where this source's recordings are told of; Jocloud signs nothing, so its secret stands in the URL."""

@@ -14,10 +14,17 @@ from fastapi import APIRouter, Depends, Header, HTTPException, Query, Response
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from catalog.errors import CatalogError, CatalogTextError, LayoutError, UnknownRecordingError
-from catalog.records import id_text, read_id
+from catalog.records import Recording, id_text, read_id
 from catalog.wire import utc_text
 from flows.settings import Settings, SettingsError
-from flows.vendor_recordings import VendorRecordings, folder_below, lately, past_document, status_document
+from flows.vendor_recordings import (
+    Ordered,
+    VendorRecordings,
+    folder_below,
+    lately,
+    past_document,
+    status_document,
+)
 from vendors.base import Mode
 from vendors.recorder import (
     BadCallError,
@@ -104,29 +111,10 @@ def router(settings: Settings, vendors: VendorRecordings, tokens: Tokens) -> API
         idempotency_key: Annotated[str | None, Header(max_length=64)] = None,
     ) -> dict[str, Any]:
         with _problems():
-            ordered = partial(
-                Order,
-                room=wish.room,
-                mode=wish.mode,
-                tracks=wish.tracks,
-                users=wish.users,
-                recorder=wish.recorder,
-                room_token=wish.room_token,
-                page=wish.page,
-                most_idle=None if wish.idle_s is None else timedelta(seconds=wish.idle_s),
-                client_id=idempotency_key or uuid.uuid4().hex,
-                more=wish.fields,
-            )
+            ordered = _ordered(wish, client_id=idempotency_key or uuid.uuid4().hex)
             recording = vendors.start(settings.source(wish.source), ordered, folder=wish.folder)
         response.headers["Location"] = f"{routes.prefix}/{quote(id_text(recording.id), safe=':')}"
-        return {
-            "vendor": recording.id.vendor,
-            "task_id": recording.id.task_id,
-            "room": recording.room,
-            "source": recording.source,
-            "state": recording.state.value,
-            "heard_at": utc_text(recording.heard_at),
-        }
+        return _begun(recording)
 
     @routes.get("", summary="What a vendor has in its own list")
     def history(
@@ -157,6 +145,33 @@ def router(settings: Settings, vendors: VendorRecordings, tokens: Tokens) -> API
             return status_document(asked, vendors.stop(asked))
 
     return routes
+
+
+def _ordered(wish: Start, *, client_id: str) -> Ordered:
+    return partial(
+        Order,
+        room=wish.room,
+        mode=wish.mode,
+        tracks=wish.tracks,
+        users=wish.users,
+        recorder=wish.recorder,
+        room_token=wish.room_token,
+        page=wish.page,
+        most_idle=None if wish.idle_s is None else timedelta(seconds=wish.idle_s),
+        client_id=client_id,
+        more=wish.fields,
+    )
+
+
+def _begun(recording: Recording) -> dict[str, Any]:
+    return {
+        "vendor": recording.id.vendor,
+        "task_id": recording.id.task_id,
+        "room": recording.room,
+        "source": recording.source,
+        "state": recording.state.value,
+        "heard_at": utc_text(recording.heard_at),
+    }
 
 
 @contextmanager

@@ -90,18 +90,23 @@ class Asker:
             _log.warning("%s: %s", id_text(inquiry.recording), error)
             self.catalog.inquiries.failed(inquiry, after_failure(inquiry, error), trouble=str(error), actor=self.actor)
             return False
+        self.hear("status", inquiry, status, is_looked_at=is_looked_at)
+        return True
+
+    def hear(self, name: str, inquiry: Inquiry, status: Status, *, is_looked_at: bool = False) -> None:
+        """The vendor answered so to the call of this name: the catalog hears it, and when to ask again."""
+        now, manner = datetime.now(UTC), MANNERS.get(inquiry.recording.vendor)
         gone_since = (inquiry.gone_since or now) if status.is_gone else None
-        told = told_by(status, gone_since, manner, now)
+        told = told_by(status, gone_since, manner, now) if manner else status
         self.catalog.inquiries.answered(
             inquiry,
-            as_event("status", inquiry.recording, told),
-            heed(inquiry, told, manner, now),
+            as_event(name, inquiry.recording, told),
+            heed(inquiry, told, manner, now) if manner else Heed(ask_in=None),
             began_at=status.began_at,
             gone_since=gone_since,
             actor=self.actor,
             is_looked_at=is_looked_at,
         )
-        return True
 
     def _take_on_safely(self, recording: Recording) -> Inquiry | None:
         """A source whose settings are wrong stops the asking of no other."""

@@ -22,6 +22,7 @@ from catalog.events import Kept, NamedFile, Vouched
 from catalog.layout import BackupKey, backup_prefix, decode_key
 from catalog.model import RecordingId
 from catalog.records import id_text
+from flows.fields import OWN_HOSTS
 from flows.steps.planning import RecordingPlan
 from media.findings import finding
 from media.playlist import MAX_PLAYLIST_BYTES, MultivariantError, PlaylistError, parse
@@ -45,7 +46,6 @@ _RETRY: Final = Retry(attempts=3)
 """The recording is looked at again, so nobody waits long here."""
 _MOST_DOWN: Final = 8
 """Objects that a store did not give, after which it counts as down."""
-_OWN_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _GONE: Final = frozenset({404, 410})
 _LATER: Final = frozenset({408, 425, 429})
 _WAS_KEPT: Final = frozenset({Kept.BACKUP, Kept.COMING, Kept.LOST})
@@ -297,7 +297,7 @@ class _Fetching:
             parts = urllib3.util.Url()
         host = (parts.host or "").strip("[]").lower()
         place = host if parts.port in {None, 443} else f"{host}:{parts.port}"
-        is_safe = parts.scheme == "https" or (parts.scheme == "http" and host in _OWN_HOSTS)
+        is_safe = parts.scheme == "https" or (parts.scheme == "http" and host in OWN_HOSTS)
         if not is_safe or parts.auth or not any(_is_of(place, known) for known in self._rescue.hosts):
             how = "" if is_safe or not host else f", by {parts.scheme}://"
             message = f"{self._named}: the vendor keeps files on {place or 'no host'}{how}"

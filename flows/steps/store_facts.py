@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import TypeVar
 
+from flows.fields import OWN_HOSTS
 from flows.steps.store_checks import POLICIES, Check, Place, Role, fail, ok, refusal_fix, skipped, warn
 from storage.checksums import Checksums, Proof
 from storage.errors import Denied, NotFound, Refusal, StorageError
@@ -32,14 +33,13 @@ GRANT_DELETE = (
 _CREDENTIALS = frozenset({Refusal.KEY_ID, Refusal.SECRET, Refusal.TOKEN, Refusal.CREDENTIALS})
 _EXTENSIONS = {"s3": "json", "oss": "xml", "cos": "xml"}
 """Of lifecycle and CORS files, as each cloud takes them."""
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def reachable(place: Place, reach: Reach, origin: str) -> Check:
     """Name, connection, TLS."""
     through = f"the proxy {reach.host}" if reach.through_proxy else reach.host
     if reach.failed is None:
-        if origin.startswith("http://") and reach.host not in _LOOPBACK:
+        if origin.startswith("http://") and reach.host not in OWN_HOSTS:
             seen = f"{through} answers, but {origin} is plain HTTP: recordings go over the network unencrypted"
             return warn("reachable", seen, "Write endpoint=https://…; the policies here refuse plain HTTP.")
         return ok("reachable", f"{through} takes connections")
