@@ -17,6 +17,7 @@ from threading import Lock
 from typing import Final
 
 from flows.fields import key_variables
+from flows.saying import Once
 from flows.settings import Settings, SettingsError, Source
 from storage.connection import Connection
 from vendors.recorder import Access, NoSuchCallError, Past, Recorder, UploadKey
@@ -45,9 +46,10 @@ class Recorders:
         self._environment = environment
         self._opened: dict[tuple[str, Access], Recorder] = {}
         self._opening = Lock()
+        self._said = Once(_log)
 
     def able(self, vendor: str) -> Iterator[Source]:
-        """The sources of this vendor that have a project and its key; a file that cannot be read is logged."""
+        """The sources of this vendor that have a project and its key; a file that cannot be read is logged once."""
         for source in self._settings.sources_for(vendor):
             if source.vendor == vendor and source.app is not None and self._has_key(source, vendor):
                 yield source
@@ -97,10 +99,12 @@ class Recorders:
     def _has_key(self, source: Source, vendor: str) -> bool:
         """Whoever only looks who can be asked is not stopped by one source's bad file."""
         try:
-            return self._key(source, vendor, "API", source.api_key) is not None
+            key = self._key(source, vendor, "API", source.api_key)
         except SettingsError as error:
-            _log.error("%s", error)
+            self._said.error(source.name, str(error))
             return False
+        self._said.is_well(source.name)
+        return key is not None
 
     def _key(self, source: Source, vendor: str, kind: str, file: Path | None) -> tuple[str, str] | None:
         if file is not None:

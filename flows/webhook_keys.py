@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from flows.fields import secret_variable
+from flows.saying import Once
 from flows.settings import Settings
 from vendors.hooks import Key
 from vendors.registry import VENDORS
@@ -26,6 +27,7 @@ class WebhookKeys:
         self._settings = settings
         names = (*(source.name for source in settings.sources), *VENDORS)
         self._told = {name: environment.get(secret_variable(name), "").split() for name in names}
+        self._said = Once(_log)
 
     def __call__(self, vendor: str) -> Sequence[Key]:
         """Every secret by which a message of this vendor may be signed."""
@@ -34,19 +36,20 @@ class WebhookKeys:
     def _keys(self, vendor: str) -> Iterator[Key]:
         fitting = self._settings.sources_for(vendor)
         for source in fitting:
-            for secret in (*self._told[source.name], *_written(source.webhook_secrets)):
+            for secret in (*self._told[source.name], *self._written(source.webhook_secrets)):
                 yield Key(secret=secret, source=source.name, app=source.app)
         for secret in self._told[vendor]:
             yield from (Key(secret=secret, source=source.name, app=source.app) for source in fitting)
             if not fitting:
                 yield Key(secret=secret, source=None)
 
-
-def _written(path: Path | None) -> list[str]:
-    if path is None:
-        return []
-    try:
-        return path.read_text(encoding="utf-8").split()
-    except (OSError, UnicodeError) as error:
-        _log.error("the webhook secrets in %s cannot be read: %s", path, error)
-        return []
+    def _written(self, path: Path | None) -> list[str]:
+        if path is None:
+            return []
+        try:
+            secrets = path.read_text(encoding="utf-8").split()
+        except (OSError, UnicodeError) as error:
+            self._said.error(str(path), f"the webhook secrets in {path} cannot be read: {error}")
+            return []
+        self._said.is_well(str(path))
+        return secrets

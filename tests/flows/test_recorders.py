@@ -92,6 +92,22 @@ def test_one_bad_file_keeps_no_other_source_from_being_asked(tmp_path: Path) -> 
     assert [source.name for source in recorders.able("agora")] == ["b"]
 
 
+def test_a_file_that_cannot_be_read_is_told_once_until_that_changes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "key"
+    recorders = Recorders(settings({**SOURCE, "api_key": str(path)}), {})
+    told = []
+    for change in (None, None, "", "k one", "two words more", "two words more", None):
+        if change is None:
+            path.unlink(missing_ok=True)
+        else:
+            path.write_text(change)
+        list(recorders.able("agora"))
+        told.append(len(caplog.messages))
+    assert told == [1, 1, 2, 2, 3, 3, 4], caplog.messages
+
+
 def test_a_key_that_is_changed_in_its_file_is_used_at_once(tmp_path: Path) -> None:
     path, opening = tmp_path / "key", Opening()
     configured = settings({**SOURCE, "api_key": str(path)})

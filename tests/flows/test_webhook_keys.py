@@ -62,6 +62,18 @@ def test_a_file_is_read_again_for_each_message(folder: Path) -> None:
         assert [key.secret for key in of("zego")] == secrets
 
 
+def test_a_file_that_cannot_be_read_is_told_once_until_it_can(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    environment = {"AFTERTAKE_SOURCES": SOURCES}
+    of, told = WebhookKeys(Settings.load(environment), environment), []
+    for text in (None, None, b"fine", b"\xff", b"\xff"):
+        if text is not None:
+            (folder / "hooks").mkdir(exist_ok=True)
+            (folder / "hooks" / "zego").write_bytes(text)
+        of("zego")
+        told.append(len(caplog.messages))
+    assert told == [1, 1, 1, 2, 2], caplog.messages
+
+
 def test_a_secret_for_nobody_is_refused_at_the_start() -> None:
     with pytest.raises(SettingsError, match="AFTERTAKE_AGORA_US_WEBHOOK_SECRET: no source, endpoint or vendor"):
         keys("agora", AFTERTAKE_AGORA_US_WEBHOOK_SECRET="s")
