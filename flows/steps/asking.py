@@ -7,14 +7,16 @@ person is told while there is some left.
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from catalog.errors import CatalogError
 from catalog.events import Kept, Word
 from catalog.records import Heed, Inquiry, Recording, id_text
 from flows.recorders import Recorders
+from flows.saying import Once
 from flows.settings import Settings, SettingsError
 from storage.errors import StorageError
 from vendors.recorder import CallError, Manner, RefusedCallError, Status, as_event, read_handle, written
@@ -49,6 +51,7 @@ class Asker:
     settings: Settings
     recorders: Recorders
     actor: str
+    said: Once = field(default_factory=partial(Once, _log))
 
     def ask_due(self) -> int:
         """Ask for what is due, of vendors whose keys are there; how many answered."""
@@ -109,12 +112,15 @@ class Asker:
         )
 
     def _take_on_safely(self, recording: Recording) -> Inquiry | None:
-        """A source whose settings are wrong stops the asking of no other."""
+        """A source whose settings are wrong stops the asking of no other, and is told once."""
+        source = recording.source or ""
         try:
-            return self.taken_on(recording)
+            taken = self.taken_on(recording)
         except (CallError, SettingsError, StorageError) as error:
-            _log.error("%s: its vendor cannot be asked: %s", id_text(recording.id), error)
+            self.said.error(source, f"recordings of source {source} cannot be asked for: {error}")
             return None
+        self.said.is_well(source)
+        return taken
 
     def _ask_safely(self, inquiry: Inquiry) -> bool:
         """One that fails by a fault of ours holds up none of the others."""

@@ -175,16 +175,22 @@ def test_a_start_that_the_catalog_cannot_keep_is_told_by_its_handle(
     assert "resource" in caplog.text
 
 
-def test_a_project_that_is_none_stops_the_asking_of_no_other(site: VendorSite) -> None:
+def test_a_project_that_is_none_stops_the_asking_of_no_other(
+    site: VendorSite, caplog: pytest.LogCaptureFixture
+) -> None:
     """ZEGOCLOUD's are numbers."""
     sources = tuple(replace(s, app="my app") if s.name == "zego" else s for s in site.settings.sources)
     settings = replace(site.settings, sources=sources)
+    recorders = Recorders(settings, site.environment)
+    asker = Asker(catalog=site.catalog, settings=settings, recorders=recorders, actor="loop")
     stranger = RecordingId(vendor="zego", task_id="awE1FeE4DmOpAAAB")
     site.catalog.register(stranger, state=State.RECORDING, source="zego", cause="heard", actor="test")
     recording = site.start("agora", "asked")
     site.time_passes()
-    with closing(Recorders(settings, site.environment)) as recorders:
-        Asker(catalog=site.catalog, settings=settings, recorders=recorders, actor="loop").ask_due()
+    with closing(recorders):
+        for _ in range(2):
+            asker.ask_due()
+    assert len([line for line in caplog.messages if "source zego cannot be asked" in line]) == 1, caplog.messages
     inquiry = site.catalog.inquiries.of(recording)
     assert inquiry is not None
     assert inquiry.word is Word.RECORDING
