@@ -22,7 +22,8 @@ def take_up(connection: Connection, wanted: Wanted, *, actor: str, reason: str, 
     heard = Heard(state=State.STOPPED, queue=Queue.BULK, due_at=now, facts=facts)
     row, before = registering.register(connection, wanted.recording, heard, cause=_CAUSE, actor=actor, now=now)
     if before in {None, State.HINTED, State.RECORDING}:
-        _put(connection, row, {"stopped_at": row["stopped_at"] or now})
+        times = {"stopped_at": row["stopped_at"] or now, "started_at": row["started_at"] or wanted.began_at}
+        _put(connection, row, times)
         return True
     is_due = row["due_at"] is not None and row["due_at"] <= now + _AS_GOOD_AS_NOW
     if before is State.PROCESSING or row["run"] is not None or is_due:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, literal_column, select, update
 
 from catalog import hearing, rows
 from catalog.database import Database
@@ -166,8 +166,12 @@ class Inquiries:
 
 
 def strangers_query(vendor: str, sources: Iterable[str], since: datetime, *, most: int) -> Select[Any]:
-    """Open recordings of these sources, heard of since then, of which nobody asks: the longest known first."""
+    """Open recordings of these sources, begun since then as far as is known, of which nobody asks.
+
+    The longest known come first.
+    """
     is_recent = (recordings.c.vendor == vendor) & (recordings.c.heard_at > since)
+    is_recent &= func.coalesce(recordings.c.started_at, recordings.c.heard_at) > since
     is_asked = select(_here.recording).where(_here.recording == recordings.c.id).exists()
     query = select(recordings).where(_IS_OPEN & is_recent & recordings.c.source.in_(list(sources)) & ~is_asked)
     return query.order_by(recordings.c.heard_at, recordings.c.id).limit(most)

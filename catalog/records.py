@@ -32,11 +32,12 @@ class Recording:
     """One recording and how far it has come.
 
     `source` names a configured source, `folder` the part of it that holds the objects. `spoken_at` is when its vendor
-    last spoke of it, `stopped_at` when it was first said to be over, `word` the furthest that was said. `looked_at`
-    is when somebody last began to work on it. `due_at` is when somebody must look at it next, None while a run has it
-    or nothing is left to do. `looks` counts the looks that ended in waiting, `tries` the runs since the last one that
-    ended well. `alarm` is what a person should know. `run` is the key of the run it was handed to. `basis` says what
-    its verdict follows from, `damage_digest` is that of the plan of the last look that met damage.
+    last spoke of it, `stopped_at` when it was first said to be over, `word` the furthest that was said. `looked_at` is
+    when somebody last began to work on it. `started_at` is what its objects say until it has a manifest. `due_at` is
+    when somebody must look at it next, None while a run has it or nothing is left to do. `looks` counts the looks that
+    ended in waiting, `tries` the runs since the last one that ended well. `alarm` is what a person should know. `run`
+    is the key of the run it was handed to. `basis` says what its verdict follows from, `damage_digest` is that of the
+    plan of the last look that met damage.
     """
 
     id: RecordingId
@@ -73,12 +74,16 @@ class Recording:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """A recording that somebody wants looked at, and where it lies, as far as that is known."""
+    """A recording that somebody wants looked at, where it lies and since when, as far as that is known.
+
+    It may have begun before `began_at`, and did not begin after it.
+    """
 
     recording: RecordingId
     source: str
     folder: str | None = None
     room: str | None = None
+    began_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

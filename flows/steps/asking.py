@@ -66,7 +66,9 @@ class Asker:
 
     def ask_before_look(self, recording: Recording) -> None:
         """Ask for one that is about to be looked at, if something was said of it since it was asked for."""
-        inquiry = self.catalog.inquiries.of(recording.id) or self._take_on_safely(recording)
+        inquiry = self.catalog.inquiries.of(recording.id)
+        if inquiry is None and not is_too_old(recording, MANNERS[recording.id.vendor], datetime.now(UTC)):
+            inquiry = self._take_on_safely(recording)
         if inquiry and inquiry.is_open and not inquiry.is_answered_for(recording):
             self.ask(inquiry, is_looked_at=True)
 
@@ -175,6 +177,12 @@ def is_final(status: Status) -> bool:
     if status.word in {Word.UPLOADED, Word.EMPTY}:
         return True
     return status.word.is_end and bool(status.files) and all(file.kept is not Kept.COMING for file in status.files)
+
+
+def is_too_old(recording: Recording, manner: Manner, now: datetime) -> bool:
+    """Whether it began so long ago that its vendor cannot answer for it; of one that may be younger, it is asked."""
+    began_at = recording.started_at or recording.heard_at
+    return manner.answers_for is not None and now - began_at >= manner.answers_for
 
 
 def past_asking(inquiry: Inquiry, manner: Manner, now: datetime) -> Heed | None:

@@ -239,7 +239,8 @@ def hand_over(catalog: "Catalog", plan: Plan, *, actor: str, reason: str) -> int
     It may be ended at any moment and done again: what was handed over is not touched.
     """
     wanted = [
-        Wanted(recording=item.recording, source=plan.source, folder=item.folder, room=item.room) for item in plan.work
+        Wanted(recording=item.recording, source=plan.source, folder=item.folder, room=item.room, began_at=item.began_at)
+        for item in plan.work
     ]
     handed = 0
     for first in range(0, len(wanted), _TAKEN_UP_AT_ONCE):

@@ -8,7 +8,7 @@ import pytest
 from catalog.events import Kept, NamedFile, RecordingEvent, Word
 from catalog.index import Catalog
 from catalog.model import RecordingId, State
-from catalog.records import Heed, Inquiry
+from catalog.records import Heed, Inquiry, Wanted
 from tests.catalog.leaps import LeapingDatabase
 from tests.catalog.steps import recording_id, settle, states, take
 from tests.catalog.test_inbox import said, taken
@@ -162,6 +162,19 @@ def test_those_of_long_ago_are_not_asked_for(catalog: Catalog, database: Leaping
     taken(catalog, said(Word.RECORDING))
     database.pass_by(timedelta(days=3))
     assert catalog.inquiries.strangers("agora", sources=["calls"], younger_than=timedelta(days=3)) == []
+
+
+@pytest.mark.parametrize(("days", "asked"), [(None, True), (2, True), (4, False)])
+def test_those_that_began_long_ago_are_not_asked_for_however_lately_they_were_found(
+    catalog: Catalog, database: LeapingDatabase, days: int | None, *, asked: bool
+) -> None:
+    now = database.read(database.now)
+    began_at = None if days is None else now - timedelta(days=days)
+    wanted = Wanted(recording=recording_id(), source="calls", folder="a/", began_at=began_at)
+    catalog.take_up([wanted], actor="ann", reason="a backfill")
+    assert catalog.get(recording_id()).started_at == began_at
+    found = catalog.inquiries.strangers("agora", sources=["calls"], younger_than=timedelta(days=3))
+    assert bool(found) is asked
 
 
 @pytest.mark.parametrize("failures", [1, 3])

@@ -88,6 +88,14 @@ def test_what_nobody_knows_is_built_and_a_second_backfill_does_nothing(site: Sit
     assert rows(site) == before
 
 
+def test_what_the_names_say_of_its_beginning_is_known_before_it_is_read(site: Site) -> None:
+    lay_old(site, 1)
+    [item] = planned(site).items
+    done(site)
+    assert item.began_at is not None
+    assert site.recording(1).started_at == item.began_at
+
+
 def test_what_a_backfill_left_undone_is_done_by_the_next(site: Site) -> None:
     """It is killed between two transactions."""
     lay_old(site, 1, 2, 3)

@@ -11,6 +11,7 @@ import pytest
 from catalog.errors import CatalogUnavailableError
 from catalog.events import Word
 from catalog.model import Cause, RecordingId, State, Verdict
+from catalog.records import Wanted
 from deployments.sandbox.vendors import SCRIPTS
 from flows.recorders import Recorders
 from flows.steps.asking import Asker
@@ -131,6 +132,19 @@ def test_a_backfill_takes_in_what_only_the_vendor_knows(site: VendorSite) -> Non
     )
     [item] = [item for item in plan.items if item.recording == recording]
     assert item.todo is Todo.BUILD
+
+
+@pytest.mark.parametrize(("days", "asked"), [(None, True), (4, False)])
+def test_what_a_backfill_found_is_asked_for_unless_it_is_too_old(
+    site: VendorSite, days: int | None, *, asked: bool
+) -> None:
+    began_at = None if days is None else datetime.now(UTC) - timedelta(days=days)
+    old = RecordingId(vendor="zego", task_id=f"awE1FeE4DmOpAAB{days or 0}")
+    site.catalog.take_up([Wanted(recording=old, source="zego", began_at=began_at)], actor="test", reason="a test")
+    asker = Asker(catalog=site.catalog, settings=site.settings, recorders=site.recorders, actor="loop")
+    asker.ask_due()
+    asker.ask_before_look(site.catalog.get(old))
+    assert (site.catalog.inquiries.of(old) is not None) is asked
 
 
 class _DyingError(Exception):
