@@ -125,13 +125,19 @@ class RecordingEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vouched:
-    """What a vendor has said of a recording and signed, or answered when it was asked: how far it is, and its files."""
+    """What a vendor has said of a recording and signed, or answered when it was asked: how far it is, and its files.
+
+    `is_unknown`: it never began one of this name, as far as it knows, and nobody else did but an unsigned message.
+    """
 
     word: Word | None = None
     files: tuple[NamedFile, ...] = ()
+    is_unknown: bool = False
 
 
 NOTHING_SAID: Final = Vouched()
+UNKNOWN: Final = "its vendor knows no such recording"
+"""The trouble of an answer by which a recording was never begun."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

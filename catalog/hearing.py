@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping, select, update
 
 from catalog import rows
-from catalog.events import Kept, NamedFile, RecordingEvent, Vouched, Word
+from catalog.events import UNKNOWN, Kept, NamedFile, RecordingEvent, Vouched, Word
 from catalog.model import RecordingId, State
 from catalog.records import Queue
 from catalog.registering import Heard, look_at, register
@@ -108,15 +108,16 @@ def vouched(connection: Connection, recording: RecordingId) -> Vouched:
     """What its vendor has said so that it may be relied on; of each file, what was said last."""
     is_it = (recordings.c.vendor == recording.vendor) & (recordings.c.task_id == recording.task_id)
     here = events.c
-    of_it = (
-        select(here.word, here.files, here.delivery).join(recordings, recordings.c.id == here.recording).where(is_it)
-    )
-    words, files = set[Word](), dict[str, NamedFile]()
+    of_it = select(here.word, here.files, here.delivery, here.trouble).where(is_it)
+    of_it = of_it.join(recordings, recordings.c.id == here.recording)
+    words, files, is_unknown = set[Word](), dict[str, NamedFile](), False
     for row in connection.execute(of_it.where(here.is_covered).order_by(here.id)):
         words.add(Word(row.word))
+        is_unknown = row.trouble == UNKNOWN
         if row.word in _NAMING or row.delivery is None:
             files |= {file.name: _addressed(file, files.get(file.name)) for file in map(_file, row.files)}
-    return Vouched(word=max(words & set(_FURTHER), key=_FURTHER.index, default=None), files=tuple(files.values()))
+    furthest = max(words & set(_FURTHER), key=_FURTHER.index, default=None)
+    return Vouched(word=furthest, files=tuple(files.values()), is_unknown=is_unknown)
 
 
 _NAMING: Final = (Word.BACKED_UP, Word.UPLOADED)

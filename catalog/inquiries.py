@@ -15,12 +15,22 @@ from catalog.events import RecordingEvent, Word
 from catalog.model import RecordingId, State
 from catalog.records import Heed, Inquiry, Queue, Recording, id_text
 from catalog.registering import Heard, register, require_fitting
-from catalog.tables import inquiries, recordings
+from catalog.tables import audit, inquiries, recordings
 
 _here = inquiries.c
 _MOST_ADOPTED: Final = 200
 _IS_OPEN: Final = recordings.c.state != literal_column(f"'{State.SETTLED}'")
 """Word by word as in the index of those: nearly all recordings are settled."""
+_SUBJECT: Final = recordings.c.vendor + ":" + recordings.c.task_id
+_IS_HEARSAY: Final = (
+    recordings.c.spoken_at.is_not(None)
+    # Nobody has listed it, and its vendor never said when it began.
+    & recordings.c.folder.is_(None)
+    & recordings.c.started_at.is_(None)
+    & (_here.began_at == recordings.c.heard_at)
+    # Neither did a person begin it, nor submit it.
+    & ~select(audit.c.id).where(audit.c.subject == _SUBJECT).exists()
+)
 
 
 class Inquiries:
@@ -156,9 +166,8 @@ class Inquiries:
     def _found(self, which: ColumnElement[bool] | None, *, most: int) -> list[Inquiry]:
         def work(connection: Connection) -> list[Inquiry]:
             is_due = _here.ask_at <= self._database.now(connection)
-            query = select(inquiries, recordings.c.vendor, recordings.c.task_id, recordings.c.state).join(
-                recordings, recordings.c.id == _here.recording
-            )
+            about = (recordings.c.vendor, recordings.c.task_id, recordings.c.state, _IS_HEARSAY.label("is_hearsay"))
+            query = select(inquiries, *about).join(recordings, recordings.c.id == _here.recording)
             query = query.where(is_due if which is None else which).order_by(_here.ask_at, _here.recording)
             return [_inquiry(row) for row in connection.execute(query.limit(most)).mappings()]
 
@@ -213,4 +222,5 @@ def _inquiry(row: RowMapping) -> Inquiry:
         asks=row["asks"],
         failures=row["failures"],
         alarms=row["alarms"],
+        is_hearsay=bool(row["is_hearsay"]),
     )

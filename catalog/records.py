@@ -195,7 +195,8 @@ class Inquiry:
     `source` is the one whose key it is asked with, `handle` what the vendor needs to know (`vendors.recorder.Handle`),
     `began_at` when the recording began, as far as that is known. `word` is the last answer, `asked_at` its time,
     `gone_since` from when on the vendor knew no such recording. `asks` counts questions since something new was heard,
-    `failures` those without an answer since the last one with. `alarms` counts what a person was told.
+    `failures` those without an answer since the last one with. `alarms` counts what a person was told. `is_hearsay`:
+    nothing but unsigned messages ever named the recording.
     """
 
     recording: RecordingId
@@ -211,6 +212,7 @@ class Inquiry:
     asks: int
     failures: int
     alarms: int
+    is_hearsay: bool = False
 
     @property
     def is_open(self) -> bool:

@@ -78,6 +78,10 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "recording_missing": Kind(
             Severity.ERROR, "Look for it with `aftertake find`; check the vendor's storage setting, and ask the vendor."
         ),
+        "recording_unknown": Kind(
+            Severity.WARNING,
+            "Look whether anybody began it. If not, a message was forged: give the vendor's webhooks another secret.",
+        ),
         "playlist_missing": Kind(Severity.ERROR, "The recorder did not finish. Ask the vendor for the playlist."),
         "playlist_unreadable": Kind(Severity.ERROR, "Open the named object; ask the vendor for a correct playlist."),
         "playlist_empty": Kind(Severity.ERROR, "It names no slice. Ask the vendor whether anybody published."),

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from catalog.errors import CatalogError
-from catalog.events import Kept, Word
+from catalog.events import UNKNOWN, Kept, Word
 from catalog.records import Heed, Inquiry, Recording, id_text
 from flows.recorders import Recorders
 from flows.saying import Once
@@ -103,6 +103,8 @@ class Asker:
         now, manner = datetime.now(UTC), MANNERS.get(inquiry.recording.vendor)
         gone_since = (inquiry.gone_since or now) if status.is_gone else None
         told = told_by(status, gone_since, manner, now) if manner else status
+        if manner and is_unknown(inquiry, told, manner, now):
+            told = replace(told, trouble=UNKNOWN)
         self.catalog.inquiries.answered(
             inquiry,
             as_event(name, inquiry.recording, told),
@@ -155,6 +157,12 @@ def told_by(status: Status, gone_since: datetime | None, manner: Manner, now: da
     if gone_since is None or now - gone_since < manner.moves_in:
         return status
     return replace(status, word=Word.ENDED)
+
+
+def is_unknown(inquiry: Inquiry, told: Status, manner: Manner, now: datetime) -> bool:
+    """Whether a recording was never begun: its vendor would know it still, and nobody vouches for whoever named it."""
+    would_know = manner.answers_for is not None and now - inquiry.began_at < manner.answers_for
+    return inquiry.is_hearsay and told.is_gone and told.word.is_end and would_know
 
 
 def heed(inquiry: Inquiry, status: Status, manner: Manner, now: datetime) -> Heed:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from catalog.events import NOTHING_SAID, Vouched, Word
+from catalog.events import NOTHING_SAID, UNKNOWN, Vouched, Word
 from catalog.model import PlaylistObject, RecordingId
 from flows.steps.files import StreamFile, files_of, findings_of_files
 from flows.steps.finding import NothingFoundError
@@ -215,7 +215,8 @@ def _findings(
     objects: RecordingObjects, planned: Sequence[StreamPlan], orphans: Sequence[ListedObject], vouched: Vouched
 ) -> Iterator[Finding]:
     if vouched.word is not Word.EMPTY and not (objects.streams or objects.segments or objects.side_files):
-        yield finding("recording_missing", objects.task_id, "no object in the source has this task id in its name")
+        code, more = ("recording_unknown", f", and {UNKNOWN}") if vouched.is_unknown else ("recording_missing", "")
+        yield finding(code, objects.task_id, f"no object in the source has this task id in its name{more}")
     if any(stream.assembly.segments for stream in planned) or any(stream.playlists for stream in planned):
         for orphan in orphans:
             yield finding("orphan_segment", orphan.key, f"{orphan.size_bytes} bytes in the bucket, not in the playlist")

@@ -222,6 +222,7 @@ def seek(worker: Worker, held: Held) -> Task:
     source, store, (objects, metas) = _found(worker, recording, vouched)
     if metas and (recording.folder is None or recording.source is None):
         worker.catalog.found(recording.id, source=source.name, folder=objects.folder)
+    is_likely = bool(metas) or not vouched.is_unknown
     patience = Patience(
         settle_time=source.settle_time,
         deadline=source.deadline,
@@ -232,7 +233,7 @@ def seek(worker: Worker, held: Held) -> Task:
         goes_on=inquiry is not None and inquiry.goes_on,
         is_unanswered=inquiry is not None and inquiry.is_open and not inquiry.is_answered_for(recording),
         needs_quiet=_needs_quiet(objects, vouched),
-        holds_at_deadline=source.on_deadline is OnDeadline.HOLD and recording.verdict is None,
+        holds_at_deadline=source.on_deadline is OnDeadline.HOLD and recording.verdict is None and is_likely,
         holds_damage=source.on_damage is OnDamage.HOLD,
     )
     return Task(

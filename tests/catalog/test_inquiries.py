@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from catalog.events import Kept, NamedFile, RecordingEvent, Word
+from catalog.events import UNKNOWN, Kept, NamedFile, RecordingEvent, Word
 from catalog.index import Catalog
 from catalog.model import RecordingId, State
-from catalog.records import Heed, Inquiry, Wanted
+from catalog.records import Heed, Inquiry, Queue, Wanted
 from tests.catalog.leaps import LeapingDatabase
 from tests.catalog.steps import recording_id, settle, states, take
 from tests.catalog.test_inbox import said, taken
@@ -175,6 +175,42 @@ def test_those_that_began_long_ago_are_not_asked_for_however_lately_they_were_fo
     assert catalog.get(recording_id()).started_at == began_at
     found = catalog.inquiries.strangers("agora", sources=["calls"], younger_than=timedelta(days=3))
     assert bool(found) is asked
+
+
+def test_what_is_hearsay_is_so_until_somebody_vouches_for_it(catalog: Catalog) -> None:
+    def is_hearsay(task_id: str) -> bool:
+        found = catalog.inquiries.of(recording_id(task_id))
+        return found is not None and found.is_hearsay
+
+    names = ("told", "asked", "listed", "submitted", "backfilled")
+    taken(catalog, *(said(Word.UPLOADED, task_id=name, covered=False) for name in names))
+    for name in names:
+        catalog.inquiries.adopt(recording_id(name), handle=HANDLE)
+    assert [is_hearsay(name) for name in names] == [True] * len(names)
+    catalog.found(recording_id("listed"), source="calls", folder="a/")
+    catalog.make_due(recording_id("submitted"), queue=Queue.LIVE, actor="ann", action="submit", reason="r")
+    wanted = Wanted(recording=recording_id("backfilled"), source="calls", folder="a/", began_at=BEGAN)
+    catalog.take_up([wanted], actor="ann", reason="r")
+    begun = catalog.inquiries.of(recording_id("asked"))
+    assert begun is not None
+    event = replace(answer(Word.RECORDING), recording=recording_id("asked"))
+    catalog.inquiries.answered(begun, event, Heed(ask_in=LATER), began_at=BEGAN, gone_since=None, actor="loop")
+    assert [name for name in names if is_hearsay(name)] == ["told"]
+    begin(catalog, recording_id("begun"))
+    taken(catalog, said(Word.UPLOADED, task_id="begun", covered=False))
+    assert not is_hearsay("begun")
+
+
+def test_a_later_answer_makes_it_known_and_looked_at(catalog: Catalog) -> None:
+    taken(catalog, said(Word.UPLOADED, covered=False))
+    catalog.inquiries.adopt(recording_id(), handle=HANDLE)
+    answered(catalog, replace(answer(Word.ENDED), trouble=UNKNOWN), ask_in=None)
+    assert catalog.vouched(recording_id()).is_unknown
+    settle(catalog, take(catalog))
+    file = NamedFile(name="a.m3u8", kept=Kept.STORED)
+    answered(catalog, answer(Word.UPLOADED, file, number=1), ask_in=None)
+    assert not catalog.vouched(recording_id()).is_unknown
+    assert catalog.get(recording_id()).due_at is not None
 
 
 @pytest.mark.parametrize("failures", [1, 3])

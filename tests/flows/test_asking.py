@@ -1,5 +1,6 @@
 """When vendors are asked, what is made of their answers, and when a person is told. Pure."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from catalog.events import Kept, NamedFile, Word
 from catalog.model import RecordingId, State
 from catalog.records import Inquiry
-from flows.steps.asking import after_failure, heed, is_final, past_asking, told_by
+from flows.steps.asking import after_failure, heed, is_final, is_unknown, past_asking, told_by
 from vendors.recorder import RefusedCallError, Status, VendorDownError
 from vendors.registry import MANNERS
 
@@ -79,6 +80,17 @@ def test_one_that_is_gone_may_be_moving_and_is_over_after_that() -> None:
     assert over.word is Word.ENDED
     assert heed(inquiry(), gone, AGORA, BEGAN).ask_in == timedelta(seconds=30)
     assert heed(inquiry(), over, AGORA, BEGAN).ask_in is None
+
+
+def test_what_only_hearsay_named_was_never_begun_if_its_vendor_would_know_it_still() -> None:
+    gone = Status(word=Word.ENDED, is_gone=True)
+    hearsay = replace(inquiry(), is_hearsay=True)
+    assert is_unknown(hearsay, gone, ZEGO, BEGAN + HOUR)
+    assert not is_unknown(inquiry(), gone, ZEGO, BEGAN + HOUR)
+    assert not is_unknown(hearsay, replace(gone, word=Word.HEARD), ZEGO, BEGAN + HOUR)
+    assert not is_unknown(hearsay, Status(word=Word.ENDED), ZEGO, BEGAN + HOUR)
+    assert not is_unknown(hearsay, gone, ZEGO, BEGAN + 72 * HOUR)
+    assert not is_unknown(hearsay, gone, AGORA, BEGAN + HOUR), "it knows those that go on, and no other"
 
 
 def test_a_person_is_told_at_24_and_60_hours_and_at_the_end_of_72() -> None:

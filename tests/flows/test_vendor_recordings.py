@@ -1,23 +1,28 @@
 """From `start` to the verdict, at vendors that really record: what is asked, what is heard, what comes of it."""
 
+import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
+from sqlalchemy import Connection, select, update
 
 from catalog.errors import CatalogUnavailableError
 from catalog.events import Word
 from catalog.model import Cause, RecordingId, State, Verdict
-from catalog.records import Wanted
+from catalog.records import Queue, Wanted
+from catalog.tables import inquiries, recordings
 from deployments.sandbox.vendors import SCRIPTS
 from flows.recorders import Recorders
+from flows.settings import OnDeadline
 from flows.steps.asking import Asker
 from flows.steps.backfilling import Asked, Todo, plan_source
 from storage.opening import open_source
-from tests.flows.vendor_site import PACE, VendorSite, vendor_site
+from tests.flows.vendor_site import PACE, SECRETS, VendorSite, vendor_site
 from vendors.recorder import NoSuchCallError, read_handle
 from vendors.registry import RECORDED
 
@@ -145,6 +150,74 @@ def test_what_a_backfill_found_is_asked_for_unless_it_is_too_old(
     asker.ask_due()
     asker.ask_before_look(site.catalog.get(old))
     assert (site.catalog.inquiries.of(old) is not None) is asked
+
+
+def forge(site: VendorSite, task_id: str, number: int) -> None:
+    """All is uploaded, says somebody who saw a signature that was never used: it covers a nonce and a time."""
+    timestamp, nonce = str(int(time.time())), str(number)
+    seen = "".join(sorted([SECRETS["zego"], timestamp, nonce]))
+    info = {"file_id": f"{task_id}_r_u_s_VA_20260503140000000.m3u8", "output_file_format": "hls", "status": 3}
+    document = {
+        "app_id": int(site.settings.source("zego").app or 0),
+        "task_id": task_id,
+        "room_id": "r",
+        "event_type": 1,
+        "message": "",
+        "nonce": nonce,
+        "timestamp": timestamp,
+        "signature": hashlib.sha1(seen.encode(), usedforsecurity=False).hexdigest(),
+        "sequence": number,
+        "detail": {"upload_status": 1, "file_info": [info]},
+    }
+    answer = httpx.post(f"{site.url}/hooks/zego", json=document, trust_env=False)
+    assert answer.status_code == 200, answer.text
+
+
+def a_day_passes(site: VendorSite, recording: RecordingId) -> None:
+    """Since its end was told, and since its vendor said first that it knows no such recording."""
+    day = timedelta(hours=25)
+
+    def work(connection: Connection) -> None:
+        row = connection.execute(select(recordings).where(recordings.c.task_id == recording.task_id)).mappings().one()
+        ended = update(recordings).where(recordings.c.id == row["id"])
+        connection.execute(ended.values(stopped_at=(row["stopped_at"] or row["heard_at"]) - day))
+        gone = update(inquiries).where(inquiries.c.recording == row["id"])
+        connection.execute(gone.values(gone_since=row["heard_at"] - day))
+
+    site.catalog.database.write(work)
+
+
+@pytest.mark.parametrize("policy", OnDeadline)
+def test_what_an_unsigned_word_made_up_is_no_loss(
+    site: VendorSite, monkeypatch: pytest.MonkeyPatch, policy: OnDeadline
+) -> None:
+    sources = tuple(replace(source, on_deadline=policy) for source in site.settings.sources)
+    monkeypatch.setattr(site, "settings", replace(site.settings, sources=sources))
+    number = 10 * list(OnDeadline).index(policy)
+    forged = RecordingId(vendor="zego", task_id=f"awE1FeE4DmForg{number:02d}")
+    forge(site, forged.task_id, number)
+    site.pass_once()
+    assert site.catalog.get(forged).state is State.WAITING, site.causes(forged)
+    a_day_passes(site, forged)
+    settled = site.settled(forged)
+    assert (settled.verdict, settled.alarm) == (Verdict.EMPTY, None), site.causes(forged)
+    assert findings(site, forged) == {"recording_unknown"}
+
+    forge(site, forged.task_id, number + 1)
+    for _ in range(3):
+        site.pass_once()
+    assert (site.catalog.get(forged).verdict, site.catalog.get(forged).revision) == (Verdict.EMPTY, 1)
+
+
+def test_what_a_person_has_named_too_is_a_loss_whoever_made_it_up(site: VendorSite) -> None:
+    named = RecordingId(vendor="zego", task_id="awE1FeE4DmForgeB")
+    forge(site, named.task_id, 3)
+    site.pass_once()
+    site.catalog.make_due(named, queue=Queue.LIVE, actor="ann", action="submit", reason="it is missed")
+    site.pass_once()
+    a_day_passes(site, named)
+    assert site.settled(named).verdict is Verdict.MISSING
+    assert findings(site, named) == {"recording_missing"}
 
 
 class _DyingError(Exception):
