@@ -58,7 +58,7 @@ class Runs:
             now, left, made = self._database.now(connection), most, list[Run]()
             for queue in Queue:
                 due = connection.execute(due_query(queue, now, most=left)).mappings().all()
-                waiting = len(due) if len(due) < left else _waiting(connection, queue, now)
+                waiting = len(due) if len(due) < left else _waiting(connection, queue, now, most=batch * _SHARED_BY)
                 left -= len(due)
                 parts = _parted(due, batch, waiting=waiting)
                 if queue is Queue.BULK and most_bulk is not None:
@@ -260,11 +260,11 @@ def _open(connection: Connection, queue: Queue) -> int:
     return connection.scalar(query.where(runs.c.queue == queue)) or 0
 
 
-def _waiting(connection: Connection, queue: Queue, now: datetime) -> int:
-    """How many are due of one queue, whoever takes them."""
+def _waiting(connection: Connection, queue: Queue, now: datetime, *, most: int) -> int:
+    """How many are due of one queue, whoever takes them; counted up to `most`, as more would make no difference."""
     is_free = recordings.c.run.is_(None) & ~_IS_BEGUN
-    query = select(func.count()).where((recordings.c.queue == queue) & (recordings.c.due_at <= now) & is_free)
-    return connection.scalar(query) or 0
+    due = select(recordings.c.id).where((recordings.c.queue == queue) & (recordings.c.due_at <= now) & is_free)
+    return connection.scalar(select(func.count()).select_from(due.limit(most).subquery())) or 0
 
 
 def _parted(due: Sequence[RowMapping], batch: int, *, waiting: int) -> list[list[RowMapping]]:
