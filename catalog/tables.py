@@ -131,7 +131,8 @@ recordings = Table(
     _index_where("ix_recordings_due", "queue", "due_at", where="due_at IS NOT NULL"),
     _index_where("ix_recordings_run", "run", where="run IS NOT NULL"),
     _index_where("ix_recordings_alarm", "span_from", "id", where="alarm IS NOT NULL"),
-    _index_where("ix_recordings_open", "vendor", "heard_at", "id", where="state <> 'settled'"),
+    # With all that is asked of those whose vendors may be asked, lest each of them is read for that.
+    _index_where("ix_recordings_open", "vendor", "heard_at", "id", "source", "started_at", where="state <> 'settled'"),
 )
 
 streams = Table(

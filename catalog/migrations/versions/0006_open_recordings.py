@@ -13,7 +13,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_recordings_open",
         "recordings",
-        ["vendor", "heard_at", "id"],
+        ["vendor", "heard_at", "id", "source", "started_at"],
         unique=False,
         postgresql_where=is_open,
         sqlite_where=is_open,
