@@ -2,10 +2,12 @@
 
 import base64
 import hashlib
+import hmac
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +16,7 @@ import pytest
 
 from catalog.events import Word
 from catalog.model import RecordingId
-from tests.flows.receiver import Received
+from tests.flows.receiver import Answering, Handler, Received
 from tests.vendors.api_server import (
     CALLBACK,
     SECRET,
@@ -30,7 +32,7 @@ from tests.vendors.api_server import (
     says,
 )
 from vendors.jocloud.recorder import JocloudRecorder
-from vendors.jocloud.signing import guessed_signature
+from vendors.jocloud.signing import GUESSES
 from vendors.recorder import (
     Access,
     BadCallError,
@@ -104,7 +106,7 @@ def test_a_start_applies_for_a_resource_and_uses_it_at_once(server: VendorServer
     assert len(set(traces)) == 2
     assert all(trace.isdigit() and len(trace) == 26 for trace in traces)
     assert start.headers["content-type"] == "application/json;charset=UTF-8"
-    assert begun == Handle(recording=RECORDING, room="room_1", host=server.base)
+    assert begun == Handle(recording=RECORDING, room="room_1", host=server.base, details={"resource_id": RESOURCE})
 
 
 @pytest.mark.parametrize(
@@ -129,11 +131,22 @@ def test_modes_and_tracks_are_numbers(
     assert (body["recordtype"], body["streamtype"]) == (record_type, stream_type)
 
 
-def test_what_a_customer_knows_of_storage_is_sent(server: VendorServer, recorder: JocloudRecorder) -> None:
+@pytest.mark.parametrize(
+    "known",
+    [
+        pytest.param({"ossconfig": {"bucket": "lessons"}, "recordtype": 1}, id="storage"),
+        pytest.param({"uids": ["7"], "token": "t", "idletime": 60}, id="users, the room's token, how long it may idle"),
+        pytest.param({"mixlayout": {"width": 1280, "users": [{"uid": "7"}]}}, id="a layout"),
+    ],
+)
+def test_what_a_customer_knows_of_further_fields_is_sent(
+    server: VendorServer, recorder: JocloudRecorder, known: dict[str, Any]
+) -> None:
     server.will(says(APPLIED), says(STARTED))
-    recorder.start(order(more={"ossconfig": {"bucket": "lessons"}, "recordtype": 1}))
+    recorder.start(order(more=known))
     body = body_of(server.received[1])
-    assert (body["ossconfig"], body["recordtype"], body["resid"]) == ({"bucket": "lessons"}, 1, RESOURCE)
+    assert {name: body[name] for name in known} == known
+    assert (body["resid"], body["roomid"]) == (RESOURCE, "room_1")
 
 
 def test_the_scheme_of_the_english_documents(server: VendorServer, recorder: JocloudRecorder) -> None:
@@ -162,9 +175,44 @@ def test_the_scheme_of_the_chinese_documents(server: VendorServer, beat: Beat) -
     assert len(nonces) == 3
 
 
-def test_the_guessed_signature_is_made_in_one_place() -> None:
-    expected = hashlib.md5(b"123123abcs3cr3t1700000000000", usedforsecurity=False).hexdigest()
-    assert guessed_signature("123123", "abc", "s3cr3t", 1_700_000_000_000) == expected
+def signed_by(rule: Callable[..., str], then: Answering, **refusal: Any) -> Answering:  # noqa: ANN401 - JSON
+    """Lets pass what is signed by this rule of the project's, and refuses the rest."""
+
+    def answer(handler: Handler) -> None:
+        sent = handler.headers
+        expected = rule(APP, sent["Nonce"], SECRET, int(sent["Timestamp"]))
+        (then if sent["Signature"] == expected else says(**refusal))(handler)
+
+    return answer
+
+
+@pytest.mark.parametrize("refusal", [{"document": {}, "status": 401}, {"document": {"code": 403}}])
+@pytest.mark.parametrize("guess", range(len(GUESSES)))
+def test_each_guess_at_the_signature_is_tried_and_the_right_one_kept(
+    server: VendorServer, beat: Beat, guess: int, refusal: dict[str, Any]
+) -> None:
+    """Also of a start: what was refused was not done."""
+    gate = [signed_by(GUESSES[guess], says(said), **refusal) for said in (APPLIED, STARTED)]
+    server.will(*gate[:1] * (guess + 1), *gate[1:])
+    with closing(open_on(server, beat, "signature")) as recorder:
+        assert recorder.start(order()).recording == RECORDING
+    assert [path.rpartition("/")[2] for path in server.asked] == ["applyrecord"] * (guess + 1) + ["startrecord"]
+
+
+def test_a_key_that_no_guess_at_the_signature_helps_is_refused(server: VendorServer, beat: Beat) -> None:
+    server.will(says({"code": 401, "message": "sign"}))
+    with closing(open_on(server, beat, "signature")) as recorder, pytest.raises(RefusedCallError, match="sign"):
+        recorder.start(order())
+    assert len({request.headers["signature"] for request in server.received}) == len(GUESSES) == 3
+
+
+def test_what_the_guesses_sign() -> None:
+    made = [rule("123123", "abc", "s3cr3t", 1_700_000_000_000) for rule in GUESSES]
+    assert made == [
+        hashlib.md5(b"123123abcs3cr3t1700000000000", usedforsecurity=False).hexdigest(),
+        hashlib.sha1(b"1231231700000000000abcs3cr3t", usedforsecurity=False).hexdigest(),
+        hmac.new(b"s3cr3t", b"123123abc1700000000000", hashlib.sha256).hexdigest(),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -269,6 +317,45 @@ def test_a_stop(server: VendorServer, recorder: JocloudRecorder) -> None:
     (request,) = server.received
     assert (request.method, urlsplit(request.path).path) == ("POST", f"/app/{APP}/v1/recordoss/stoprecord")
     assert body_of(request) == {"appid": 123123, "roomid": "room_1", "recordid": RECORD}
+
+
+@pytest.mark.parametrize("name", ["stoprecord", "updatemixrecord"])
+@pytest.mark.parametrize("wanted", [{"resid"}, set()])
+def test_the_resource_is_named_and_left_out_where_that_is_refused(
+    server: VendorServer, recorder: JocloudRecorder, name: str, wanted: set[str]
+) -> None:
+    begun = replace(HANDLE, details={"resource_id": RESOURCE})
+
+    def judged(handler: Handler) -> None:
+        body = body_of(server.received[-1])
+        says({"code": 0} if body.keys() & {"resid"} == wanted else {"code": 7, "message": "bad body"})(handler)
+
+    server.will(judged)
+    if name == "stoprecord":
+        assert recorder.stop(begun).trouble is None
+    else:
+        recorder.layout(begun, {"layout": []})
+    bodies = [body_of(request) for request in server.received]
+    assert [body.get("resid") for body in bodies] == [RESOURCE] + [None] * (not wanted)
+    assert {(body["appid"], body["roomid"], body["recordid"]) for body in bodies} == {(123123, "room_1", RECORD)}
+    assert {path.rpartition("/")[2] for path in server.asked} == {name}
+
+
+def test_a_host_that_did_not_begin_it_may_know_it_or_not(server: VendorServer, beat: Beat) -> None:
+    """The one that began it is asked first, whichever is preferred."""
+    access = Access(app=APP, key_id="certificate", secret=SECRET, hosts=())
+    with VendorServer() as other:
+        access = replace(access, hosts=(server.base, other.base))
+        begun = replace(HANDLE, host=other.base)
+        with closing(open_recorder("jocloud", access, rhythm=beat.rhythm)) as recorder:
+            other.will(says({"code": 0}))
+            assert recorder.stop(begun).trouble is None
+            assert (len(other.received), len(server.received)) == (1, 0)
+            other.will(says({}, 503))
+            server.will(says({"code": 0}))
+            assert recorder.stop(begun).trouble is None
+            server.will(says({"code": 5, "message": "who is that"}))
+            assert "goes on until the room is empty: who is that" in (recorder.stop(begun).trouble or "")
 
 
 def test_a_refused_stop_is_taken_for_over_and_told(server: VendorServer, recorder: JocloudRecorder) -> None:

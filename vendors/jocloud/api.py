@@ -6,6 +6,7 @@ stand in for each other as far as is known, so the default is one host.
 
 import secrets
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -15,8 +16,8 @@ from vendors.hosts import KNOWN_HOSTS
 from vendors.jocloud.answers import Answer, read_answer
 from vendors.jocloud.codes import judge
 from vendors.jocloud.names import VENDOR
-from vendors.jocloud.signing import auth_headers, basic, scheme_of
-from vendors.recorder import Access
+from vendors.jocloud.signing import Way, basic, ways
+from vendors.recorder import Access, RefusedCallError
 
 _PER_SECOND = 10
 _READ_S = 15.0
@@ -35,7 +36,7 @@ class JocloudApi:
     def __init__(self, access: Access, *, connection: Connection, rhythm: Rhythm) -> None:
         """Nothing is sent. Raises RefusedCallError for settings that cannot be used."""
         self._access = checked_access(VENDOR, access)
-        scheme_of(access)
+        self._ways = ways(access)
         self._rhythm = rhythm
         self._caller = Caller(VENDOR, connection=connection, rhythm=rhythm, secrets=(access.secret, basic(access)))
         self._pace = Pace(_PER_SECOND, rhythm)
@@ -75,26 +76,43 @@ class JocloudApi:
         hidden: Iterable[str] = (),
         is_repeatable: bool = True,
     ) -> Answer:
-        kept = tuple(hidden)
+        """Signed in each way until one is not refused: what was refused was not done. That way comes first then."""
+        known, kept = self._ways, tuple(hidden)
+        for way in known[:-1]:
+            with suppress(RefusedCallError):
+                return self._signed(way, name, method, body, host=host, hidden=kept, is_repeatable=is_repeatable)
+        return self._signed(known[-1], name, method, body, host=host, hidden=kept, is_repeatable=is_repeatable)
+
+    def _signed(
+        self,
+        way: Way,
+        name: str,
+        method: Method,
+        body: Mapping[str, Any] | None,
+        *,
+        host: str | None,
+        hidden: tuple[str, ...],
+        is_repeatable: bool,
+    ) -> Answer:
         call = Call(
             name=name,
-            make=lambda: self._request(name, method, body),
-            judge=judge(name, is_repeatable=is_repeatable, quoted=lambda said: self._caller.quoted(said, kept)),
+            make=lambda: self._request(way, name, method, body),
+            judge=judge(name, is_repeatable=is_repeatable, quoted=lambda said: self._caller.quoted(said, hidden)),
             hosts=hosts_from(host, self._access.hosts, known=KNOWN_HOSTS[VENDOR]),
             is_repeatable=is_repeatable,
             read_s=_READ_S,
-            secrets=kept,
+            secrets=hidden,
         )
         reply = self._caller.call(call, self._pace)
+        self._ways = (way, *(other for other in self._ways if other is not way))
         return read_answer(reply.document, reply.host)
 
-    def _request(self, name: str, method: Method, body: Mapping[str, Any] | None) -> Request:
+    def _request(self, way: Way, name: str, method: Method, body: Mapping[str, Any] | None) -> Request:
         timestamp_ms = int(self._rhythm.now() * 1000)
-        signed = auth_headers(self._access, nonce=secrets.token_hex(8), timestamp_ms=timestamp_ms)
         return Request(
             method=method,
             path=f"/app/{quote(self._access.app, safe='')}/v1/recordoss/{name}",
             query={"traceId": f"{timestamp_ms}{secrets.randbelow(10**13):013d}"},
-            headers={**_JSON, **signed},
+            headers={**_JSON, **way(secrets.token_hex(8), timestamp_ms)},
             body=body,
         )

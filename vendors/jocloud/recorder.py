@@ -3,15 +3,17 @@
 They cannot be asked: what became of a recording shows in the bucket.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from catalog.events import Word
 from catalog.model import RecordingId
+from vendors.jocloud.answers import Answer
 from vendors.jocloud.api import JocloudApi
 from vendors.jocloud.names import VENDOR
-from vendors.jocloud.requests import about, start_body
+from vendors.jocloud.requests import bodies_about, start_body
 from vendors.recorder import BadCallError, Handle, NoSuchCallError, Order, Past, Status, VendorDownError
 
 _LOOK = "List the bucket: a recording is over when its playlist is there, or when nothing new comes for a while."
@@ -46,7 +48,8 @@ class JocloudRecorder:
             advice = "Look whether it records before you order again."
             raise VendorDownError(VENDOR, "startrecord", "the answer has no recordid", advice)
         recording = RecordingId(vendor=VENDOR, task_id=started.record_id)
-        return Handle(recording=recording, room=order.room, host=started.host)
+        details = {"resource_id": applied.resource_id}
+        return Handle(recording=recording, room=order.room, host=started.host, details=details)
 
     def status(self, handle: Handle) -> Status:  # noqa: ARG002 - of no recording
         """Raises NoSuchCallError."""
@@ -54,14 +57,14 @@ class JocloudRecorder:
 
     def layout(self, handle: Handle, layout: Mapping[str, Any]) -> None:
         """The fields of updatemixrecord beside the ids, in Jocloud's own words."""
-        body = about(self._api.app, _room(handle, "updatemixrecord"), handle.recording.task_id, layout)
-        self._api.update_mix_record(body, host=handle.host)
+        bodies = bodies_about(self._api.app, handle, "updatemixrecord", layout)
+        _told(self._api.update_mix_record, bodies, handle.host)
 
     def stop(self, handle: Handle) -> Status:
         """End it. A refusal is taken for "over already" and told as trouble: which codes mean that is not known."""
-        body = about(self._api.app, _room(handle, "stoprecord"), handle.recording.task_id)
+        bodies = bodies_about(self._api.app, handle, "stoprecord")
         try:
-            answer = self._api.stop_record(body, host=handle.host)
+            answer = _told(self._api.stop_record, bodies, handle.host)
         except BadCallError as error:
             said = f"Jocloud refused the stop, so it had ended or goes on until the room is empty: {error.said}"
             return Status(word=Word.ENDED, room=handle.room, trouble=said, details={"code": error.code})
@@ -82,7 +85,9 @@ class JocloudRecorder:
         """None: somebody else's recording can be stopped by them alone, as far as is documented."""
 
 
-def _room(handle: Handle, call: str) -> str:
-    if handle.room is None:
-        raise BadCallError(VENDOR, call, "the room of the recording is not known", "Give it.")
-    return handle.room
+def _told(call: Callable[..., Answer], bodies: Sequence[Mapping[str, Any]], host: str | None) -> Answer:
+    """The answer to the first body that is not refused."""
+    for body in bodies[:-1]:
+        with suppress(BadCallError):
+            return call(body, host=host)
+    return call(bodies[-1], host=host)

@@ -1,7 +1,7 @@
 """The bodies of Jocloud's calls (Jocloud, Cloud Recording RESTful API, of which the beginning is readable). Pure.
 
 Known of `startrecord` are resid, appid, roomid, recordtype, streamtype and callbackurl. The bodies of `stoprecord` and
-`updatemixrecord` are guesses after them.
+`updatemixrecord` are guesses after them, with the resid and without.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from vendors.base import Mode
 from vendors.fields import number
 from vendors.jocloud.names import VENDOR
 from vendors.ordering import check_order, merged
-from vendors.recorder import BadCallError, Order
+from vendors.recorder import BadCallError, Handle, Order
 
 _RECORD_TYPES = MappingProxyType({"both": 0, "video": 1, "audio": 2})
 _STREAM_TYPES: Mapping[Mode, int] = MappingProxyType({"mixed": 1, "individual": 2})
@@ -38,9 +38,18 @@ def start_body(app: str, resource_id: str, order: Order) -> dict[str, Any]:
     return merged({**body, "callbackurl": order.callback_url} if order.callback_url else body, order.more)
 
 
-def about(app: str, room: str, record_id: str, layout: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
-    """A guess: for stoprecord, and with a layout in Jocloud's own words for updatemixrecord."""
-    return {**layout, "appid": _app(app), "roomid": room, "recordid": record_id}
+def bodies_about(
+    app: str, handle: Handle, call: str, layout: Mapping[str, Any] = MappingProxyType({})
+) -> tuple[dict[str, Any], ...]:
+    """Guesses: for stoprecord, and with a layout in Jocloud's own words for updatemixrecord. The fullest comes first.
+
+    Raises BadCallError where the room is not known.
+    """
+    if handle.room is None:
+        raise BadCallError(VENDOR, call, "the room of the recording is not known", "Give it.")
+    body = {**layout, "appid": _app(app), "roomid": handle.room, "recordid": handle.recording.task_id}
+    resource_id = handle.details.get("resource_id")
+    return ({**body, "resid": resource_id}, body) if resource_id else (body,)
 
 
 def _app(app: str) -> int | str:
