@@ -95,8 +95,8 @@ class Source:
     Every `look_through` the whole place is listed for what no webhook has told of; zero is never. `app` is the vendor's
     project that records into it, `webhook_secrets` a file with the secrets of its webhooks (`flows.webhook_keys`).
     `api_key` and `upload_key` are files with what the vendor is asked with, and writes with (`flows.recorders`), `api`
-    the base URLs of its API, the preferred one first, `api_scheme` how Jocloud is signed to. `backup_hosts` are those
-    from which files are fetched that the vendor could not upload.
+    the base URLs of its API, the preferred one first, `api_scheme` how Jocloud is signed to, or what ZEGOCLOUD is
+    told of tests. `backup_hosts` are those from which files are fetched that the vendor could not upload.
     """
 
     name: Name
@@ -112,7 +112,7 @@ class Source:
     webhook_secrets: SecretsFile = None
     api_key: SecretsFile = None
     api: tuple[BaseUrl, ...] = ()
-    api_scheme: Literal["token", "signature"] | None = None
+    api_scheme: Literal["token", "signature", "IsTest=true", "IsTest=false"] | None = None
     upload_key: SecretsFile = None
     backup_hosts: tuple[HostName, ...] = ()
 

@@ -20,8 +20,8 @@ from vendors.storage import StoreLocation
 class Access:
     """The project whose recordings are asked for, its key, and the base URLs of the API, the preferred one first.
 
-    Without `hosts` they are the vendor's own. `scheme` is how requests are signed, for a vendor that documents several
-    ways; None is its default.
+    Without `hosts` they are the vendor's own. `scheme` is how requests say who asks, for a vendor that documents
+    several ways; None is its default.
     """
 
     app: str

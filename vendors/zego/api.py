@@ -16,7 +16,7 @@ from vendors.replies import Reply
 from vendors.zego.answers import Answer, read_answer
 from vendors.zego.codes import OF_RESUME, OF_STOP, judge
 from vendors.zego.names import VENDOR
-from vendors.zego.signing import signed_query
+from vendors.zego.signing import mark_of, signed_query
 
 _SLOW_PER_SECOND, _QUICK_PER_SECOND = 10, 50
 _QUICK = frozenset({"StartRecord", "StopRecord"})
@@ -27,13 +27,15 @@ _JSON = {"Content-Type": "application/json"}
 class ZegoApi:
     """The calls of one project. `access.app` is its AppId, `access.secret` its ServerSecret; `key_id` is not used.
 
-    Each gives what ZEGOCLOUD answered, as long as that is no error, and raises CallError. `host` is the one to ask
-    first; the answers of StartRecord say which one it was.
+    `access.scheme` may be `IsTest=true` or `IsTest=false`, as older projects say it. Each call gives what ZEGOCLOUD
+    answered, as long as that is no error, and raises CallError. `host` is the one to ask first; the answers of
+    StartRecord say which one it was.
     """
 
     def __init__(self, access: Access, *, connection: Connection, rhythm: Rhythm) -> None:
         """Nothing is sent. Raises RefusedCallError for settings that cannot be used."""
         self._access = checked_access(VENDOR, access)
+        self._mark = mark_of(access.scheme)
         self._rhythm = rhythm
         self._caller = Caller(VENDOR, connection=connection, rhythm=rhythm, secrets=(access.secret,))
         self._slow, self._quick = (Pace(rate, rhythm) for rate in (_SLOW_PER_SECOND, _QUICK_PER_SECOND))
@@ -120,4 +122,4 @@ class ZegoApi:
     def _request(self, action: str, body: Mapping[str, Any]) -> Request:
         nonce, timestamp = secrets.token_hex(8), int(self._rhythm.now())
         query = signed_query(self._access.app, self._access.secret, action, nonce=nonce, timestamp=timestamp)
-        return Request(method="POST", path="/", query=query, headers=_JSON, body=body)
+        return Request(method="POST", path="/", query={**query, **self._mark}, headers=_JSON, body=body)

@@ -22,7 +22,7 @@ from vendors.zego.requests import ENDED, RUNNING, clamped, start_body, tasks_bod
 
 _log = logging.getLogger(__name__)
 _TASK_ID = re.compile("[0-9A-Za-z_-]{16}")
-_MOST_PAGES = 10_000
+_MOST_PAGES, _MOST_PASSES = 10_000, 10
 
 
 class ZegoRecorder:
@@ -97,10 +97,7 @@ class ZegoRecorder:
         return status if status.word.is_end else replace(status, word=Word.ENDED)
 
     def history(self, since: datetime, until: datetime, *, room: str | None = None) -> Iterator[Past]:
-        """What began in this time, as far as it lies within the last three days; running tasks first.
-
-        A list that shrinks while it is read may lose a task from sight, as pages have numbers: ask again, overlapping.
-        """
+        """What began in this time, as far as it lies within the last three days; running tasks first."""
         now = datetime.fromtimestamp(self._rhythm.now(), UTC)
         window = clamped(since, until, now)
         if window is None or window[0] > since:
@@ -118,15 +115,28 @@ class ZegoRecorder:
         return Handle(recording=recording, room=room)
 
     def _listed(self, status: int, since: datetime, until: datetime, *, room: str | None) -> Iterator[Past]:
-        """All pages, until one is empty, brings nothing new, or the vendor's count is reached."""
+        """All pages, again until nothing is new: of a list that shrinks, tasks move to pages that were read before."""
         seen: set[RecordingId] = set()
+        for _ in range(_MOST_PASSES):
+            pages, before = 0, len(seen)
+            for listed in self._pages(status, since, until, room=room):
+                pages += 1
+                fresh = [past for past in listed if past.recording not in seen]
+                seen.update(past.recording for past in fresh)
+                yield from fresh
+            if pages < 2 or len(seen) == before:
+                return
+
+    def _pages(self, status: int, since: datetime, until: datetime, *, room: str | None) -> Iterator[tuple[Past, ...]]:
+        """Until one brings nothing that those before it have not, or the vendor's count is reached."""
+        passed: set[RecordingId] = set()
         for page in range(1, _MOST_PAGES):
             body = tasks_body(status, since, until, room=room, page=page)
             listed = read_tasks(self._api.describe_tasks(body).data)
-            fresh = [past for past in listed.tasks if past.recording not in seen]
-            seen.update(past.recording for past in fresh)
-            yield from fresh
-            if not fresh or (listed.total is not None and len(seen) >= listed.total):
+            yield listed.tasks
+            here = {past.recording for past in listed.tasks} - passed
+            passed |= here
+            if not here or (listed.total is not None and len(passed) >= listed.total):
                 return
 
 

@@ -1,6 +1,26 @@
 """How a request to ZEGOCLOUD is signed (ZEGOCLOUD, Cloud Recording: making API requests). Pure."""
 
 import hashlib
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from vendors.recorder import RefusedCallError
+from vendors.zego.names import VENDOR
+
+_MARKS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
+    {f"IsTest={value}": MappingProxyType({"IsTest": value}) for value in ("true", "false")}
+)
+"""A parameter that stands in older documents, and in requests of older projects, and in the reference no more."""
+
+
+def mark_of(scheme: str | None) -> Mapping[str, str]:
+    """What every query has beside the documented parameters, by the setting. Raises RefusedCallError."""
+    if scheme is None:
+        return {}
+    if scheme in _MARKS:
+        return _MARKS[scheme]
+    raise RefusedCallError(VENDOR, "settings", "the scheme is not known", f"Known: {', '.join(_MARKS)}.")
 
 
 def signature(app: str, nonce: str, secret: str, timestamp: int) -> str:
