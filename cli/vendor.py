@@ -28,8 +28,7 @@ from flows.recorders import Recorders
 from flows.settings import Settings, SettingsError, Source
 from flows.vendor_recordings import VendorRecordings, folder_below, lately, past_document, status_document
 from flows.webhook_keys import WebhookKeys
-from vendors.base import Mode
-from vendors.recorder import Order, Past, Status
+from vendors.recorder import Order, OrderMode, Past, Status
 from vendors.registry import RECORDED
 
 _ROOM_TOKEN: Final = "AFTERTAKE_ROOM_TOKEN"  # noqa: S105 - the name of a variable
@@ -42,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     start = actions.add_parser("start", help="begin to record a room into a configured source")
     _add_source(start)
     start.add_argument("--room", type=plain_text, required=True, metavar="R", help="the room or channel")
-    start.add_argument("--mode", choices=get_args(Mode), default="mixed", help="mixed unless said otherwise")
+    start.add_argument("--mode", choices=get_args(OrderMode), default="mixed", help="mixed unless said otherwise")
     start.add_argument("--tracks", choices=("both", "audio", "video"), default="both")
     start.add_argument("--user", type=plain_text, action="append", default=[], metavar="U", help="only these users")
     start.add_argument("--recorder", type=plain_text, metavar="ID", help="under which id the recorder comes")

@@ -23,7 +23,7 @@ from catalog.records import Inquiry, Recording, id_text
 from catalog.wire import utc_text
 from flows.recorders import Recorders
 from flows.settings import Settings, Source
-from flows.steps.asking import Asker
+from flows.steps.asking import Asker, answer
 from flows.webhook_keys import WebhookKeys
 from vendors.recorder import NoHandleError, Order, Past, Recorder, Status, read_handle, written
 from vendors.registry import HOOKS, MANNERS
@@ -91,7 +91,7 @@ class VendorRecordings:
     def status(self, recording: RecordingId) -> Status:
         """What the vendor says of it now; the catalog hears it too."""
         recorder, inquiry = self._asked(recording)
-        status = recorder.status(read_handle(recording, inquiry.handle))
+        status = answer(recorder, inquiry)
         self._asker.hear("status", inquiry, status)
         return status
 

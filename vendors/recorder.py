@@ -11,9 +11,11 @@ from typing import Any, Literal, Protocol
 from catalog.events import NamedFile, RecordingEvent, Word
 from catalog.model import RecordingId
 from catalog.wire import utc_text
-from vendors.base import Mode
 from vendors.fields import fingerprint
 from vendors.storage import StoreLocation
+
+OrderMode = Literal["mixed", "individual", "web", "raw"]
+"""What can be ordered; `raw` is Agora's, which does not say what it uploads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,7 @@ class Order:
     """
 
     room: str
-    mode: Mode
+    mode: OrderMode
     place: StoreLocation
     upload_key: UploadKey
     tracks: Literal["audio", "video", "both"] = "both"
@@ -132,7 +134,7 @@ class Recorder(Protocol):
         """Arrange the pictures of a mixed recording anew, in the vendor's own words."""
 
     def stop(self, handle: Handle) -> Status:
-        """End it; one that is over already is not an error."""
+        """End it; one that is over already is not an error. LEFT: nobody heard it just now, so it is to be repeated."""
 
     def history(self, since: datetime, until: datetime, *, room: str | None = None) -> Iterator[Past]:
         """What was begun in this time, as far back as the vendor tells. Raises `NoSuchCallError`."""

@@ -25,7 +25,6 @@ from flows.vendor_recordings import (
     past_document,
     status_document,
 )
-from vendors.base import Mode
 from vendors.recorder import (
     BadCallError,
     CallError,
@@ -33,6 +32,7 @@ from vendors.recorder import (
     NoHandleError,
     NoSuchCallError,
     Order,
+    OrderMode,
     RefusedCallError,
     VendorDownError,
 )
@@ -76,7 +76,7 @@ class Start(BaseModel):
 
     source: str
     room: Annotated[str, Field(min_length=1, max_length=_TEXT), AfterValidator(_plain)]
-    mode: Mode = "mixed"
+    mode: OrderMode = "mixed"
     tracks: Literal["audio", "video", "both"] = "both"
     users: tuple[str, ...] = ()
     recorder: str | None = None

@@ -19,7 +19,7 @@ from flows.recorders import Recorders
 from flows.saying import Once
 from flows.settings import Settings, SettingsError
 from storage.errors import StorageError
-from vendors.recorder import CallError, Manner, RefusedCallError, Status, as_event, read_handle, written
+from vendors.recorder import CallError, Manner, Recorder, RefusedCallError, Status, as_event, read_handle, written
 from vendors.registry import MANNERS
 
 if TYPE_CHECKING:  # whoever opens a catalog imports SQLAlchemy; the bare commands never do
@@ -90,7 +90,7 @@ class Asker:
             return False
         try:
             recorder = self.recorders.of(self.settings.source(inquiry.source))
-            status = recorder.status(read_handle(inquiry.recording, inquiry.handle))
+            status = answer(recorder, inquiry)
         except (CallError, SettingsError, StorageError) as error:
             _log.warning("%s: %s", id_text(inquiry.recording), error)
             self.catalog.inquiries.failed(inquiry, after_failure(inquiry, error), trouble=str(error), actor=self.actor)
@@ -146,6 +146,12 @@ class Asker:
         return self.catalog.inquiries.strangers(vendor, sources=sources, younger_than=answers_for)
 
 
+def answer(recorder: Recorder, inquiry: Inquiry) -> Status:
+    """What its vendor says of it now; a stop that nobody heard is told again, to whoever has taken over."""
+    ask = recorder.stop if inquiry.word is Word.LEFT else recorder.status
+    return ask(read_handle(inquiry.recording, inquiry.handle))
+
+
 def told_by(status: Status, gone_since: datetime | None, manner: Manner, now: datetime) -> Status:
     """What an answer means: one that stays gone for longer than a recorder takes to be replaced is over.
 
@@ -181,7 +187,7 @@ def heed(inquiry: Inquiry, status: Status, manner: Manner, now: datetime) -> Hee
 def is_final(status: Status) -> bool:
     """Whether the vendor will not say more: nothing of the recording is under way any more."""
     if status.is_gone:
-        return status.word.is_end
+        return status.word.is_end and status.word is not Word.LEFT
     if status.word in {Word.UPLOADED, Word.EMPTY}:
         return True
     return status.word.is_end and bool(status.files) and all(file.kept is not Kept.COMING for file in status.files)

@@ -93,6 +93,14 @@ def test_what_only_hearsay_named_was_never_begun_if_its_vendor_would_know_it_sti
     assert not is_unknown(hearsay, gone, AGORA, BEGAN + HOUR), "it knows those that go on, and no other"
 
 
+def test_a_stop_that_nobody_heard_is_told_again_until_nobody_can_be_there() -> None:
+    unheard = Status(word=Word.LEFT, is_gone=True)
+    assert told_by(unheard, BEGAN, AGORA, BEGAN + timedelta(seconds=99)) == unheard
+    assert heed(inquiry(), unheard, AGORA, BEGAN).ask_in == timedelta(seconds=30)
+    over = told_by(unheard, BEGAN, AGORA, BEGAN + timedelta(seconds=100))
+    assert (over.word, heed(inquiry(), over, AGORA, BEGAN).ask_in) == (Word.ENDED, None)
+
+
 def test_a_person_is_told_at_24_and_60_hours_and_at_the_end_of_72() -> None:
     status, told = Status(word=Word.BACKED_UP, files=(BACKUP, COMING)), []
     alarms = 0

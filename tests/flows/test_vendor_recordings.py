@@ -16,7 +16,8 @@ from catalog.events import Word
 from catalog.model import Cause, RecordingId, State, Verdict
 from catalog.records import Queue, Wanted
 from catalog.tables import inquiries, recordings
-from deployments.sandbox.vendors import SCRIPTS
+from deployments.sandbox.vendors import SCRIPTS, Script
+from deployments.sandbox.vendors.scripts import Failover
 from flows.recorders import Recorders
 from flows.settings import OnDeadline
 from flows.steps.asking import Asker
@@ -106,6 +107,21 @@ def test_a_signed_word_of_the_end_outdoes_an_earlier_answer(site: VendorSite) ->
     site.recorders.of(site.settings.source("agora")).stop(read_handle(recording, inquiry.handle))
     site.vendors.wait_idle(60)
     assert site.settled(recording).verdict is Verdict.COMPLETE, site.causes(recording)
+
+
+def test_a_stop_while_the_recording_moves_is_told_again(site: VendorSite) -> None:
+    """Agora answers as if it were over; the recorder that takes over has heard of no stop."""
+    recording = site.start("agora", "moving", Script(failover=Failover(after_s=2, gap_s=80)))
+    time.sleep(8 / PACE)
+    assert site.recordings.stop(recording).word is Word.LEFT
+    assert site.recordings.status(recording).word is Word.LEFT
+    time.sleep(80 / PACE)
+    asker = Asker(catalog=site.catalog, settings=site.settings, recorders=site.recorders, actor="loop")
+    site.time_passes()
+    asker.ask_due()
+    assert site.catalog.vouched(recording).word is Word.UPLOADED
+    site.vendors.wait_idle(10)
+    assert site.settled(recording).verdict is not None, site.causes(recording)
 
 
 def test_what_somebody_else_began_is_asked_for_by_its_id(site: VendorSite) -> None:

@@ -192,6 +192,38 @@ def test_web_recording_opens_a_page(server: VendorServer, recorder: AgoraRecorde
     assert begun.details["mode"] == "web"
 
 
+def test_mode_raw_is_ordered_asked_and_stopped_under_its_own_name(
+    server: VendorServer, recorder: AgoraRecorder
+) -> None:
+    """The newest documents name it as the successor of individual, and say no more than that it has no streamMode."""
+    acquire, start, begun = started_with(server, recorder, mode="raw", users=("7",), recorder="527841")
+    assert acquire["clientRequest"] == {"scene": 0}
+    assert start["clientRequest"]["recordingConfig"] == {
+        "streamTypes": 2,
+        "subscribeAudioUids": ["7"],
+        "subscribeVideoUids": ["7"],
+    }
+    assert begun == handle(server, "raw")
+    server.will(says(told(status=5)), says(told(uploadingStatus="uploaded")))
+    assert (recorder.status(begun).word, recorder.stop(begun).word) == (Word.RECORDING, Word.UPLOADED)
+    modes = [path.partition("/mode/")[2] for path in server.asked[1:]]
+    assert modes == ["raw/start", "raw/query", "raw/stop"]
+    # what the documents are silent of, a customer may know
+    server.received.clear()
+    more = {"clientRequest": {"recordingConfig": {"subscribeUidGroup": 0}}}
+    _, start, _ = started_with(server, recorder, mode="raw", more=more)
+    assert start["clientRequest"]["recordingConfig"] == {"streamTypes": 2, "subscribeUidGroup": 0}
+
+
+@pytest.mark.parametrize("channel_type", [None, 0, 1])
+def test_the_kind_of_channel_is_agoras_default_or_said(
+    server: VendorServer, recorder: AgoraRecorder, channel_type: int | None
+) -> None:
+    said = {} if channel_type is None else {"recordingConfig": {"channelType": channel_type}}
+    _, start, _ = started_with(server, recorder, more={"clientRequest": said})
+    assert start["clientRequest"]["recordingConfig"].get("channelType") == channel_type
+
+
 def test_a_recorder_without_a_uid_gets_one_of_32_bits(server: VendorServer, recorder: AgoraRecorder) -> None:
     uids = set()
     for _ in range(3):
@@ -372,6 +404,22 @@ QUERIED = [
         Word.RECORDING,
         0,
         id="moderation: an object, and no status",
+    ),
+    *(
+        pytest.param(told(subServiceStatus={"a": state, "b": over}), word, 0, id=f"services: {state!r}, {over!r}")
+        for over in ("exit", "Exit", "serviceCompleted", 8, "8", 20)
+        for state, word in [
+            (over, Word.ENDED),
+            ("inProgress", Word.RECORDING),
+            (5, Word.RECORDING),
+            ("5", Word.RECORDING),
+            ("paused?", Word.RECORDING),
+            (77, Word.RECORDING),
+        ]
+    ),
+    *(
+        pytest.param(told(extensionServiceState=[{"payload": {"state": state}}]), word, 0, id=f"a service: {state!r}")
+        for state, word in [(7, Word.ENDED), ("8", Word.ENDED), ("EXIT", Word.ENDED), (4, Word.RECORDING)]
     ),
     pytest.param(told(), Word.RECORDING, 0, id="nothing"),
     pytest.param({"sid": SID, "serverResponse": "?"}, Word.RECORDING, 0, id="no object"),
@@ -564,7 +612,8 @@ def test_a_recording_that_stays_unfound_is_gone(
     server.will(says(NO_WORKER, 404))
     found = getattr(recorder, call)(handle(server))
     assert isinstance(found, Status)
-    assert (found.word, found.is_gone) == (Word.HEARD if call == "status" else Word.ENDED, True)
+    # a stop that nobody heard is to be told again
+    assert (found.word, found.is_gone) == (Word.HEARD if call == "status" else Word.LEFT, True)
     assert beat.waits == [5, 10, 15]
     assert len(server.received) == 4
 

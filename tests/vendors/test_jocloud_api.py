@@ -218,7 +218,8 @@ def test_what_the_guesses_sign() -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"mode": "web", "page": "https://a"}, "records no pages"),
+        ({"mode": "web", "page": "https://a"}, "no mode web"),
+        ({"mode": "raw"}, "no mode raw"),
         (
             {"users": ("1",), "recorder": "2", "room_token": "t", "most_idle": minutes(1)},
             "users and recorder and room_",

@@ -61,6 +61,15 @@ def test_agora_individual() -> None:
     assert len(recording.segments) == 3
 
 
+def test_agora_raw_files_are_read_by_the_known_names_and_listed_where_none_fits() -> None:
+    """Nothing is known of what mode raw uploads."""
+    known = [f"{USER}_audio.m3u8", f"{USER}_audio_{UTC17}.ts"]
+    odd = [f"classes/{SID}_room1__uid_s_101__uid_e_raw.bin", f"classes/{SID}_room1_{UTC17}.h264"]
+    found = group(listing(*known, *odd))
+    assert [keys_of(only(recording).playlists) for recording in found.recordings] == [known[:1]]
+    assert keys_of(found.unreadable) == sorted(odd)
+
+
 def test_agora_playlists_stand_original_first_then_legs_then_transfers() -> None:
     ordered = [
         f"{USER}_audio.m3u8",

@@ -254,7 +254,8 @@ def test_the_vendors_own_fields_are_put_over_ours(server: VendorServer, recorder
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"mode": "web", "page": "https://a"}, "records no pages"),
+        ({"mode": "web", "page": "https://a"}, "no mode web"),
+        ({"mode": "raw"}, "no mode raw"),
         ({"users": ("u",)}, "cannot be told users"),
         ({"mode": "individual", "recorder": "7", "room_token": "t"}, "recorder and room_token"),
         ({"most_idle": minutes(0.01)}, "empty for 1 s"),

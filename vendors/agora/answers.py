@@ -12,7 +12,7 @@ from typing import Any, Final
 from catalog.events import Kept, NamedFile, Word
 from vendors.agora.codes import EXITING, NOTHING_RECORDED, PARTLY
 from vendors.agora.event_types import listed_files
-from vendors.fields import mapping, mappings, number, text, when, without
+from vendors.fields import label, mapping, mappings, number, text, when, without
 from vendors.recorder import Status
 from vendors.replies import Reply
 
@@ -26,8 +26,9 @@ _WORDS: Mapping[int | None, Word] = MappingProxyType(
 """`status`: 0 not begun · 1 to 4 being set up · 5 in progress · 6 to 8 being stopped · 20 exited abnormally."""
 _ABNORMAL = 20
 _SERVICE_ENDS = frozenset(
-    {"exit", "serviceCompleted", "servicePartialCompleted", "serviceValidationFailed", "serviceAbnormal"}
+    {"exit", "servicecompleted", "servicepartialcompleted", "servicevalidationfailed", "serviceabnormal"}
 )
+"""Of these, documents have the first only. Any other state goes on, for it answers."""
 _UPLOADS: Mapping[str | None, tuple[Word, Kept]] = MappingProxyType(
     {"uploaded": (Word.UPLOADED, Kept.STORED), "backuped": (Word.BACKED_UP, Kept.UNKNOWN)}
 )
@@ -159,10 +160,16 @@ def _word(told: Told) -> Word:
 
 def _by_services(told: Told) -> Word:
     """Over, where all services that tell a state say so. Without any, it answered, so it lives."""
-    states = [state for payload in _payloads(told.services) if (state := text(payload.get("state")))]
-    states += [state for state in mapping(told.server.get("subServiceStatus")).values() if isinstance(state, str)]
-    are_over = bool(states) and all(state in _SERVICE_ENDS for state in states)
-    return Word.ENDED if are_over else Word.RECORDING
+    states = [payload.get("state") for payload in _payloads(told.services)]
+    states += mapping(told.server.get("subServiceStatus")).values()
+    said = [state for written in states if (state := label(written))]
+    return Word.ENDED if said and all(map(_is_over, said)) else Word.RECORDING
+
+
+def _is_over(state: str) -> bool:
+    """A word, in whatever case, or a number as `status` has them."""
+    counted = number(state)
+    return state.lower() in _SERVICE_ENDS if counted is None else _WORDS.get(counted) is Word.ENDED
 
 
 def _files(told: Told, kept: Kept) -> tuple[NamedFile, ...]:

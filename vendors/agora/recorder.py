@@ -99,8 +99,7 @@ class AgoraRecorder:
     def stop(self, handle: Handle) -> Status:
         """End it and wait for the upload, for about 20 s at most. Over already, and empty, are not errors.
 
-        One that is not found may still move to another server and go on: then `is_gone` and ENDED are wrong, which
-        its webhooks will tell.
+        One that is not found is over, or moves to another server and goes on there, having heard of no stop: LEFT.
         """
         resource_id, uid, mode = _ids(handle, "stop")
         body = about(_room(handle, "stop"), uid, {"async_stop": False})
@@ -109,7 +108,7 @@ class AgoraRecorder:
                 lambda: self._api.stop(resource_id, handle.recording.task_id, mode, body, host=handle.host)
             )
         except GoneError as error:
-            return _gone(Word.ENDED, handle, error)
+            return _gone(Word.LEFT if error.code == NO_WORKER else Word.ENDED, handle, error)
         return stopped(answer)
 
     def history(

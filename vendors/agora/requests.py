@@ -6,13 +6,14 @@ from typing import Any, Final
 
 from vendors.agora.names import VENDOR
 from vendors.agora.storage import storage_config
-from vendors.base import Mode
 from vendors.fields import count
 from vendors.ordering import check_order, idle_seconds, merged
-from vendors.recorder import BadCallError, Order
+from vendors.recorder import BadCallError, Order, OrderMode
 from vendors.storage import StorageSettingsError
 
-MODES: Final[Mapping[Mode, str]] = MappingProxyType({"individual": "individual", "mixed": "mix", "web": "web"})
+MODES: Final[Mapping[OrderMode, str]] = MappingProxyType(
+    {"individual": "individual", "mixed": "mix", "web": "web", "raw": "raw"}
+)
 LARGEST_UID: Final = 2**32 - 1
 
 _REAL_TIME, _WEB_PAGE, _POSTPONED = 0, 1, 2
@@ -26,13 +27,15 @@ _ADVICE = MappingProxyType(
     {
         "individual": f"Leave it out. {_CALLBACKS}",
         "mixed": f"Leave it out. {_CALLBACKS}",
+        "raw": f"Leave it out. {_CALLBACKS}",
         "web": f"Leave it out; a page joins its room by itself. {_CALLBACKS}",
     }
 )
-_TAKES: Mapping[Mode, frozenset[str]] = MappingProxyType(
+_TAKES: Mapping[OrderMode, frozenset[str]] = MappingProxyType(
     {
         "individual": frozenset({"users", "recorder", "room_token", "most_idle"}),
         "mixed": frozenset({"users", "recorder", "room_token", "most_idle"}),
+        "raw": frozenset({"users", "recorder", "room_token", "most_idle"}),
         "web": frozenset({"recorder", "page"}),
     }
 )

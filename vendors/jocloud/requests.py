@@ -8,14 +8,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from vendors.base import Mode
 from vendors.fields import number
 from vendors.jocloud.names import VENDOR
 from vendors.ordering import check_order, merged
-from vendors.recorder import BadCallError, Handle, Order
+from vendors.recorder import BadCallError, Handle, Order, OrderMode
 
 _RECORD_TYPES = MappingProxyType({"both": 0, "video": 1, "audio": 2})
-_STREAM_TYPES: Mapping[Mode, int] = MappingProxyType({"mixed": 1, "individual": 2})
+_STREAM_TYPES: Mapping[OrderMode, int] = MappingProxyType({"mixed": 1, "individual": 2})
 _ADVICE: Final = "Its field is not documented: leave it out, or write it into `more` as Jocloud's support names it."
 
 
@@ -26,7 +25,7 @@ def start_body(app: str, resource_id: str, order: Order) -> dict[str, Any]:
     alone. Who knows them writes them into `more`. Raises BadCallError for what Jocloud has no words for.
     """
     if order.mode not in _STREAM_TYPES:
-        raise BadCallError(VENDOR, "startrecord", "it records no pages", "Choose mode individual or mixed.")
+        raise BadCallError(VENDOR, "startrecord", f"it has no mode {order.mode}", "Choose mode individual or mixed.")
     check_order(VENDOR, order, takes={"callback_url"}, advice=_ADVICE)
     body = {
         "resid": resource_id,

@@ -5,9 +5,8 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
-from vendors.base import Mode
 from vendors.ordering import check_order, idle_seconds, merged
-from vendors.recorder import BadCallError, Order
+from vendors.recorder import BadCallError, Order, OrderMode
 from vendors.storage import StorageSettingsError
 from vendors.zego.names import VENDOR
 from vendors.zego.storage import storage_params
@@ -28,7 +27,7 @@ _LONGEST_STREAM_ID = 256
 _EVEN_GRID = 2
 _PICTURE = MappingProxyType({"Width": 1280, "Height": 720, "Fps": 15, "Bitrate": 1_500_000})
 _ADVICE: Final = "Leave it out, or write it into `more` in ZEGOCLOUD's own words: it picks streams, not users."
-_TAKES: dict[Mode, frozenset[str]] = {
+_TAKES: dict[OrderMode, frozenset[str]] = {
     "individual": frozenset({"users", "most_idle", "callback_url"}),
     "mixed": frozenset({"most_idle", "callback_url"}),
 }
@@ -39,8 +38,8 @@ def start_body(order: Order) -> dict[str, Any]:
 
     Raises BadCallError for what ZEGOCLOUD has no words for.
     """
-    if order.mode == "web":
-        raise BadCallError(VENDOR, "StartRecord", "it records no pages", "Choose mode individual or mixed.")
+    if order.mode not in _TAKES:
+        raise BadCallError(VENDOR, "StartRecord", f"it has no mode {order.mode}", "Choose mode individual or mixed.")
     check_order(VENDOR, order, takes=_TAKES[order.mode], advice=_ADVICE)
     body = {
         "RoomId": order.room,
