@@ -142,6 +142,7 @@ def test_without_any_object_a_promise_makes_the_recording_missing(site: Site) ->
     "name",
     [
         f"{sid(1)}_{ROOM}_0.mp4",
+        f"{sid(1)}_{ROOM}_20240102030405006.ts",
         f"{sid(2)}_{ROOM}.m3u8",
         "something else.m3u8",
         f"some/folder/{sid(1).upper()}_{ROOM}.m3u8",

@@ -224,6 +224,16 @@ def test_the_kind_of_channel_is_agoras_default_or_said(
     assert start["clientRequest"]["recordingConfig"].get("channelType") == channel_type
 
 
+@pytest.mark.parametrize("length", [63, 64, 128, 129, 1024])
+def test_a_rooms_name_is_as_long_as_agora_takes_it(server: VendorServer, recorder: AgoraRecorder, length: int) -> None:
+    room = "r" * length
+    acquire, start, begun = started_with(server, recorder, mode="web", page="https://a", room=room)
+    assert (acquire["cname"], start["cname"], begun.room) == (room, room, room)
+    server.will(says({"code": 1013, "reason": "too long"}, 400))
+    with pytest.raises(BadCallError, match=r"name is invalid \(too long\)"):
+        recorder.start(order(mode="web", page="https://a", room=room))
+
+
 def test_a_recorder_without_a_uid_gets_one_of_32_bits(server: VendorServer, recorder: AgoraRecorder) -> None:
     uids = set()
     for _ in range(3):

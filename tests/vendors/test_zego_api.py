@@ -373,6 +373,18 @@ def test_what_a_status_tells_is_read(server: VendorServer, recorder: ZegoRecorde
     assert status.details == answer["Data"]
 
 
+@pytest.mark.parametrize("slices", [0, 2])
+def test_files_may_be_the_playlist_alone_or_its_slices_too(
+    server: VendorServer, recorder: ZegoRecorder, slices: int
+) -> None:
+    names = [f"{NAME}.m3u8", *(f"{NAME}_{number}.ts" for number in range(slices))]
+    server.will(says(described(3, [file(FileId=name, FileUrl=None) for name in names])))
+    status = recorder.status(HANDLE)
+    assert (status.word, [named.name for named in status.files]) == (Word.UPLOADED, names)
+    server.will(says(described(3, [*(file(2, FileId=name) for name in names[1:]), file(FileId=names[0])])))
+    assert recorder.status(HANDLE).word is (Word.ENDED if slices else Word.UPLOADED)
+
+
 def test_a_url_is_only_told_of_what_must_be_fetched(server: VendorServer, recorder: ZegoRecorder) -> None:
     server.will(says(described(3, [file(status) for status in (1, 2, 3, 5)])))
     assert {named.url for named in recorder.status(HANDLE).files} == {None}
