@@ -293,43 +293,87 @@ def _always_fresh(window: Sequence[Link]) -> bool:
 
 
 def _odd_one_out(chain: Chain, window: Sequence[Link]) -> Leave | None:
-    """A segment whose stamps fit, but whose content is of another recording: it alone differs from both sides.
-
-    One muxer may change the picture's size for one segment and back; then its continuity counters run on.
-    """
-    head, following = window[0], window[1] if len(window) > 1 else None
-    if head.tagged or (following and following.tagged) or chain.placed < 2:
+    """A segment whose stamps fit, but whose content is of another recording: it alone differs from both sides."""
+    if odd := _differing_alone(chain, window):
+        return odd
+    if (following := _neighbours(chain, window)) is None:
         return None
-    runs_on = following and counts_on(chain.last.scan, head.scan) and counts_on(head.scan, following.scan)
-    if not runs_on and _differing(chain, head) and not (following and _differing(chain, following)):
-        detail = "its parameters differ from those of the slices around it, and no discontinuity is declared"
-        return Leave(link=head, code="segment_foreign", detail=detail)
+    head = window[0]
     steady = chain.counted_on == chain.placed - 1 and not head.missing_before
     steady = steady and abs(_lag(chain, head)) <= _TIGHT and not counts_on(chain.last.scan, head.scan)
-    if steady and (following is None or not (following.missing_before or counts_on(head.scan, following.scan))):
+    if steady and not any(link.missing_before or counts_on(head.scan, link.scan) for link in following):
         detail = "its continuity counters fit neither side, while those of all other slices run on"
         return Leave(link=head, code="segment_foreign", detail=detail)
     return None
 
 
+def _differing_alone(chain: Chain, window: Sequence[Link]) -> Leave | None:
+    """One muxer may change the picture's size for one segment and back; then its continuity counters run on."""
+    if (following := _neighbours(chain, window)) is None or not _differing(chain, window[0]):
+        return None
+    runs_on = counts_on(chain.last.scan, window[0].scan) and any(counts_on(window[0].scan, n.scan) for n in following)
+    if runs_on or any(_differing(chain, link) for link in following):
+        return None
+    detail = "its parameters differ from those of the slices around it, and no discontinuity is declared"
+    return Leave(link=window[0], code="segment_foreign", detail=detail)
+
+
+def _neighbours(chain: Chain, window: Sequence[Link]) -> Sequence[Link] | None:
+    """The segment behind the head, if there is one; None where what is on either side of the head says nothing."""
+    if chain.placed < 2 or any(link.tagged for link in window[:2]):
+        return None
+    return window[1:2]
+
+
 def _foreign_by_stamps(chain: Chain, window: Sequence[Link]) -> Leave | None:
     head = window[0]
-    due = head.missing_before + head.promised
-    for following in () if head.tagged else window[1:]:
-        due += following.missing_before
-        if abs(_lag(chain, following) - due) <= _tolerance(due):
-            return Leave(link=head, code="segment_foreign", detail=_elsewhere(chain, head))
-        due += following.promised
-    stray = len(window) == 1 and not head.tagged and chain.placed > 1
-    lag, by_wall = _lag(chain, head), _by_wall(chain, head)
-    ran_on = head.scan.first > _FRESH_START and not chain.restarts
-    if by_wall is None:
-        unexplained = (lag < 0 and ran_on) or lag > _LONGEST_UNMARKED_PAUSE or _differing(chain, head)
-    else:
-        unexplained = ran_on and abs(by_wall - chain.end - head.missing_before) <= _CLOCK_TOLERANCE
-    if stray and unexplained:
+    if head.tagged:
+        return None
+    if _lets_others_go_on(chain, window) or _is_stray(chain, window):
         return Leave(link=head, code="segment_foreign", detail=_elsewhere(chain, head))
-    return None
+    is_near = abs(_lag(chain, head) - head.missing_before) <= _CLOCK_TOLERANCE and _ran_on(chain, head)
+    return _differing_alone(chain, window) if is_near else None
+
+
+def _lets_others_go_on(chain: Chain, window: Sequence[Link]) -> bool:
+    """Whether one behind the head goes on where the chain ends, and less so where the head leads, or what is between.
+
+    After a short hole all do, within the tolerance; but there the head leads to them.
+    """
+    with_head, due = chain, window[0].missing_before
+    offs = [_lag(chain, window[0]) - due]
+    for one, following in itertools.pairwise(window):
+        with_head = advance(with_head, _placed(with_head, one, Relation.CONTINUES))
+        due += one.promised + following.missing_before
+        off = _lag(chain, following) - due
+        # of a large segment only the beginning is scanned by now, and promises may be rounded to seconds
+        others = [_lag(with_head, following) - following.missing_before, off - offs[0], off - offs[-1]]
+        if (abs(off) <= _tolerance(due) or _is_told_by_wall(chain, following)) and abs(off) < min(map(abs, others)):
+            return True
+        offs.append(off)
+    return False
+
+
+def _is_stray(chain: Chain, window: Sequence[Link]) -> bool:
+    """Whether nothing explains the stamps of a last segment: no new clock, no pause that the wall clock tells of."""
+    head = window[0]
+    if len(window) > 1 or chain.placed < 2:
+        return False
+    lag, by_wall = _lag(chain, head), _by_wall(chain, head)
+    if by_wall is None:
+        return (lag < 0 and _ran_on(chain, head)) or lag > _LONGEST_UNMARKED_PAUSE or _differing(chain, head)
+    off_due, off_stamps = abs(by_wall - chain.end - head.missing_before), abs(by_wall - _by_stamps(chain, head))
+    return _ran_on(chain, head) and off_due <= _CLOCK_TOLERANCE and off_due < off_stamps
+
+
+def _ran_on(chain: Chain, head: Link) -> bool:
+    return head.scan.first > _FRESH_START and not chain.restarts
+
+
+def _is_told_by_wall(chain: Chain, link: Link) -> bool:
+    """Whether the wall clock puts the segment where its stamps do."""
+    by_wall = _by_wall(chain, link)
+    return by_wall is not None and abs(by_wall - _by_stamps(chain, link)) <= _TOLERANCE
 
 
 def _elsewhere(chain: Chain, link: Link) -> str:
@@ -344,10 +388,14 @@ def _after_jump(chain: Chain, head: Link, lag: int) -> Place:
     by_wall = _by_wall(chain, head)
     if by_wall is None:
         return _placed(chain, head, Relation.PAUSE) if pause else restarted(chain, head, head.missing_before)
-    by_stamps = _same_clock_shift(chain, head) + head.scan.shown_first
-    if abs(by_wall - by_stamps) <= _CLOCK_TOLERANCE and (pause or lag < 0):
+    if abs(by_wall - _by_stamps(chain, head)) <= _CLOCK_TOLERANCE and (pause or lag < 0):
         return _placed(chain, head, Relation.PAUSE if pause else Relation.CONTINUES)
     return restarted(chain, head, by_wall - chain.end)
+
+
+def _by_stamps(chain: Chain, head: Link) -> int:
+    """When the segment begins in the output if the recorder's clock ran on."""
+    return _same_clock_shift(chain, head) + head.scan.shown_first
 
 
 def _by_wall(chain: Chain, head: Link) -> int | None:

@@ -173,6 +173,35 @@ def test_a_last_one_after_a_pause_that_its_name_tells_is_not_foreign() -> None:
     assert placed(chain, link(2, BASE + later, wall=later)).relation is Relation.PAUSE
 
 
+@pytest.mark.parametrize("hole", [0.4, 0.7, 1.0])
+def test_a_last_one_after_a_short_hole_that_its_name_tells_is_not_foreign(hole: float) -> None:
+    chain = chained(link(0, wall=0), link(1, wall=LENGTH))
+    due = 2 * LENGTH + round(hole * SECOND)
+    assert placed(chain, link(2, BASE + due, wall=due)).relation is Relation.PAUSE
+
+
+def test_a_last_one_whose_name_tells_of_no_hole_is_foreign() -> None:
+    chain = chained(link(0, wall=0), link(1, wall=LENGTH))
+    strange = link(2, BASE + 2 * LENGTH + SECOND // 2, wall=2 * LENGTH)
+    assert left(chain, strange).code == "segment_foreign"
+
+
+def test_nor_is_one_with_other_parameters_kept_after_a_short_hole() -> None:
+    chain = chained(link(0, wall=0), link(1, wall=LENGTH))
+    due = 2 * LENGTH + SECOND // 2
+    assert left(chain, link(2, BASE + due, wall=due, fingerprint=b"other")).code == "segment_foreign"
+
+
+@pytest.mark.parametrize("wall", [True, False], ids=["slice names", "no wall clock"])
+def test_one_that_leads_to_the_next_after_a_short_hole_is_not_foreign(*, wall: bool) -> None:
+    length, hole = 15 * SECOND, SECOND // 2
+    chain = chained(link(0, wall=0 if wall else None))
+    begins = LENGTH + hole
+    head = link(1, BASE + begins, promised=length, wall=begins if wall else None)
+    following = link(2, BASE + begins + length, wall=begins + length if wall else None)
+    assert placed(chain, head, following).relation is Relation.PAUSE
+
+
 def test_other_parameters_between_equal_ones_are_foreign() -> None:
     chain = chained(link(0), link(1))
     strange = link(2, fingerprint=b"other", counter=5)
