@@ -80,7 +80,7 @@ class Wanted:
     """
 
     recording: RecordingId
-    source: str
+    source: str | None
     folder: str | None = None
     room: str | None = None
     began_at: datetime | None = None

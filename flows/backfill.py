@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from flows.process import Steps
 from flows.settings import Settings, Source
-from flows.steps.backfilling import Asked, History, Plan, hand_over, plan_source
+from flows.steps.backfilling import Asked, History, Plan, each_once, hand_over, plan_source
 from storage.opening import open_source
 
 if TYPE_CHECKING:
@@ -46,8 +46,10 @@ def sources_of(settings: Settings, name: str | None) -> Sequence[Source]:
 
 
 async def plan_all(steps: Steps, backfiller: Backfiller, asked: Sequence[tuple[Source, Asked]]) -> list[Plan]:
-    """A plan for each source, which is listed once; nothing is changed."""
-    return [await steps.run(f"plan {source.name}", _plan, backfiller, source, wanted) for source, wanted in asked]
+    """A plan for each source, which is listed once, and each recording in one of them; nothing is changed."""
+    return each_once(
+        [await steps.run(f"plan {source.name}", _plan, backfiller, source, wanted) for source, wanted in asked]
+    )
 
 
 def _plan(backfiller: Backfiller, source: Source, asked: Asked) -> Plan:
@@ -60,7 +62,14 @@ def _plan(backfiller: Backfiller, source: Source, asked: Asked) -> Plan:
         output=backfiller.settings.output,
         now=datetime.now(UTC),
         history=history(source, asked.since, asked.until) if history else (),
+        shares_list=_shares_list(backfiller.settings, source),
     )
+
+
+def _shares_list(settings: Settings, source: Source) -> bool:
+    """Whether the project of a source records into others, too."""
+    project = (source.vendor, source.app)
+    return source.app is not None and [(each.vendor, each.app) for each in settings.sources].count(project) > 1
 
 
 async def hand_over_all(steps: Steps, backfiller: Backfiller, plans: Sequence[Plan]) -> int:

@@ -88,10 +88,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One recording of a plan. `size_bytes` is what would be read; state and verdict are None of an unknown one."""
+    """One recording of a plan. `size_bytes` is what would be read; state and verdict are None of an unknown one.
+
+    `lies_here`: objects of it were listed; else only its vendor's list or the catalog names it.
+    """
 
     recording: RecordingId
     todo: Todo
+    lies_here: bool
     folder: str | None
     room: str | None
     began_at: datetime | None
@@ -104,7 +108,8 @@ class Item:
 class Plan:
     """What is to be done in one source. `store` is its place, `objects` how many were listed.
 
-    `crosses`: what is read there leaves its cloud or region on its way to the output.
+    `crosses`: what is read there leaves its cloud or region on its way to the output. `shares_list`: the vendor's own
+    list is that of other sources, too, so that it does not say where anything lies.
     """
 
     source: str
@@ -113,6 +118,7 @@ class Plan:
     items: tuple[Item, ...]
     unclaimed: Unclaimed
     crosses: bool
+    shares_list: bool = False
 
     @property
     def counts(self) -> Mapping[Todo, int]:
@@ -150,18 +156,20 @@ def plan_source(
     output: str,
     now: datetime,
     history: Iterable[Past] = (),
+    shares_list: bool = False,
 ) -> Plan:
     """List once, ask the catalog, and decide. `output` is the URL of the store that is written to."""
     vendors = [name for name in VENDORS if source.vendor in {name, None}]
     stock = take_stock(store, listed(store, asked.prefix), vendors)
     sights = {each.recording: Sight(recording=each.recording, here=each) for each in stock.recordings}
     for past in history:
-        seen = sights.get(past.recording) or Sight(recording=past.recording)
-        sights[past.recording] = replace(seen, past=past)
+        if past.recording in sights or not asked.prefix:  # nobody says below which prefix a vendor's own list lies
+            seen = sights.get(past.recording) or Sight(recording=past.recording)
+            sights[past.recording] = replace(seen, past=past)
     for recording, known in catalog.known(list(sights)).items():
         sights[recording] = replace(sights[recording], known=known)
     for known in catalog.not_complete(asked.since, asked.until):
-        if known.source == source.name and (known.folder or "").startswith(asked.prefix):
+        if _may_lie_in(source, known) and (known.folder or "").startswith(asked.prefix):
             sights.setdefault(known.id, Sight(recording=known.id, known=known))
     items = [item for sight in sights.values() if (item := decide(sight, asked, now=now, source=source))]
     return Plan(
@@ -171,7 +179,26 @@ def plan_source(
         items=tuple(sorted(items, key=lambda item: (item.began_at or now, id_text(item.recording)))),
         unclaimed=stock.unclaimed,
         crosses=crosses(store.url, output),
+        shares_list=shares_list,
     )
+
+
+def _may_lie_in(source: Source, known: Recording) -> bool:
+    return known.source == source.name or (known.source is None and source.vendor in {known.id.vendor, None})
+
+
+def each_once(plans: Sequence[Plan]) -> list[Plan]:
+    """Every recording in one plan alone: where it lies, rather than where only its vendor or the catalog names it."""
+    best: dict[RecordingId, tuple[tuple[bool, bool], str]] = {}
+    for plan in plans:
+        for item in plan.items:
+            rank = (item.lies_here, item.todo.is_work)
+            if item.recording not in best or rank > best[item.recording][0]:
+                best[item.recording] = rank, plan.source
+    return [
+        replace(plan, items=tuple(item for item in plan.items if best[item.recording][1] == plan.source))
+        for plan in plans
+    ]
 
 
 def decide(sight: Sight, asked: Asked, *, now: datetime, source: Source) -> Item | None:
@@ -183,6 +210,7 @@ def decide(sight: Sight, asked: Asked, *, now: datetime, source: Source) -> Item
     return Item(
         recording=sight.recording,
         todo=_todo(sight, asked, now=now, source=source),
+        lies_here=here is not None,
         folder=here.folder if here else (known.folder if known else None),
         room=next(filter(None, rooms), None),
         began_at=_began_at(sight),
@@ -239,7 +267,13 @@ def hand_over(catalog: "Catalog", plan: Plan, *, actor: str, reason: str) -> int
     It may be ended at any moment and done again: what was handed over is not touched.
     """
     wanted = [
-        Wanted(recording=item.recording, source=plan.source, folder=item.folder, room=item.room, began_at=item.began_at)
+        Wanted(
+            recording=item.recording,
+            source=plan.source if item.lies_here or not plan.shares_list else None,
+            folder=item.folder,
+            room=item.room,
+            began_at=item.began_at,
+        )
         for item in plan.work
     ]
     handed = 0
@@ -271,11 +305,15 @@ class Outcome:
 
 
 def outcome(catalog: "Catalog", plans: Iterable[Plan], *, since: datetime) -> Outcome:
-    """What came of everything that was handed over at `since`, or was under way then."""
+    """What came of everything that was handed over at `since`, or was under way then.
+
+    What the catalog could not keep was left out, and is not waited for.
+    """
     ids = [(item.recording, item.todo) for plan in plans for item in plan.items if _is_awaited(item)]
     known = catalog.known([recording for recording, _ in ids])
-    done = (known[each] for each, todo in ids if each in known and _is_done(known[each], todo, since))
-    return Outcome(done=tuple(done), total=len(ids))
+    awaited = [(known[each], todo) for each, todo in ids if each in known]
+    done = (recording for recording, todo in awaited if _is_done(recording, todo, since))
+    return Outcome(done=tuple(done), total=len(awaited))
 
 
 def _is_awaited(item: Item) -> bool:

@@ -250,6 +250,64 @@ def test_each_source_is_planned_by_itself(site: Site, tmp_path: Path) -> None:
     assert [site.recording(n).source for n in (1, 2)] == ["calls", "more"]
 
 
+@pytest.mark.parametrize(("app", "source_of_third"), [("project", None), ("another", "calls")])
+def test_what_a_vendor_lists_of_two_sources_is_done_where_it_lies(
+    site: Site, tmp_path: Path, app: str, source_of_third: str | None
+) -> None:
+    """One project may record into both, so that its list has all, whichever source it is asked for."""
+    lay_old(site, 1)
+    other = tmp_path / "other"
+    agora_mixed(slices(), sid=sid(2), folder="").write_to(other)
+    aged(other)
+    [calls] = site.settings.sources
+    more = Source(name="more", vendor="agora", store=other.as_uri(), app=app)
+    site.settings = replace(site.settings, sources=(replace(calls, vendor="agora", app="project"), more))
+    backfiller = Backfiller(
+        name="test",
+        reason="a test",
+        catalog=site.catalog,
+        settings=site.settings,
+        history=lambda *_: [told(1), told(2), told(3)],
+    )
+    counts = run_inline(backfill(Inline(), backfiller, EVERYTHING))
+    assert (counts["build"], counts["handed_over"]) == (3, 3)
+    assert [site.recording(n).source for n in (1, 2, 3)] == ["calls", "more", source_of_third]
+    assert run_inline(backfill(Inline(), backfiller, EVERYTHING))["under_way"] == 3
+    site.settle()
+    assert [site.recording(n).verdict for n in (1, 2, 3)] == [Verdict.COMPLETE, Verdict.COMPLETE, Verdict.MISSING]
+
+
+def test_what_lies_in_two_sources_is_counted_once(site: Site, tmp_path: Path) -> None:
+    lay_old(site, 1)
+    other = tmp_path / "other"
+    site.lay(1).write_to(other)
+    aged(other)
+    aged(site.source)
+    site.settings = replace(
+        site.settings, sources=(*site.settings.sources, Source(name="more", vendor="agora", store=other.as_uri()))
+    )
+    assert done(site) == {"build": 1, "handed_over": 1}
+
+
+def test_below_a_prefix_is_only_what_lies_there(site: Site) -> None:
+    """A vendor's own list does not say where anything lies."""
+    lay_old(site, 1)
+    agora_mixed(slices(), sid=sid(2), folder="2026/").write_to(site.source)
+    aged(site.source)
+    history = [told(number, room="physics") for number in (1, 2, 7)]
+    assert todos(planned(site, Asked(prefix="2026/"), history)) == {2: Todo.BUILD}
+
+
+def test_what_no_catalog_can_keep_is_not_waited_for(site: Site) -> None:
+    lay_old(site, 1)
+    plan = planned(site, history=[told(7, room="a\0b")])
+    since = site.catalog.database.read(site.catalog.database.now)
+    assert hand_over(site.catalog, plan, actor="test", reason="a test") == 1
+    site.process(1)
+    found = outcome(site.catalog, [plan], since=since)
+    assert (len(found.done), found.total) == (1, 1)
+
+
 def test_a_catalog_made_anew_looks_again_at_what_is_not_complete(site: Site) -> None:
     """It does not know when anybody looked; what is complete stays so."""
     site.lay(1, [*slices(4)[:3], None])
