@@ -72,6 +72,10 @@ def run(options: argparse.Namespace) -> int:
     """Count first; then have it done, unless that is not wanted."""
     settings = Settings.load()
     asked = Asked(since=options.since, until=options.until, only=options.only)
+    if asked.since and asked.until and asked.since >= asked.until:
+        raise SettingsError(
+            "--from is not before --to, so that nothing lies between them. Write the earlier one first."
+        )
     wanted = _wanted(settings, asked, options.prefix, options.source)
     with open_catalog(settings) as catalog, closing(Recorders(settings)) as recorders:
         backfiller = Backfiller(
@@ -79,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
             reason=options.reason,
             catalog=catalog,
             settings=settings,
-            history=_history(recorders) if options.history else None,
+            history=_history(recorders, options.source) if options.history else None,
         )
         plans = run_inline(plan_all(Inline(), backfiller, wanted))
         if options.dry_run:
@@ -93,10 +97,11 @@ def run(options: argparse.Namespace) -> int:
     return _answer(answer, as_json=options.json)
 
 
-def _history(recorders: Recorders) -> History:
-    """The vendors' own lists. Raises `SettingsError` if no vendor can be asked."""
-    if not any(source for vendor in RECORDED for source in recorders.able(vendor)):
-        raise SettingsError("--history: no source has app, and the key of its vendor's API. See README, Vendors.")
+def _history(recorders: Recorders, name: str | None) -> History:
+    """The vendors' own lists. Raises `SettingsError` if no vendor can be asked of what is meant."""
+    if not any(name in {source.name, None} for vendor in RECORDED for source in recorders.able(vendor)):
+        whose = "no source has" if name is None else f"source {name} lacks"
+        raise SettingsError(f"--history: {whose} app, and the key of its vendor's API. See README, Vendors.")
     return recorders.history
 
 

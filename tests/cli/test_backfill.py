@@ -157,9 +157,23 @@ def test_names_of_others_do_no_harm_to_a_terminal(site: Site) -> None:
 def test_it_says_what_is_wrong(site: Site) -> None:
     assert "there is no source 'x'" in aftertake("backfill", "--source", "x").err
     assert "no source has app" in aftertake("backfill", "--history").err
+    turned = aftertake("backfill", "--from", "2026-03-05", "--to", "2026-03-04")
+    assert (turned.code, "Write the earlier one first" in turned.err) == (Exit.USAGE, True)
     site.configure()
     run = aftertake("backfill")
     assert (run.code, "no source is configured" in run.err) == (Exit.USAGE, True)
+
+
+def test_a_source_whose_vendor_cannot_be_asked_is_named(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("calls", "more"):
+        (site.folder / name).mkdir(exist_ok=True)
+    site.configure(
+        {"name": "calls", "store": str(site.folder / "calls"), "vendor": "agora"},
+        {"name": "more", "store": str(site.folder / "more"), "vendor": "zego", "app": "1234567890"},
+    )
+    monkeypatch.setenv("AFTERTAKE_MORE_API_SECRET", "0" * 32)
+    run = aftertake("backfill", "--source", "calls", "--history")
+    assert (run.code, "source calls lacks app" in run.err) == (Exit.USAGE, True)
 
 
 @pytest.mark.parametrize("cloud", ["s3", "oss", "cos"])
