@@ -138,7 +138,7 @@ class VideoTimeline:
         lost_before = lost.copy()
         if seam.begins_file:
             lost[first : first + 1] = True
-        if self._reorders or self._withholds or seam.begins_file:
+        if len(dts) and (self._reorders or self._withholds or seam.begins_file):
             kept &= ~self._without_reference(dts, units.sync, lost)
         used = np.flatnonzero(kept)
         self.ledger.trimmed += len(dts) - meant

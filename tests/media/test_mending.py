@@ -1,13 +1,15 @@
 """Damage to what a stream says of itself: one stamp, one parameter set. It costs the sample alone, never the rest."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from deployments.sandbox.packets import packets, payload_at, pid_of, programme, starts_unit
+from media.plan import FAILOVER_MARK
 from media.timing import TICKS_PER_SECOND
-from tests.media.driving import Made, assert_accounted, make
-from tests.media.recordings import recording
+from tests.media.driving import Made, arrivals, assert_accounted, make, named_walls, planned, run
+from tests.media.recordings import later, recording
 
 SECOND = TICKS_PER_SECOND
 FRAME = TICKS_PER_SECOND // 25
@@ -89,3 +91,17 @@ def test_without_any_sequence_set_there_is_no_picture_to_show() -> None:
     assert_accounted(made)
     assert {track.type for track in made.tracks} <= {"audio", "video"}
     assert made.track("audio").ledger.samples_out > 0
+
+
+def test_a_file_that_takes_over_with_pictures_that_nobody_can_decode_keeps_its_sound() -> None:
+    """The first recorder had sound alone; that the second one has any picture is told by its damaged first slice."""
+    sound, then = recording(6, video=False), [later(piece, 6) for piece in recording(8, gop=250, first_second=6)]
+    pid = programme(then[0].data).video
+    slices = [*sound, then[0].shows(with_unit(then[0].data, pid, 0, break_the_sequence_set)), *then[1:]]
+    plan = planned(slices, walls=named_walls(slices))
+    second = [replace(segment, file=1, marks=(FAILOVER_MARK,)) for segment in plan.segments[len(sound) :]]
+    plan = replace(plan, segments=(*plan.segments[: len(sound)], *second))
+    made = run(plan, arrivals(plan, slices))
+    assert "keyframe_missing" in made.codes
+    audio = made.track("audio")
+    assert audio.end - audio.start == pytest.approx(14 * SECOND, abs=SECOND // 10)

@@ -44,6 +44,15 @@ def sound(stamps: list[int], *, lost: Collection[int] = ()) -> AudioFrames:
     )
 
 
+def test_a_window_without_any_whole_picture_costs_nothing_else() -> None:
+    """Where pictures are reordered, each is asked whether it lacks a reference; here there is none to ask."""
+    timeline = VideoTimeline()
+    timeline.place(pictures([0, 3600, 7200, 10_800], pts=[3600, 14_400, 7200, 10_800]), 0, 0)
+    used, dts, pts = timeline.place(pictures([]), 0, 1)
+    assert (len(used), len(dts), len(pts)) == (0, 0, 0)
+    assert timeline.ledger.samples_out == 4
+
+
 def every(step: int, begin: int, end: int) -> list[int]:
     return list(range(begin, end, step))
 
