@@ -268,7 +268,7 @@ class _AudioTrack:
         drop_last: bool,  # noqa: ARG002 - a cut frame shows itself
         seam: Seam,
     ) -> list[_Batch]:
-        self.timeline.ledger.samples_in += scanned.samples
+        self.timeline.ledger.samples_in += scanned.samples if scanned.audio else self._count(window)
         frames = demux_audio(window, self.parameters)
         if frames is None:
             return []
@@ -291,6 +291,11 @@ class _AudioTrack:
             impaired=(),
             trims=tuple(self.timeline.trims),
         )
+
+    def _count(self, window: Window) -> int:
+        """The frames of a window that has no header of its own to tell them by."""
+        stream, offsets = window.sound
+        return adts.count_frames(stream, self.parameters, offsets[:-1][window.units["audio"].lost])
 
     def _batch(self, frames: AudioFrames, run: Run, offsets: Ints) -> SampleBatch:
         count = run.end - run.begin

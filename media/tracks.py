@@ -280,6 +280,7 @@ class AudioTimeline:
         count = self._cut_at(stamps, cut)
         is_cut, stamps = count < len(stamps), stamps[:count]
         if not count:
+            self._lost |= frames.lost_at_end and not is_cut
             return []
         if self._next is None:
             self._next = int(stamps[0])

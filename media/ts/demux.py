@@ -98,17 +98,14 @@ def loss_before_kept(lost_before: Bools, kept: Bools) -> Bools:
 
 
 def demux_audio(window: Window, parameters: adts.AudioParameters) -> AudioFrames | None:
-    """The AAC frames with these parameters in a window; None where there is none."""
+    """The AAC frames with these parameters in a window, whole ones or none; None where it has no sound."""
     units = window.units.get("audio")
     if units is None:
         return None
     stream, packet_offsets = window.sound
     lost = packet_offsets[:-1][units.lost]
     at, length, whole, dropped = _frames(stream, lost, parameters)
-    if not at.size:
-        return None
-    unit_offsets = packet_offsets[units.first]
-    anchor, rank = _times(at, unit_offsets, units, lost)
+    anchor, rank = _times(at, packet_offsets[units.first], units, lost)
     size = length - parameters.header_bytes
     return AudioFrames(
         data=_without_headers(stream, at, length, parameters.header_bytes),
@@ -116,7 +113,7 @@ def demux_audio(window: Window, parameters: adts.AudioParameters) -> AudioFrames
         anchor=anchor,
         rank=rank,
         after_loss=~whole,
-        lost_at_end=bool(at[-1] + length[-1] < len(stream)),
+        lost_at_end=not at.size or bool(at[-1] + length[-1] < len(stream)),
         dropped=dropped,
     )
 
