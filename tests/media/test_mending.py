@@ -103,7 +103,7 @@ def test_a_file_that_takes_over_with_pictures_that_nobody_can_decode_keeps_its_s
     plan = planned(slices, walls=named_walls(slices))
     second = [replace(segment, file=1, marks=(FAILOVER_MARK,)) for segment in plan.segments[len(sound) :]]
     plan = replace(plan, segments=(*plan.segments[: len(sound)], *second))
-    made = run(plan, arrivals(plan, slices))
+    made = run(plan, arrivals(plan, [*slices]))
     assert "keyframe_missing" in made.codes
     audio = made.track("audio")
     assert audio.end - audio.start == pytest.approx(14 * SECOND, abs=SECOND // 10)
