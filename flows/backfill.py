@@ -4,6 +4,7 @@ It hands over and does not process: what it registered waits in the catalog, beh
 loops make batches of it. So it may be ended anywhere, and the next one goes on.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,10 +13,13 @@ from typing import TYPE_CHECKING
 from flows.process import Steps
 from flows.settings import Settings, Source
 from flows.steps.backfilling import Asked, History, Plan, each_once, hand_over, plan_source
+from storage.errors import StorageError
 from storage.opening import open_source
 
 if TYPE_CHECKING:
     from catalog.index import Catalog
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +36,21 @@ class Backfiller:
 async def backfill(steps: Steps, backfiller: Backfiller, asked: Asked, source: str | None = None) -> Mapping[str, int]:
     """Plan and hand over, in one source or in all; how many recordings are to be treated in which way.
 
-    Raises `SettingsError`.
+    A source that cannot be listed holds up no other; the first of their errors is raised in the end.
+    Raises `SettingsError` and `StorageError`.
     """
-    sources = sources_of(backfiller.settings, source)
-    plans = await plan_all(steps, backfiller, [(source, asked) for source in sources])
+    plans: list[Plan] = []
+    failures: list[StorageError] = []
+    for each in sources_of(backfiller.settings, source):
+        try:
+            plans += await plan_all(steps, backfiller, [(each, asked)])
+        except StorageError as error:
+            _log.error("source %s is left out: %s", each.name, error)
+            failures.append(error)
+    plans = each_once(plans)
     handed = await hand_over_all(steps, backfiller, plans)
+    if failures:
+        raise failures[0]
     return {**totals(plans), "handed_over": handed}
 
 

@@ -17,6 +17,7 @@ from flows.process import Inline, run_inline
 from flows.settings import Source
 from flows.steps.backfilling import Asked, Plan, Todo, hand_over, outcome, plan_source
 from flows.steps.traffic import crosses
+from storage.errors import StorageError
 from storage.local import LocalStore
 from tests.flows.folders import aged, manifests, slices, write
 from tests.flows.site import Site, recording_id, sid
@@ -287,6 +288,15 @@ def test_what_lies_in_two_sources_is_counted_once(site: Site, tmp_path: Path) ->
         site.settings, sources=(*site.settings.sources, Source(name="more", vendor="agora", store=other.as_uri()))
     )
     assert done(site) == {"build": 1, "handed_over": 1}
+
+
+def test_a_source_that_cannot_be_listed_holds_up_no_other(site: Site, tmp_path: Path) -> None:
+    lay_old(site, 1)
+    gone = Source(name="gone", vendor="agora", store=(tmp_path / "gone").as_uri())
+    site.settings = replace(site.settings, sources=(gone, *site.settings.sources))
+    with pytest.raises(StorageError):
+        done(site)
+    assert site.recording(1).state is State.STOPPED
 
 
 def test_below_a_prefix_is_only_what_lies_there(site: Site) -> None:
