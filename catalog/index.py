@@ -21,7 +21,7 @@ from catalog.inbox import Inbox
 from catalog.indexing import put_manifest
 from catalog.inquiries import Inquiries
 from catalog.model import Manifest, RecordingId, State, StreamKind, Verdict
-from catalog.records import Change, OutputRow, Queue, Recording, StreamRow, Wanted, id_text
+from catalog.records import Change, OutputRow, Queue, Recording, StreamRow, Wanted, has_news, id_text
 from catalog.registering import Heard, require_fitting
 from catalog.runs import Runs
 from catalog.searching import MOST_ROWS, Page, Query, search
@@ -220,7 +220,7 @@ class Catalog:
                 some = [each.task_id for each in ids[first : first + _ASKED_AT_ONCE]]
                 for row in connection.execute(known.where(here.task_id.in_(some))):
                     recording = RecordingId(vendor=row.vendor, task_id=row.task_id)
-                    if recording in left and not _is_newer(found[recording], row.looked_at):
+                    if recording in left and not has_news(found[recording], row.looked_at):
                         left.discard(recording)
             return left
 
@@ -246,7 +246,7 @@ class Catalog:
             row, _ = registering.register(
                 connection, recording, heard, cause="found in its source", actor=actor, now=now
             )
-            look = registering.look_at(row, now) if _is_newer(newest, row["looked_at"]) else {}
+            look = registering.look_at(row, now) if has_news(newest, row["looked_at"]) else {}
             if look:
                 connection.execute(update(recordings).where(recordings.c.id == row["id"]).values(look))
 
@@ -304,7 +304,3 @@ class Catalog:
 def _of(recording: RecordingId, table: Table) -> Select[Any]:
     is_it = (recordings.c.vendor == recording.vendor) & (recordings.c.task_id == recording.task_id)
     return select(table).join(recordings, recordings.c.id == table.c.recording).where(is_it)
-
-
-def _is_newer(newest: datetime, looked_at: datetime | None) -> bool:
-    return looked_at is not None and newest > looked_at

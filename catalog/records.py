@@ -237,6 +237,15 @@ class Heed:
     alarm: str | None = None
 
 
+def has_news(newest: datetime, looked_at: datetime | None) -> bool:
+    """Whether something may have been written since somebody looked, by the newest object.
+
+    False where nobody has looked, or nobody knows when that was. Some stores tell whole seconds, rounded down.
+    """
+    latest = newest if newest.microsecond else newest + timedelta(seconds=1)
+    return looked_at is not None and latest > looked_at
+
+
 def id_text(recording: RecordingId) -> str:
     """`{vendor}:{task_id}`, as people and flows name a recording."""
     return f"{recording.vendor}:{recording.task_id}"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from catalog.errors import CatalogTextError
 from catalog.events import Word
 from catalog.model import RecordingId, State, Verdict
-from catalog.records import Recording, Wanted, id_text
+from catalog.records import Recording, Wanted, has_news, id_text
 from flows.settings import Source
 from flows.steps.stocktaking import Stocked, Unclaimed, take_stock
 from flows.steps.traffic import crosses
@@ -250,7 +250,7 @@ def _todo(sight: Sight, asked: Asked, *, now: datetime, source: Source) -> Todo:
 
 def _has_news(here: Stocked | None, looked_at: datetime | None, *, is_complete: bool) -> bool:
     """Whether something was written since somebody looked; a catalog made anew does not know when that was."""
-    return here is not None and (here.newest > looked_at if looked_at else not is_complete)
+    return here is not None and (has_news(here.newest, looked_at) if looked_at else not is_complete)
 
 
 def _goes_on(sight: Sight, *, now: datetime, source: Source) -> bool:
