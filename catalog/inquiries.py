@@ -3,7 +3,7 @@
 What a vendor answers is heard as its signed messages are; nobody but us could have been told it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -64,7 +64,7 @@ class Inquiries:
 
         self._database.write(work)
 
-    def strangers(self, vendor: str, *, sources: Iterable[str], younger_than: timedelta) -> list[Recording]:
+    def strangers(self, vendor: str, *, sources: Collection[str | None], younger_than: timedelta) -> list[Recording]:
         """Recordings of these sources that somebody else began, that are not settled, and of which nobody asks."""
 
         def work(connection: Connection) -> list[Recording]:
@@ -74,12 +74,12 @@ class Inquiries:
 
         return self._database.read(work)
 
-    def adopt(self, recording: RecordingId, *, handle: Mapping[str, Any]) -> None:
-        """From now on its vendor is asked for a recording that somebody else began."""
+    def adopt(self, recording: RecordingId, *, source: str, handle: Mapping[str, Any]) -> None:
+        """From now on its vendor is asked, with this source's key, for a recording that somebody else began."""
 
         def work(connection: Connection) -> None:
             row, now = rows.known(connection, recording, lock=True), self._database.now(connection)
-            source, began_at = row["source"], row["heard_at"]
+            began_at = row["heard_at"]
             _put(connection, row, source=source, handle=handle, began_at=began_at, ask_in=timedelta(0), now=now)
 
         self._database.write(work)
@@ -174,15 +174,19 @@ class Inquiries:
         return self._database.read(work)
 
 
-def strangers_query(vendor: str, sources: Iterable[str], since: datetime, *, most: int) -> Select[Any]:
-    """Open recordings of these sources, begun since then as far as is known, of which nobody asks.
+def strangers_query(vendor: str, sources: Collection[str | None], since: datetime, *, most: int) -> Select[Any]:
+    """Open recordings of these sources (None: of none), begun since then as far as is known, of which nobody asks.
 
     The longest known come first.
     """
     is_recent = (recordings.c.vendor == vendor) & (recordings.c.heard_at > since)
     is_recent &= func.coalesce(recordings.c.started_at, recordings.c.heard_at) > since
     is_asked = select(_here.recording).where(_here.recording == recordings.c.id).exists()
-    query = select(recordings).where(_IS_OPEN & is_recent & recordings.c.source.in_(list(sources)) & ~is_asked)
+    named = [source for source in sources if source is not None]
+    is_theirs: ColumnElement[bool] = recordings.c.source.in_(named)
+    if None in sources:
+        is_theirs |= recordings.c.source.is_(None)
+    query = select(recordings).where(_IS_OPEN & is_recent & is_theirs & ~is_asked)
     return query.order_by(recordings.c.heard_at, recordings.c.id).limit(most)
 
 

@@ -5,7 +5,7 @@ person is told while there is some left.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ from catalog.events import UNKNOWN, Kept, Word
 from catalog.records import Heed, Inquiry, Recording, id_text
 from flows.recorders import Recorders
 from flows.saying import Once
-from flows.settings import Settings, SettingsError
+from flows.settings import Settings, SettingsError, Source
 from storage.errors import StorageError
 from vendors.recorder import CallError, Manner, Recorder, RefusedCallError, Status, as_event, read_handle, written
 from vendors.registry import MANNERS
@@ -75,11 +75,12 @@ class Asker:
     def taken_on(self, recording: Recording) -> Inquiry | None:
         """Ask from now on for a recording that somebody else began; None where its id is not enough for that."""
         able = {source.name: source for source in self.recorders.able(recording.id.vendor)}
-        if recording.source not in able:
+        source = able.get(recording.source) if recording.source else of_one_project(able.values())
+        if source is None:
             return None
-        handle = self.recorders.of(able[recording.source]).handle_of(recording.id, recording.room)
+        handle = self.recorders.of(source).handle_of(recording.id, recording.room)
         if handle is not None:
-            self.catalog.inquiries.adopt(recording.id, handle=written(handle))
+            self.catalog.inquiries.adopt(recording.id, source=source.name, handle=written(handle))
         return self.catalog.inquiries.of(recording.id)
 
     def ask(self, inquiry: Inquiry, *, is_looked_at: bool = False) -> bool:
@@ -140,10 +141,17 @@ class Asker:
 
     def _strangers(self, vendor: str) -> Sequence[Recording]:
         answers_for = MANNERS[vendor].answers_for
-        sources = [source.name for source in self.recorders.able(vendor)] if answers_for else []
-        if not sources or answers_for is None:
+        able = list(self.recorders.able(vendor)) if answers_for else []
+        if not able or answers_for is None:
             return ()
+        sources = [source.name for source in able] + ([None] if of_one_project(able) else [])
         return self.catalog.inquiries.strangers(vendor, sources=sources, younger_than=answers_for)
+
+
+def of_one_project(able: Iterable[Source]) -> Source | None:
+    """With whose key to ask for a recording of which nobody knows where it lies: any, if all are of one project."""
+    found = list(able)
+    return found[0] if len({source.app for source in found}) == 1 else None
 
 
 def answer(recorder: Recorder, inquiry: Inquiry) -> Status:

@@ -153,7 +153,7 @@ def test_what_somebody_else_began_is_asked_for_too(catalog: Catalog) -> None:
     assert [each.id for each in found] == [recording_id()]
     assert catalog.inquiries.strangers("zego", sources=["calls"], younger_than=timedelta(days=3)) == []
     assert catalog.inquiries.strangers("agora", sources=["other"], younger_than=timedelta(days=3)) == []
-    catalog.inquiries.adopt(recording_id(), handle=HANDLE)
+    catalog.inquiries.adopt(recording_id(), source="calls", handle=HANDLE)
     assert [due.recording for due in catalog.inquiries.due(most=9)] == [recording_id()]
     assert catalog.inquiries.strangers("agora", sources=["calls"], younger_than=timedelta(days=3)) == []
 
@@ -185,7 +185,7 @@ def test_what_is_hearsay_is_so_until_somebody_vouches_for_it(catalog: Catalog) -
     names = ("told", "asked", "listed", "submitted", "backfilled")
     taken(catalog, *(said(Word.UPLOADED, task_id=name, covered=False) for name in names))
     for name in names:
-        catalog.inquiries.adopt(recording_id(name), handle=HANDLE)
+        catalog.inquiries.adopt(recording_id(name), source="calls", handle=HANDLE)
     assert [is_hearsay(name) for name in names] == [True] * len(names)
     catalog.found(recording_id("listed"), source="calls", folder="a/")
     catalog.make_due(recording_id("submitted"), queue=Queue.LIVE, actor="ann", action="submit", reason="r")
@@ -203,7 +203,7 @@ def test_what_is_hearsay_is_so_until_somebody_vouches_for_it(catalog: Catalog) -
 
 def test_a_later_answer_makes_it_known_and_looked_at(catalog: Catalog) -> None:
     taken(catalog, said(Word.UPLOADED, covered=False))
-    catalog.inquiries.adopt(recording_id(), handle=HANDLE)
+    catalog.inquiries.adopt(recording_id(), source="calls", handle=HANDLE)
     answered(catalog, replace(answer(Word.ENDED), trouble=UNKNOWN), ask_in=None)
     assert catalog.vouched(recording_id()).is_unknown
     settle(catalog, take(catalog))

@@ -76,7 +76,7 @@ def asked(database: Database, query: Query, *, is_next: bool) -> Explain:
 ASKED_EACH_SECOND: Mapping[str, tuple[Select[Any], str]] = {
     "due to an endpoint": (announcing.due_query("crm", BEGIN), "ix_announcement_deliveries_due"),
     "new": (announcing.new_query(500), "ix_announcements_new"),
-    "not asked for": (inquiries.strangers_query("zego", ["calls"], BEGIN, most=200), "ix_recordings_open"),
+    "not asked for": (inquiries.strangers_query("zego", ["calls", None], BEGIN, most=200), "ix_recordings_open"),
 }
 
 

@@ -131,6 +131,26 @@ def test_what_somebody_else_began_is_asked_for_by_its_id(site: VendorSite) -> No
     assert site.catalog.inquiries.of(recording) is not None
 
 
+@pytest.mark.parametrize(("app", "is_asked"), [(None, True), ("1999", False)])
+def test_of_several_sources_any_asks_for_what_lies_in_none_that_is_known_if_they_are_of_one_project(
+    site: VendorSite, app: str | None, is_asked: bool
+) -> None:
+    zego = site.settings.source("zego")
+    other = replace(zego, name="zego-2", store=f"{zego.store}2/", app=app or zego.app)
+    settings = replace(site.settings, sources=(*site.settings.sources, other))
+    recording = site.begun_elsewhere(f"homeless-{is_asked}")
+    site.overseer().take_in()
+    site.catalog.database.write(
+        lambda connection: connection.execute(
+            update(recordings).where(recordings.c.task_id == recording.task_id).values(source=None)
+        )
+    )
+    with closing(Recorders(settings, site.environment)) as recorders:
+        Asker(catalog=site.catalog, settings=settings, recorders=recorders, actor="loop").ask_due()
+    inquiry = site.catalog.inquiries.of(recording)
+    assert (inquiry is not None and inquiry.word is Word.UPLOADED) == is_asked
+
+
 def test_the_vendors_own_list_has_them(site: VendorSite) -> None:
     recording = site.record("zego", "listed")
     now = datetime.now(UTC)
