@@ -184,7 +184,8 @@ def _imports_read(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _die_with(connection: socket.socket) -> None:
-    connection.recv(1)
+    with suppress(OSError):  # such as of one that ended before it heard of this process
+        connection.recv(1)
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from flows.prefork import preforked
+from flows.prefork_client import LENGTH_BYTES, NUMBER_BYTES
 from tests.cli.running import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
@@ -94,6 +95,17 @@ def ends(process: int) -> bool:
     return not is_alive(process)
 
 
+def ask(address: str, folder: str, environment: dict[str, str]) -> socket.socket:
+    """Ask as the client does."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(address)
+    asked = "\0".join([folder, str(os.nice(0)), *(f"{name}={value}" for name, value in environment.items())]).encode()
+    with Path(os.devnull).open("r+b") as nothing:
+        socket.send_fds(connection, [len(asked).to_bytes(LENGTH_BYTES, "big")], [nothing.fileno()] * 3)
+    connection.sendall(asked)
+    return connection
+
+
 def forking_of(process: int) -> int:
     return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
 
@@ -155,6 +167,18 @@ def test_it_dies_with_who_called_it(forked: Forked) -> None:
         client.communicate(timeout=10)
         assert ends(process)
         assert forked.done(command)[2] == 0
+
+    forked.run(what)
+
+
+def test_it_dies_with_who_never_heard_of_it(forked: Forked) -> None:
+    def what(command: list[str]) -> None:
+        environment = {**forked.environment, "SLEEPS": "60"}
+        with ask(command[-2], str(forked.folder), environment) as connection:
+            process = int.from_bytes(connection.recv(NUMBER_BYTES, socket.MSG_PEEK), "big")
+            assert is_alive(process)
+            time.sleep(0.3)
+        assert ends(process)
 
     forked.run(what)
 
