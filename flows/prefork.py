@@ -55,7 +55,8 @@ async def preforked(
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
             listener.bind(address)
             listener.listen(socket.SOMAXCONN)
-            command = [sys.executable, "-m", "flows.prefork", str(listener.fileno()), module, *imports]
+            # -P: imports are not taken from the folder where the worker was started, which is not the flow's.
+            command = [sys.executable, "-P", "-m", "flows.prefork", str(listener.fileno()), module, *imports]
             forking = await asyncio.create_subprocess_exec(
                 *command, stdin=asyncio.subprocess.PIPE, pass_fds=[listener.fileno()], env=environment
             )

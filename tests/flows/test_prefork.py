@@ -183,6 +183,15 @@ def test_it_dies_with_who_never_heard_of_it(forked: Forked) -> None:
     forked.run(what)
 
 
+def test_imports_are_not_taken_from_the_folder_of_the_worker(
+    forked: Forked, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "colorsys.py").write_text("raise SystemExit('of somebody else')")
+    monkeypatch.chdir(elsewhere)
+    forked.run(lambda command: forked.done(command)[0]["is_imported"] or pytest.fail("nothing was forked"))
+
+
 def test_its_own_death_is_told(forked: Forked) -> None:
     def what(command: list[str]) -> None:
         client, process = forked.sleeping(command)
