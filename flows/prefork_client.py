@@ -52,13 +52,20 @@ class _PassingOn:
     def to(self, process: int) -> None:
         self._process = process
         for kind in self._told:
-            os.kill(process, kind)
+            _tell(process, kind)
 
     def _pass_on(self, kind: int, _frame: FrameType | None) -> None:
         if self._process == NOBODY:
             self._told.append(kind)
         else:
-            os.kill(self._process, kind)
+            _tell(self._process, kind)
+
+
+def _tell(process: int, kind: int) -> None:
+    try:
+        os.kill(process, kind)
+    except ProcessLookupError:  # its end is about to be told
+        return
 
 
 def _request() -> bytes:

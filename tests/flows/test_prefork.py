@@ -8,12 +8,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flows import prefork_client
 from flows.prefork import preforked
 from flows.prefork_client import LENGTH_BYTES, NUMBER_BYTES
 from tests.cli.running import ROOT
@@ -106,6 +108,21 @@ def ask(address: str, folder: str, environment: dict[str, str]) -> socket.socket
     return connection
 
 
+@contextmanager
+def answering(forked: Forked) -> Iterator[tuple[subprocess.Popen[str], socket.socket]]:
+    """A client, and the connection in which it has asked."""
+    address = str(forked.folder / "socket")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen()
+        command = [sys.executable, "-I", "-S", prefork_client.__file__, address, "program_of_this_test"]
+        client = forked.begin(command, subprocess.PIPE)
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(LENGTH_BYTES)
+            yield client, connection
+
+
 def forking_of(process: int) -> int:
     return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
 
@@ -181,6 +198,19 @@ def test_it_dies_with_who_never_heard_of_it(forked: Forked) -> None:
         assert ends(process)
 
     forked.run(what)
+
+
+def test_a_signal_after_the_end_changes_nothing_of_it(forked: Forked) -> None:
+    over = subprocess.Popen(["true"])  # noqa: S607
+    over.wait()
+    with answering(forked) as (client, connection):
+        connection.sendall(over.pid.to_bytes(NUMBER_BYTES, "big"))
+        time.sleep(0.2)
+        client.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        connection.sendall((7 << 8).to_bytes(NUMBER_BYTES, "big"))
+        client.communicate(timeout=30)
+        assert client.returncode == 7
 
 
 def test_imports_are_not_taken_from_the_folder_of_the_worker(
