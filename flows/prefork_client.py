@@ -15,14 +15,15 @@ LENGTH_BYTES = 8
 NUMBER_BYTES = 4
 NOBODY = 0
 """In the place of a process: the module is to be run in the ordinary way."""
+_PASSED_ON = (signal.SIGTERM, signal.SIGINT)
 
 
 def main(address: str, module: str) -> None:
     """Ends as the module does."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        passing = _PassingOn()
         try:
             connection.connect(address)
-            passing = _PassingOn()
             asked = _request()
             socket.send_fds(connection, [len(asked).to_bytes(LENGTH_BYTES, "big")], [0, 1, 2])
             connection.sendall(asked)
@@ -31,6 +32,7 @@ def main(address: str, module: str) -> None:
             sys.stderr.write(f"{module} begins slowly: {error}\n")
             process = NOBODY
         if process == NOBODY:
+            passing.to_nobody()
             os.execv(sys.executable, [sys.executable, "-m", module])  # noqa: S606
         passing.to(process)
         try:
@@ -46,13 +48,20 @@ class _PassingOn:
     def __init__(self) -> None:
         self._process = NOBODY
         self._told: list[int] = []
-        for kind in (signal.SIGTERM, signal.SIGINT):
+        for kind in _PASSED_ON:
             signal.signal(kind, self._pass_on)
 
     def to(self, process: int) -> None:
         self._process = process
         for kind in self._told:
             _tell(process, kind)
+
+    def to_nobody(self) -> None:
+        """What was kept ends who is about to become the module, as it would have ended the module."""
+        for kind in _PASSED_ON:
+            signal.signal(kind, signal.SIG_DFL)
+        for told in self._told:
+            _tell(os.getpid(), told)
 
     def _pass_on(self, kind: int, _frame: FrameType | None) -> None:
         if self._process == NOBODY:

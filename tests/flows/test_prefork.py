@@ -17,7 +17,7 @@ import pytest
 
 from flows import prefork_client
 from flows.prefork import preforked
-from flows.prefork_client import LENGTH_BYTES, NUMBER_BYTES
+from flows.prefork_client import LENGTH_BYTES, NOBODY, NUMBER_BYTES
 from tests.cli.running import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
@@ -198,6 +198,15 @@ def test_it_dies_with_who_never_heard_of_it(forked: Forked) -> None:
         assert ends(process)
 
     forked.run(what)
+
+
+def test_a_signal_before_there_is_a_process_ends_what_would_run_alone(forked: Forked) -> None:
+    with answering(forked) as (client, connection):
+        client.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        connection.sendall(NOBODY.to_bytes(NUMBER_BYTES, "big"))
+        client.communicate("a line\n", timeout=30)
+        assert client.returncode == -signal.SIGTERM
 
 
 def test_a_signal_after_the_end_changes_nothing_of_it(forked: Forked) -> None:
