@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Final
 
 from flows import prefork_client
-from flows.prefork_client import LENGTH_BYTES, NOBODY, NUMBER_BYTES
+from flows.prefork_client import ENDED, LENGTH_BYTES, NOBODY, NUMBER_BYTES
 
 _IMPORTS_READ: Final = ("PREFECT_", "PYTHON")
 _OF_ONE_RUN: Final = "PREFECT__"
@@ -135,7 +135,7 @@ def _leave_to_parent(selector: selectors.BaseSelector) -> None:
 def _tell_end(process: int, connection: socket.socket) -> None:
     _, status = os.waitpid(process, 0)
     with connection, suppress(OSError):
-        connection.sendall(status.to_bytes(NUMBER_BYTES, "big"))
+        connection.sendall((ENDED | status).to_bytes(NUMBER_BYTES, "big"))
 
 
 def _become(connection: socket.socket) -> None:

@@ -15,6 +15,8 @@ LENGTH_BYTES = 8
 NUMBER_BYTES = 4
 NOBODY = 0
 """In the place of a process: the module is to be run in the ordinary way."""
+ENDED = 1 << 31
+"""A bit beside what `waitpid` said of an end, lest that is taken for a process."""
 _PASSED_ON = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -31,7 +33,7 @@ def main(address: str, module: str) -> None:
         except OSError as error:
             sys.stderr.write(f"{module} begins slowly: {error}\n")
             process = NOBODY
-        if process == NOBODY:
+        if process == NOBODY or process & ENDED:
             passing.to_nobody()
             os.execv(sys.executable, [sys.executable, "-m", module])  # noqa: S606
         passing.to(process)
@@ -39,7 +41,7 @@ def main(address: str, module: str) -> None:
             status = _number(connection)
         except OSError as error:
             sys.exit(f"{module} ended: {error}")
-        _end_as(status)
+        _end_as(status & ~ENDED)
 
 
 class _PassingOn:

@@ -17,7 +17,7 @@ import pytest
 
 from flows import prefork_client
 from flows.prefork import preforked
-from flows.prefork_client import LENGTH_BYTES, NOBODY, NUMBER_BYTES
+from flows.prefork_client import ENDED, LENGTH_BYTES, NOBODY, NUMBER_BYTES
 from tests.cli.running import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
@@ -200,6 +200,21 @@ def test_it_dies_with_who_never_heard_of_it(forked: Forked) -> None:
     forked.run(what)
 
 
+def test_what_ends_before_it_begins_is_no_process(forked: Forked) -> None:
+    def what(command: list[str]) -> None:
+        with ask(command[-2], "/no/such/folder", forked.environment) as connection:
+            assert int.from_bytes(connection.recv(NUMBER_BYTES), "big") & ENDED
+
+    forked.run(what)
+
+
+def test_who_hears_of_an_end_before_any_process_runs_it_alone(forked: Forked) -> None:
+    with answering(forked) as (client, connection):
+        connection.sendall((ENDED | signal.SIGKILL).to_bytes(NUMBER_BYTES, "big"))
+        output, _ = client.communicate("a line\n", timeout=30)
+        assert (json.loads(output)["input"], client.returncode) == ("a line\n", 0)
+
+
 def test_a_signal_before_there_is_a_process_ends_what_would_run_alone(forked: Forked) -> None:
     with answering(forked) as (client, connection):
         client.send_signal(signal.SIGTERM)
@@ -217,7 +232,7 @@ def test_a_signal_after_the_end_changes_nothing_of_it(forked: Forked) -> None:
         time.sleep(0.2)
         client.send_signal(signal.SIGTERM)
         time.sleep(0.2)
-        connection.sendall((7 << 8).to_bytes(NUMBER_BYTES, "big"))
+        connection.sendall((ENDED | 7 << 8).to_bytes(NUMBER_BYTES, "big"))
         client.communicate(timeout=30)
         assert client.returncode == 7
 
