@@ -90,12 +90,13 @@ class Asked:
 class Item:
     """One recording of a plan. `size_bytes` is what would be read; state and verdict are None of an unknown one.
 
-    `lies_here`: objects of it were listed; else only its vendor's list or the catalog names it.
+    `lies_here`: objects of it were listed; `is_listed`: its vendor's list names it. Else only the catalog does.
     """
 
     recording: RecordingId
     todo: Todo
     lies_here: bool
+    is_listed: bool
     folder: str | None
     room: str | None
     began_at: datetime | None
@@ -189,10 +190,10 @@ def _may_lie_in(source: Source, known: Recording) -> bool:
 
 def each_once(plans: Sequence[Plan]) -> list[Plan]:
     """Every recording in one plan alone: where it lies, rather than where only its vendor or the catalog names it."""
-    best: dict[RecordingId, tuple[tuple[bool, bool], str]] = {}
+    best: dict[RecordingId, tuple[tuple[bool, ...], str]] = {}
     for plan in plans:
         for item in plan.items:
-            rank = (item.lies_here, item.todo.is_work)
+            rank = (item.lies_here, item.todo.is_work, item.is_listed)
             if item.recording not in best or rank > best[item.recording][0]:
                 best[item.recording] = rank, plan.source
     return [
@@ -211,6 +212,7 @@ def decide(sight: Sight, asked: Asked, *, now: datetime, source: Source) -> Item
         recording=sight.recording,
         todo=_todo(sight, asked, now=now, source=source),
         lies_here=here is not None,
+        is_listed=sight.past is not None,
         folder=here.folder if here else (known.folder if known else None),
         room=next(filter(None, rooms), None),
         began_at=_began_at(sight),
@@ -269,7 +271,7 @@ def hand_over(catalog: "Catalog", plan: Plan, *, actor: str, reason: str) -> int
     wanted = [
         Wanted(
             recording=item.recording,
-            source=plan.source if item.lies_here or not plan.shares_list else None,
+            source=plan.source if item.lies_here or (item.is_listed and not plan.shares_list) else None,
             folder=item.folder,
             room=item.room,
             began_at=item.began_at,

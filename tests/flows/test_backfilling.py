@@ -10,7 +10,7 @@ import pytest
 
 from catalog.events import Word
 from catalog.model import RecordingId, State, Verdict
-from catalog.records import Queue
+from catalog.records import Queue, Wanted
 from catalog.tables import audit, changes, recordings
 from flows.backfill import Backfiller, backfill
 from flows.process import Inline, run_inline
@@ -276,6 +276,29 @@ def test_what_a_vendor_lists_of_two_sources_is_done_where_it_lies(
     assert run_inline(backfill(Inline(), backfiller, EVERYTHING))["under_way"] == 3
     site.settle()
     assert [site.recording(n).verdict for n in (1, 2, 3)] == [Verdict.COMPLETE, Verdict.COMPLETE, Verdict.MISSING]
+
+
+@pytest.mark.parametrize(("listed_by", "source"), [(None, None), ("more", "more")])
+def test_what_lies_nowhere_is_put_into_no_source_but_the_one_whose_project_lists_it(
+    site: Site, tmp_path: Path, listed_by: str | None, source: str | None
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    [calls] = site.settings.sources
+    more = Source(name="more", vendor="agora", store=other.as_uri(), app="another")
+    site.settings = replace(site.settings, sources=(replace(calls, vendor="agora", app="project"), more))
+    site.catalog.take_up([Wanted(recording=recording_id(3), source=None)], actor="test", reason="a test")
+    site.settle()
+    assert (site.recording(3).verdict, site.recording(3).source) == (Verdict.MISSING, None)
+    backfiller = Backfiller(
+        name="test",
+        reason="a test",
+        catalog=site.catalog,
+        settings=site.settings,
+        history=lambda where, *_: [told(3)] if where.name == listed_by else [],
+    )
+    assert run_inline(backfill(Inline(), backfiller, Asked(only=frozenset({Verdict.MISSING}))))["again"] == 1
+    assert site.recording(3).source == source
 
 
 def test_what_lies_in_two_sources_is_counted_once(site: Site, tmp_path: Path) -> None:
