@@ -342,6 +342,17 @@ def test_the_resource_is_named_and_left_out_where_that_is_refused(
     assert {path.rpartition("/")[2] for path in server.asked} == {name}
 
 
+def test_what_a_known_signature_is_refused_is_told_and_not_what_other_guesses_are(
+    server: VendorServer, beat: Beat
+) -> None:
+    refusals = [says({"code": 403, "message": said}) for said in ("not open to you", "bad sign", "bad sign")]
+    server.will(says({"code": 0}), *refusals)
+    with closing(open_on(server, beat, "signature")) as recorder:
+        recorder.stop(HANDLE)
+        with pytest.raises(RefusedCallError, match="not open to you"):
+            recorder.stop(HANDLE)
+
+
 def test_a_host_that_did_not_begin_it_may_know_it_or_not(server: VendorServer, beat: Beat) -> None:
     """The one that began it is asked first, whichever is preferred."""
     access = Access(app=APP, key_id="certificate", secret=SECRET, hosts=())

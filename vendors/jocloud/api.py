@@ -76,12 +76,18 @@ class JocloudApi:
         hidden: Iterable[str] = (),
         is_repeatable: bool = True,
     ) -> Answer:
-        """Signed in each way until one is not refused: what was refused was not done. That way comes first then."""
-        known, kept = self._ways, tuple(hidden)
-        for way in known[:-1]:
-            with suppress(RefusedCallError):
-                return self._signed(way, name, method, body, host=host, hidden=kept, is_repeatable=is_repeatable)
-        return self._signed(known[-1], name, method, body, host=host, hidden=kept, is_repeatable=is_repeatable)
+        """Signed in each way until one is not refused: what was refused was not done. That way comes first then.
+
+        Where all are, the first one's error is raised.
+        """
+        (likeliest, *others), kept = self._ways, tuple(hidden)
+        try:
+            return self._signed(likeliest, name, method, body, host=host, hidden=kept, is_repeatable=is_repeatable)
+        except RefusedCallError:
+            for way in others:
+                with suppress(RefusedCallError):
+                    return self._signed(way, name, method, body, host=host, hidden=kept, is_repeatable=is_repeatable)
+            raise
 
     def _signed(
         self,
