@@ -10,7 +10,8 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -18,7 +19,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import httpx
 from prefect import flow, get_run_logger, task
-from prefect.artifacts import acreate_markdown_artifact
+from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import FlowRunContext
 from prefect.exceptions import PrefectException
@@ -85,7 +86,11 @@ class AsTasks:
 
 
 class InThreads:
-    """Each step in a thread, and none of them a task: to Prefect, a recording of a batch is one task as a whole."""
+    """Each step in a thread, and none of them a task.
+
+    Prefect's server takes some 25 ms for each task that it is told of, as long as a short recording's own work. On
+    SQLite it refuses what comes meanwhile, and a live recording waits for half a minute.
+    """
 
     async def run(self, name: str, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:  # noqa: ARG002
         """Run the step in a thread."""
@@ -124,36 +129,26 @@ async def process_batch(recording_ids: list[str]) -> dict[str, int]:
 async def _each(
     worker: Worker, recording_ids: list[str], key: str | None, require_ours: Callable[[], None]
 ) -> dict[str, int]:
-    log, counts, began = get_run_logger(), dict[str, int](), time.monotonic()
+    log, done, began = get_run_logger(), list[dict[str, str]](), time.monotonic()
     for number, recording_id in enumerate(recording_ids):
         require_ours()
-        lived = timedelta(seconds=time.monotonic() - began)
+        turn = time.monotonic()
+        lived = timedelta(seconds=turn - began)
         if number and worker.catalog.runs.is_urgent(longer_than=_URGENT, shorter_than=min(lived, _STUCK)):
             log.info("the rest of the batch makes room for urgent recordings")
             break
         try:
-            settled = await _as_one_task(worker, recording_id, key)
+            settled = await story(InThreads(), worker, read_id(recording_id), run=key)
         except CatalogError as error:
             log.warning("%s: %s", recording_id, error)
             continue
         if settled is not None and settled.verdict is not Verdict.COMPLETE:
             await _show(worker, settled)
-        outcome = settled.state.value if settled else "somebody else has it"
-        counts[outcome] = counts.get(outcome, 0) + 1
-    return counts
-
-
-async def _as_one_task(worker: Worker, recording_id: str, key: str | None) -> Recording | None:
-    """Prefect's server takes some 25 ms for each task that it is told of: as long as a short recording's own work.
-
-    What fails in passing is tried again as the catalog says, by itself.
-    """
-
-    @task(name=recording_id, persist_result=False)
-    async def _whole() -> Recording | None:
-        return await story(InThreads(), worker, read_id(recording_id), run=key)
-
-    return await _whole()
+        state, verdict = (settled.state, settled.verdict or "") if settled else ("somebody else has it", "")
+        seconds = f"{time.monotonic() - turn:.2f}"
+        done.append({"recording": recording_id, "state": state, "verdict": verdict, "seconds": seconds})
+    await _put("the batch", acreate_table_artifact(done, description="the recordings of this batch"))
+    return dict(Counter(each["state"] for each in done))
 
 
 @flow(name="backfill", flow_run_name="backfill-since-{since}", persist_result=False)
@@ -229,9 +224,13 @@ def _key() -> str | None:
 async def _show(worker: Worker, recording: Recording) -> None:
     """The story of the recording on its page in Prefect, under a key that its id gives, if Prefect can be told."""
     text, name = "\n".join(told(worker.catalog, recording)), id_text(recording.id)
+    await _put(name, acreate_markdown_artifact(text, key=_artifact_key(name), description=name))
+
+
+async def _put(name: str, artifact: Awaitable[object]) -> None:
     try:
         with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):  # a batch would wait a minute for each recording
-            await acreate_markdown_artifact(text, key=_artifact_key(name), description=name)
+            await artifact
     except (httpx.HTTPError, PrefectException) as error:
         _log.warning("%s: Prefect could not be told its story: %s", name, error)
 

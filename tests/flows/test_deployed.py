@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import os
 import signal
 import subprocess
@@ -153,10 +154,11 @@ def test_a_batch_processes_one_after_another(site: Site) -> None:
     assert [site.recording(number).verdict for number in (1, 2)] == [Verdict.COMPLETE] * 2
 
 
-def test_a_recording_of_a_batch_shows_as_one_task_and_on_a_page_if_something_is_wrong(
+def test_the_recordings_of_a_batch_show_in_a_table_and_on_a_page_if_something_is_wrong(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from prefect.artifacts import Artifact  # noqa: PLC0415
+    from prefect.client.orchestration import get_client  # noqa: PLC0415
 
     from flows.deployed import process_batch  # noqa: PLC0415
 
@@ -169,9 +171,13 @@ def test_a_recording_of_a_batch_shows_as_one_task_and_on_a_page_if_something_is_
 
     async def story() -> list[bool]:
         assert await process_batch(ids) == {"settled": 2}
-        mine = await tasks_of(await run_of(f"batch-from-{ids[0]}"), 2)
-        assert [task.name.rpartition("-")[0] for task in mine] == ids
-        assert {task.state_name for task in mine} == {"Completed"}
+        run = await run_of(f"batch-from-{ids[0]}")
+        async with get_client() as client:
+            [table] = [each for each in await client.read_artifacts() if each.flow_run_id == run.id and not each.key]
+        rows = json.loads(str(table.data))
+        assert [row["recording"] for row in rows] == ids
+        assert [(row["state"], row["verdict"]) for row in rows] == [("settled", "complete"), ("settled", "gaps")]
+        assert all(0 < float(row["seconds"]) < 60 for row in rows)
         return [await Artifact.aget(f"rec-agora-{sid(number)}") is not None for number in (11, 12)]
 
     assert told(story) == [False, True]

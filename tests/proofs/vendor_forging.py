@@ -37,14 +37,14 @@ def forge(serving: VendorServing, true: RecordingId) -> Sequence[Forged]:
 
 
 def judge_forgeries(table: Table, serving: VendorServing, forged: Sequence[Forged]) -> None:
-    """One is not even known; the other is looked for, and at most said to be missing."""
+    """One is not even known; the other is looked for, and said to be missing or, once its vendor may know it, empty."""
     for one in forged:
         try:
             found = serving.catalog.get(one.recording)
         except UnknownRecordingError:
             table.line(f"zego: {one.name}", [0, "-", "   not known"], right=one.is_unheard)
             continue
-        is_right = not one.is_unheard and found.verdict in {None, Verdict.MISSING}
+        is_right = not one.is_unheard and found.verdict in {None, Verdict.EMPTY, Verdict.MISSING}
         told = f"   {found.state} {found.verdict or ''}".rstrip()
         table.line(f"zego: {one.name}", [found.revision, "-", told], right=is_right)
 
