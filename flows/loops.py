@@ -22,7 +22,7 @@ from catalog.wire import utc_text
 from flows.endpoints import Endpoint
 from flows.recorders import Recorders
 from flows.settings import Settings, Source
-from flows.starting import RefusedError, Seen, Starter, StarterDownError
+from flows.starting import BusyError, RefusedError, Seen, Starter, StarterDownError
 from flows.steps.announcing import deliver_due
 from flows.steps.asking import Asker
 from flows.steps.concluding import after_a_death, is_often_dying
@@ -54,6 +54,8 @@ _TAKEN_BATCHES: Final = 40
 _BREATH_S: Final = 0.03
 """Between two transactions on SQLite: receivers write too, and one that has not waited for long asks every 25 ms."""
 _RETRY_DELIVERY: Final = timedelta(seconds=5)
+_WHILE_BUSY: Final = timedelta(milliseconds=300)
+"""Prefect's SQLite refuses a write that another one came before; in the next pass it is another write's turn."""
 _ENDING: Final = timedelta(seconds=2)
 """Until a run whose process is ending has said so."""
 _LOST: Final = tuple(timedelta(seconds=seconds) for seconds in (0, 60, 900, 3600))
@@ -173,7 +175,7 @@ class Overseer:
         return len(left)
 
     def _each(self, found: Sequence[Run], ask: Callable[[Run], None], pause: timedelta) -> int:
-        """Ask of each run; how many were answered. One that is refused waits alone; while nobody answers, all do."""
+        """Ask of each run; how many were answered. What is refused waits alone; while nobody answers, all wait."""
         answered = 0
         for number, run in enumerate(found):
             try:
@@ -182,6 +184,9 @@ class Overseer:
             except RefusedError as error:
                 _log.error("run %s is tried again: %s", run.key, error)
                 self.catalog.runs.look_later(run.key, pause)
+            except BusyError as error:
+                _log.warning("run %s waits for a moment: %s", run.key, error)
+                self.catalog.runs.look_later(run.key, _WHILE_BUSY)
             except StarterDownError as error:
                 _log.warning("%s runs wait: %s", len(found) - number, error)
                 for waiting in found[number:]:

@@ -1,6 +1,6 @@
 """Prefect as the starter of runs: the one module that starts deployments, by name."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -15,11 +15,16 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Crashed
 
 from catalog.records import Run
-from flows.starting import RefusedError, Seen, StarterDownError
+from flows.starting import BusyError, RefusedError, Seen, StarterDownError
 
 _DOWN: Final = (httpx.TransportError, RuntimeError)
 _REFUSED: Final = (PrefectHTTPStatusError, ObjectNotFound)
-_BUSY: Final = {429, 502, 503, 504}
+_MEANING: Final[Mapping[int | None, type[Exception]]] = {
+    429: BusyError,
+    503: BusyError,
+    502: StarterDownError,
+    504: StarterDownError,
+}
 _BEGINNING: Final = timedelta(seconds=20)
 _A_PROCESS: Final = timedelta(minutes=1)
 _A_MACHINE: Final = timedelta(minutes=30)
@@ -120,8 +125,8 @@ def _asked_once() -> Iterator[None]:
     except _DOWN as error:
         raise StarterDownError(_said(error)) from error
     except _REFUSED as error:
-        is_busy = isinstance(error, PrefectHTTPStatusError) and error.response.status_code in _BUSY
-        raise (StarterDownError if is_busy else RefusedError)(_said(error)) from error
+        status = error.response.status_code if isinstance(error, PrefectHTTPStatusError) else None
+        raise _MEANING.get(status, RefusedError)(_said(error)) from error
 
 
 def _said(error: Exception) -> str:

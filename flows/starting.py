@@ -21,6 +21,10 @@ class StarterDownError(Exception):
     """It does not answer; everything is tried again later."""
 
 
+class BusyError(StarterDownError):
+    """It answers that it cannot at this moment; in the next one it can."""
+
+
 class RefusedError(Exception):
     """It answers, and does not do what was asked of this run; other runs may fare better."""
 

@@ -12,7 +12,7 @@ import pytest
 from catalog.model import State, Verdict
 from catalog.records import Queue, Run, run_lease
 from flows.loops import run_loops
-from flows.starting import Seen, StarterDownError
+from flows.starting import BusyError, Seen, StarterDownError
 from storage.keys import ObjectKey
 from storage.local import LocalStore
 from tests.flows.folders import manifests, slices, unfinished
@@ -29,9 +29,14 @@ class ScriptedStarter:
         self.ended: list[str] = []
         self.seen = Seen.QUEUED
         self.is_down = False
+        self.busy = 0
+        """So many runs are not taken."""
 
     def start(self, run: Run) -> str:
         self._answer()
+        if self.busy:
+            self.busy -= 1
+            raise BusyError("503")
         self.started.append(run)
         return f"flow run of {run.key}"
 
@@ -102,6 +107,19 @@ def test_while_nobody_starts_runs_nothing_is_lost(
     overseer.dispatch()
 
     assert sorted(run.subjects[0] for run in starter.started) == sorted(f"agora:{sid(n)}" for n in range(1, 6))
+
+
+def test_what_a_busy_starter_did_not_take_is_brought_again_at_once_and_holds_up_no_other(
+    site: Site, starter: ScriptedStarter
+) -> None:
+    site.submit(1)
+    site.submit(2)
+    starter.busy = 1
+    overseer = site.overseer(starter)
+    assert overseer.dispatch() == 1
+    time.sleep(0.4)
+    assert overseer.dispatch() == 1
+    assert {run.subjects[0] for run in starter.started} == {f"agora:{sid(1)}", f"agora:{sid(2)}"}
 
 
 def test_a_run_that_waits_in_the_queue_is_left_alone(site: Site, starter: ScriptedStarter) -> None:
