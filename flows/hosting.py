@@ -115,11 +115,14 @@ async def _work_preforked(settings: Settings) -> None:
     # Prefect's worker gives each flow's process these settings beside its own environment.
     environment = {**os.environ, **get_current_settings().to_environment_variables(exclude_unset=True)}
     async with preforked(_ENGINE, _IMPORTED_BY_FLOWS, environment) as command:
-        _Job.engine = command
-        await _work(settings)
+
+        class Job(_Job):
+            engine = tuple(command)
+
+        await _work(settings, Job)
 
 
-async def _work(settings: Settings) -> None:
+async def _work(settings: Settings, job: type[_Job]) -> None:
     await _registered()
     pool = definitions()["work_pools"][0]
     queues = [queue["name"] for queue in pool["work_queues"]]
@@ -129,7 +132,7 @@ async def _work(settings: Settings) -> None:
         for served, limit in shares
     ]
     for worker in workers:
-        worker.job_configuration = _Job
+        worker.job_configuration = job
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     working = asyncio.gather(*(worker.start(printer=_log.info) for worker in workers))

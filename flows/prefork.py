@@ -3,8 +3,8 @@
 The process of a flow takes two seconds to import Prefect and us, and less for all else that a short recording needs.
 A live recording waits for that, and so does everything beside it.
 
-    worker ── starts ──> client ── asks ──> the one that forks ── forks ──> the process of the flow
-                           └───── passes signals on, ends as it ends ─────────────┘
+    worker ── starts ──> client ── asks ──> forker ── forks ──> the process of the flow
+                           └───── passes signals on, ends as it ends ─────┘
 
 Whoever watches the client watches the flow: signals reach it, its output and its end are the client's, and it dies with
 the client. Where nothing can be forked, the client becomes the module that it was to have run.
@@ -14,6 +14,7 @@ import asyncio
 import ctypes
 import gc
 import importlib
+import logging
 import os
 import runpy
 import selectors
@@ -22,18 +23,23 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from flows import prefork_client
 from flows.prefork_client import ENDED, LENGTH_BYTES, NOBODY, NUMBER_BYTES
 
+_log = logging.getLogger(__name__)
+
+_BREATH_S: Final = 0.1
+"""After what could not be forked: who asked begins alone."""
 _IMPORTS_READ: Final = ("PREFECT_", "PYTHON")
 _OF_ONE_RUN: Final = "PREFECT__"
 _PARENT: Final = 0
-"""The standard input of the one that forks: it ends when whoever started it has."""
+"""The standard input of the forker: it ends when whoever started it has."""
 _DIE_WITH_PARENT: Final = 1
 """`PR_SET_PDEATHSIG` of prctl(2)."""
 
@@ -42,14 +48,25 @@ _DIE_WITH_PARENT: Final = 1
 async def preforked(
     module: str, imports: Iterable[str], environment: Mapping[str, str]
 ) -> AsyncIterator[Sequence[str]]:
-    """The command that runs a module in a process that has `imports` already; not on Linux, an ordinary one.
+    """The command that runs a module in a process that has `imports` already; where that cannot be, an ordinary one.
 
     `environment` is the one under which they are imported. Who leaves the `with` kills what still runs; where this
     process is killed, what runs goes on to its end.
     """
-    if sys.platform != "linux":
-        yield sys.executable, "-m", module
-        return
+    async with AsyncExitStack() as stack:
+        try:
+            address = await stack.enter_async_context(_forker(module, imports, environment))
+        except OSError as error:
+            _log.warning("each flow imports everything anew: %s", error)
+            yield sys.executable, "-m", module
+        else:
+            yield sys.executable, "-I", "-S", prefork_client.__file__, address, module
+
+
+@asynccontextmanager
+async def _forker(module: str, imports: Iterable[str], environment: Mapping[str, str]) -> AsyncIterator[str]:
+    """The address at which somebody forks. Raises OSError where nobody can: not on Linux, or without a folder."""
+    os.close(_end_of(os.getpid()))
     with tempfile.TemporaryDirectory(prefix="aftertake-") as folder:
         address = f"{folder}/socket"
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
@@ -57,19 +74,35 @@ async def preforked(
             listener.listen(socket.SOMAXCONN)
             # -P: imports are not taken from the folder where the worker was started, which is not the flow's.
             command = [sys.executable, "-P", "-m", "flows.prefork", str(listener.fileno()), module, *imports]
-            forking = await asyncio.create_subprocess_exec(
+            forker = await asyncio.create_subprocess_exec(
                 *command, stdin=asyncio.subprocess.PIPE, pass_fds=[listener.fileno()], env=environment
             )
+        watching = asyncio.create_task(_say_when_ended(forker))
         try:
-            yield sys.executable, "-I", "-S", prefork_client.__file__, address, module
+            yield address
         finally:
+            watching.cancel()
             with suppress(ProcessLookupError):
-                forking.kill()
-            await forking.wait()
+                forker.kill()
+            await forker.wait()
+
+
+async def _say_when_ended(forker: asyncio.subprocess.Process) -> None:
+    _log.error(
+        "the forker ended (%s): until the worker is restarted, each flow imports everything anew", await forker.wait()
+    )
+
+
+def _end_of(process: int) -> int:
+    """A file that can be read as soon as the process has ended. Raises OSError on other systems than Linux 5.3."""
+    if sys.platform != "linux":
+        raise OSError("processes are forked on Linux only")
+    return os.pidfd_open(process)
 
 
 def main(listening: str, module: str, *imports: str) -> None:
     """Fork for each who asks; in the processes that were forked, run the module."""
+    forker = os.getpid()
     for kind in (signal.SIGTERM, signal.SIGINT):
         signal.signal(kind, signal.SIG_IGN)
     for name in imports:
@@ -79,14 +112,14 @@ def main(listening: str, module: str, *imports: str) -> None:
     with socket.socket(fileno=int(listening)) as listener:
         connection = _fork_for_each(listener)
     if connection is not None:
-        _become(connection)
+        _become(connection, forker)
         sys.modules.pop(module, None)
         sys.argv = [module]
         runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 def _fork_for_each(listener: socket.socket) -> socket.socket | None:
-    """In each process that was forked, the connection of who asked; in the one that forks None, when all is over."""
+    """In each process that was forked, the connection of who asked; in the forker None, when all is over."""
     with selectors.DefaultSelector() as selector:
         for source in (listener, _PARENT):
             selector.register(source, selectors.EVENT_READ)
@@ -102,18 +135,31 @@ def _fork_for_each(listener: socket.socket) -> socket.socket | None:
                     os.close(key.fd)
                     _tell_end(*key.data)
                     continue
-                connection, _address = listener.accept()
-                try:
-                    process = os.fork()
-                except OSError as error:
-                    sys.stderr.write(f"nothing can be forked: {error}\n")
-                    connection.close()
-                    continue
-                if not process:
+                connection = _forked(listener, selector)
+                if connection is not None:
                     _leave_to_parent(selector)
                     return connection
-                selector.register(os.pidfd_open(process), selectors.EVENT_READ, (process, connection))
     return None
+
+
+def _forked(listener: socket.socket, selector: selectors.BaseSelector) -> socket.socket | None:
+    """In the process that was forked, the connection of who asked; in the forker None, also where nothing could be."""
+    process = None
+    with ExitStack() as undone:
+        try:
+            connection = undone.enter_context(listener.accept()[0])
+            process = os.fork()
+            if process:
+                selector.register(_end_of(process), selectors.EVENT_READ, (process, connection))
+        except OSError as error:
+            sys.stderr.write(f"nothing can be forked: {error}\n")
+            if process:
+                os.kill(process, signal.SIGKILL)
+                os.waitpid(process, 0)
+            time.sleep(_BREATH_S)
+            return None
+        undone.pop_all()
+    return None if process else connection
 
 
 def _take_no_more(listener: socket.socket) -> None:
@@ -138,9 +184,11 @@ def _tell_end(process: int, connection: socket.socket) -> None:
         connection.sendall((ENDED | status).to_bytes(NUMBER_BYTES, "big"))
 
 
-def _become(connection: socket.socket) -> None:
+def _become(connection: socket.socket, forker: int) -> None:
     """Stand where the client stands: its folder, environment and output. Where imports would differ, it goes alone."""
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    if os.getppid() != forker:
+        sys.exit("who forked has ended")
     os.setpgid(0, 0)  # a signal to the group reaches the client, which passes it on: once
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)

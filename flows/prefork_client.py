@@ -92,7 +92,7 @@ def _number(connection: socket.socket) -> int:
     while len(told) < NUMBER_BYTES:
         more = connection.recv(NUMBER_BYTES - len(told))
         if not more:
-            raise ConnectionError("who forks processes has ended, and they with it")
+            raise ConnectionError("the forker has ended, and what it forked")
         told += more
     return int.from_bytes(told, "big")
 

@@ -89,7 +89,7 @@ class VendorRecordings:
         return self._catalog.get(handle.recording)
 
     def status(self, recording: RecordingId) -> Status:
-        """What the vendor says of it now; the catalog hears it too."""
+        """What the vendor says of it now; the catalog hears it too. A stop that nobody has heard yet is told again."""
         recorder, inquiry = self._asked(recording)
         status = answer(recorder, inquiry)
         self._asker.hear("status", inquiry, status)

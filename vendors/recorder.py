@@ -98,12 +98,13 @@ class Status:
 class Manner:
     """How a vendor wants to be asked for one recording: every `pace` while it goes on.
 
-    It answers for `answers_for` after the recording began, None for as long as that lasts. It may know nothing of a
-    recording for `moves_in` while another recorder takes over.
+    It answers for `answers_for` after the recording began, None for as long as that lasts; none lasts longer than
+    `longest`. It may know nothing of a recording for `moves_in` while another recorder takes over.
     """
 
     pace: timedelta
     answers_for: timedelta | None
+    longest: timedelta
     moves_in: timedelta
 
 

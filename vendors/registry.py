@@ -77,11 +77,16 @@ RECORDED: tuple[str, ...] = tuple(HOOKS)
 
 MANNERS: Mapping[str, Manner] = MappingProxyType(
     {
-        # Integration best practices: every 2 minutes; high availability: a failover takes 90 s at most.
-        agora_names.VENDOR: Manner(pace=timedelta(minutes=2), answers_for=None, moves_in=timedelta(seconds=100)),
-        # DescribeRecordStatus: recordings begun in the last 3 days; failure handling: within 2 minutes.
+        # Integration best practices: every 2 minutes; acquire: 30 days; high availability: a failover takes 90 s.
+        agora_names.VENDOR: Manner(
+            pace=timedelta(minutes=2), answers_for=None, longest=timedelta(days=30), moves_in=timedelta(seconds=100)
+        ),
+        # DescribeRecordStatus: recordings begun in the last 3 days; StartRecord: 48 hours; failure handling: 2 minutes.
         zego_names.VENDOR: Manner(
-            pace=timedelta(minutes=5), answers_for=timedelta(days=3), moves_in=timedelta(minutes=2)
+            pace=timedelta(minutes=5),
+            answers_for=timedelta(days=3),
+            longest=timedelta(hours=48),
+            moves_in=timedelta(minutes=2),
         ),
     }
 )

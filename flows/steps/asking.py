@@ -118,11 +118,12 @@ class Asker:
 
     def _take_on_safely(self, recording: Recording) -> Inquiry | None:
         """A source whose settings are wrong stops the asking of no other, and is told once."""
-        source = recording.source or ""
+        source = recording.source or recording.id.vendor
+        whose = f"source {source}" if recording.source else f"{source} whose source is not known"
         try:
             taken = self.taken_on(recording)
         except (CallError, SettingsError, StorageError) as error:
-            self.said.error(source, f"recordings of source {source} cannot be asked for: {error}")
+            self.said.error(source, f"recordings of {whose} cannot be asked for: {error}")
             return None
         self.said.is_well(source)
         return taken
@@ -174,8 +175,11 @@ def told_by(status: Status, gone_since: datetime | None, manner: Manner, now: da
 
 
 def is_unknown(inquiry: Inquiry, told: Status, manner: Manner, now: datetime) -> bool:
-    """Whether a recording was never begun: its vendor would know it still, and nobody vouches for whoever named it."""
-    would_know = manner.answers_for is not None and now - inquiry.began_at < manner.answers_for
+    """Whether a recording was never begun: its vendor would know it still, and nobody vouches for whoever named it.
+
+    It was first heard of at its end, perhaps.
+    """
+    would_know = manner.answers_for is not None and now - inquiry.began_at < manner.answers_for - manner.longest
     return inquiry.is_hearsay and told.is_gone and told.word.is_end and would_know
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -262,7 +263,7 @@ def test_with_the_one_that_forks_all_die_and_the_next_one_runs_alone(forked: For
         os.kill(forking_of(process), signal.SIGKILL)
         _, errors = client.communicate(timeout=10)
         assert client.returncode == 1
-        assert "program_of_this_test ended: who forks processes has ended" in errors
+        assert "program_of_this_test ended: the forker has ended" in errors
         assert ends(process)
         assert not forked.done(command)[0]["is_imported"]
 
@@ -322,6 +323,35 @@ def test_who_forks_outlives_a_signal_to_all_and_who_asks_for_nothing(forked: For
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(command[-2])
         assert forked.done(command)[2] == 0
+        assert is_alive(process)
+        client.kill()
+        client.communicate()
+
+    forked.run(what)
+
+
+def test_where_there_is_no_folder_for_it_all_run_alone(
+    forked: Forked, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A path of a socket has some hundred bytes."""
+    deep = forked.folder / ("d" * 100)
+    deep.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(deep))
+    forked.run(lambda command: command.remove("-m"))
+    assert "each flow imports everything anew: AF_UNIX path too long" in caplog.text
+
+
+def test_who_finds_the_forker_without_files_left_runs_alone_and_harms_no_other(forked: Forked) -> None:
+    def what(command: list[str]) -> None:
+        client, process = forked.sleeping(command)
+        forker = forking_of(process)
+        used = max(int(file.name) for file in Path(f"/proc/{forker}/fd").iterdir()) + 1
+        before = resource.prlimit(forker, resource.RLIMIT_NOFILE)
+        for left in (0, 1):
+            resource.prlimit(forker, resource.RLIMIT_NOFILE, (used + left, before[1]))
+            assert forked.done(command)[2] == 0
+        resource.prlimit(forker, resource.RLIMIT_NOFILE, before)
+        assert forked.done(command)[0]["is_imported"]
         assert is_alive(process)
         client.kill()
         client.communicate()
