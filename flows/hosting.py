@@ -56,7 +56,16 @@ def run_prefect_server() -> None:
 
     address = urlsplit(os.environ["PREFECT_API_URL"])
     app = create_app(final=True)
+    logging.getLogger("prefect.server.utilities.worker_channel").addFilter(without_trace_of_a_lock)
     uvicorn.run(app, host=address.hostname or "127.0.0.1", port=address.port or 4200, log_level="warning")
+
+
+def without_trace_of_a_lock(record: logging.LogRecord) -> bool:
+    """A heartbeat that came while SQLite was busy is one line, not a hundred: the next one comes in seconds."""
+    error = record.exc_info[1] if record.exc_info else None
+    if error is not None and "database is locked" in str(error):
+        record.msg, record.exc_info = f"{record.msg} (its database was busy)", None
+    return True
 
 
 def run_overseer() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -223,3 +224,16 @@ def test_a_server_that_is_away_is_said_to_be(monkeypatch: pytest.MonkeyPatch) ->
         pytest.raises(StarterDownError, match="Prefect: "),
     ):
         starter.start(run("agora:x#9", "agora:x"))
+
+
+@pytest.mark.parametrize(("said", "lines"), [("database is locked", 1), ("disk I/O error", 2)])
+def test_a_busy_database_of_prefect_is_told_in_a_line(said: str, lines: int) -> None:
+    from flows.hosting import without_trace_of_a_lock  # noqa: PLC0415
+
+    error = RuntimeError(said)
+    trace = (RuntimeError, error, None)
+    record = logging.LogRecord("x", logging.ERROR, __file__, 1, "heartbeat of %s failed", ("bulk",), trace)
+    assert without_trace_of_a_lock(record)
+    told = logging.Formatter("%(message)s").format(record)
+    assert told.startswith("heartbeat of bulk failed")
+    assert len(told.splitlines()) == lines
