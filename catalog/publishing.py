@@ -138,6 +138,8 @@ def what_is_worse(old: Manifest, new: Manifest) -> tuple[str, ...]:
 
 
 def _worse_verdict(old: Manifest, new: Manifest) -> Iterator[str]:
+    if (old.verdict, new.verdict) == (Verdict.MISSING, Verdict.EMPTY):
+        return  # nothing was published, and nothing is lost, says its vendor
     if new.verdict.rank < old.verdict.rank:
         yield f"the verdict falls from {old.verdict} to {new.verdict}"
 

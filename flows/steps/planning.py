@@ -74,11 +74,16 @@ class RecordingPlan:
 
     @property
     def digest(self) -> str:
-        """Of all that a verdict follows from: plans of the streams, versions of their playlists, promises not kept."""
+        """Of all that a verdict follows from: plans of the streams, versions of their playlists, promises not kept.
+
+        Where nothing is there, it follows from what the vendor says of that.
+        """
         parts = sorted(
             (s.assembly.stream, s.assembly.digest, *(f"{p.key} {p.etag}" for p in s.playlists)) for s in self.streams
         )
         parts += [("", name) for name in self.unkept]
+        if not self.streams:
+            parts += sorted(("", "", found.code) for found in self.findings)
         return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
 
     @property

@@ -180,3 +180,9 @@ def test_a_stream_that_was_never_published_cannot_become_worse() -> None:
     new = manifest(stream(duration_s=1.0, gaps=(gap(),), outputs=(output(),)), verdict=Verdict.GAPS)
 
     assert what_is_worse(old, new) == ()
+
+
+def test_that_nobody_published_is_not_worse_than_a_loss() -> None:
+    lost, nothing = manifest(verdict=Verdict.MISSING), manifest(verdict=Verdict.EMPTY)
+    assert what_is_worse(lost, nothing) == ()
+    assert what_is_worse(manifest(verdict=Verdict.GAPS), nothing) != ()

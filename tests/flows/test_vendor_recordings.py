@@ -188,6 +188,23 @@ def test_what_a_backfill_found_is_asked_for_unless_it_is_too_old(
     assert (site.catalog.inquiries.of(old) is not None) is asked
 
 
+def test_what_was_missing_is_empty_once_its_vendor_says_so(site: VendorSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Judged at its deadline, while its vendor might still name files."""
+    recording = site.record("zego", "left alone", SCRIPTS["nobody published"])
+    hurried = tuple(replace(source, deadline=timedelta(0)) for source in site.settings.sources)
+    with monkeypatch.context() as patch:
+        patch.setattr(site, "settings", replace(site.settings, sources=hurried))
+        site.overseer().take_in()
+        site.time_passes()
+        site.overseer().dispatch()
+    assert site.catalog.get(recording).verdict is Verdict.MISSING
+
+    monkeypatch.setattr("flows.steps.asking._FILES_COME_IN", -timedelta(hours=1))
+    site.pass_once()
+    found = site.catalog.get(recording)
+    assert (found.verdict, found.revision) == (Verdict.EMPTY, 2), site.causes(recording)
+
+
 def forge(site: VendorSite, task_id: str, number: int) -> None:
     """All is uploaded, says somebody who saw a signature that was never used: it covers a nonce and a time."""
     timestamp, nonce = str(int(time.time())), str(number)

@@ -37,7 +37,7 @@ PACE: Final = 6.0
 """Seconds of media in a real one."""
 SLOTS: Final = 2
 POLICY: Final[Mapping[str, str]] = MappingProxyType(
-    {"settle_time": "10s", "deadline": "25s", "look_through": "10s", "late_for": "5m"}
+    {"settle_time": "10s", "deadline": "40s", "look_through": "10s", "late_for": "5m"}
 )
 """Short ones: a real vendor's recordings are waited for up to a day."""
 SECRETS: Final[Mapping[str, str]] = MappingProxyType({vendor: f"{vendor}-hook-0123456789" for vendor in HOOKS})
