@@ -113,13 +113,16 @@ def vouched(connection: Connection, recording: RecordingId) -> Vouched:
     words, files, is_unknown = set[Word](), dict[str, NamedFile](), False
     for row in connection.execute(of_it.where(here.is_covered).order_by(here.id)):
         words.add(Word(row.word))
-        is_unknown = row.trouble == UNKNOWN
+        if row.word not in _SAID_OF_WHAT_IS_GONE or row.trouble == UNKNOWN:
+            is_unknown = row.trouble == UNKNOWN
         if row.word in _NAMING or row.delivery is None:
             files |= {file.name: _addressed(file, files.get(file.name)) for file in map(_file, row.files)}
     furthest = max(words & set(_FURTHER), key=_FURTHER.index, default=None)
     return Vouched(word=furthest, files=tuple(files.values()), is_unknown=is_unknown)
 
 
+_SAID_OF_WHAT_IS_GONE: Final = (Word.HEARD, Word.ENDED)
+"""Later answers of these words, when the vendor would no longer know a recording, take nothing back."""
 _NAMING: Final = (Word.BACKED_UP, Word.UPLOADED)
 """Words of messages with a list of the files of a recording that is over; an answer has it whatever it says."""
 
