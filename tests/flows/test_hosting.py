@@ -20,9 +20,13 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _registered() -> Iterator[None]:
+@pytest.fixture(scope="module", autouse=True)
+def _registered(prefect_server: None) -> None:  # noqa: ARG001 - it must run
     asyncio.run(register_twice())
+
+
+@pytest.fixture(autouse=True)
+def _sockets_gone() -> Iterator[None]:
     yield
     gc.collect()
 
