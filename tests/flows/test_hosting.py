@@ -3,14 +3,16 @@
 import asyncio
 import gc
 import logging
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
 from catalog.records import Queue, Run
-from flows.starting import Seen, StarterDownError
+from flows.starting import BusyError, Seen, StarterDownError
 
 pytestmark = [
     pytest.mark.xdist_group("prefect"),  # one server for all of them
@@ -241,3 +243,34 @@ def test_a_busy_database_of_prefect_is_told_in_a_line(said: str, lines: int) -> 
     told = logging.Formatter("%(message)s").format(record)
     assert told.startswith("heartbeat of bulk failed")
     assert len(told.splitlines()) == lines
+
+
+@pytest.mark.parametrize(("status", "meaning"), [(429, BusyError), (503, BusyError), (502, StarterDownError)])
+def test_a_busy_server_is_told_apart_from_one_that_is_away(status: int, meaning: type[Exception]) -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415
+
+    from flows.prefect_api import PrefectStarter  # noqa: PLC0415
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        serving.start()
+        try:
+            with (
+                temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{server.server_port}/api"}),
+                PrefectStarter() as starter,
+                pytest.raises(StarterDownError) as caught,
+            ):
+                starter.look("00000000-0000-0000-0000-000000000000")
+        finally:
+            server.shutdown()
+            serving.join()
+    assert caught.type is meaning

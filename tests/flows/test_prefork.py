@@ -169,6 +169,7 @@ def test_who_finds_nobody_runs_it_alone(forked: Forked) -> None:
 def test_a_signal_reaches_it(forked: Forked, kind: signal.Signals) -> None:
     def what(command: list[str]) -> None:
         client, process = forked.sleeping(command)
+        assert os.getpgid(process) == process, "a signal to the client's group is passed on by the client alone"
         client.send_signal(kind)
         _, errors = client.communicate(timeout=10)
         assert client.returncode == -kind
@@ -255,6 +256,22 @@ def test_its_own_death_is_told(forked: Forked) -> None:
         assert client.returncode == -signal.SIGKILL
 
     forked.run(what)
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_the_end_of_the_forker_is_logged_unless_it_was_wanted(
+    forked: Forked, caplog: pytest.LogCaptureFixture, is_killed: bool
+) -> None:
+    def what(command: list[str]) -> None:
+        client, process = forked.sleeping(command)
+        if is_killed:
+            os.kill(forking_of(process), signal.SIGKILL)
+            time.sleep(0.3)
+        client.kill()
+        client.communicate(timeout=10)
+
+    forked.run(what)
+    assert ("the forker ended (-9)" in caplog.text) is is_killed
 
 
 def test_with_the_one_that_forks_all_die_and_the_next_one_runs_alone(forked: Forked) -> None:
