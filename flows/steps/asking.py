@@ -123,9 +123,9 @@ class Asker:
         try:
             taken = self.taken_on(recording)
         except (CallError, SettingsError, StorageError) as error:
-            self.said.error(source, f"recordings of {whose} cannot be asked for: {error}")
+            self.said.error(whose, f"recordings of {whose} cannot be asked for: {error}")
             return None
-        self.said.is_well(source)
+        self.said.is_well(whose)
         return taken
 
     def _ask_safely(self, inquiry: Inquiry) -> bool:

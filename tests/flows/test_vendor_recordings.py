@@ -323,14 +323,17 @@ def test_a_project_that_is_none_stops_the_asking_of_no_other(
     settings = replace(site.settings, sources=sources)
     recorders = Recorders(settings, site.environment)
     asker = Asker(catalog=site.catalog, settings=settings, recorders=recorders, actor="loop")
-    stranger = RecordingId(vendor="zego", task_id="awE1FeE4DmOpAAAB")
-    site.catalog.register(stranger, state=State.RECORDING, source="zego", cause="heard", actor="test")
+    for stranger, source in (("awE1FeE4DmOpAAAB", "zego"), ("awE1FeE4DmOpAAAC", None)):
+        heard = RecordingId(vendor="zego", task_id=stranger)
+        site.catalog.register(heard, state=State.RECORDING, source=source, cause="heard", actor="test")
     recording = site.start("agora", "asked")
     site.time_passes()
     with closing(recorders):
         for _ in range(2):
             asker.ask_due()
-    assert len([line for line in caplog.messages if "source zego cannot be asked" in line]) == 1, caplog.messages
+    for whose in ("source zego", "zego whose source is not known"):
+        told = [line for line in caplog.messages if f"recordings of {whose} cannot be asked" in line]
+        assert len(told) == 1, caplog.messages
     inquiry = site.catalog.inquiries.of(recording)
     assert inquiry is not None
     assert inquiry.word is Word.RECORDING
