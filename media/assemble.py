@@ -1,8 +1,8 @@
 """AssemblyPlan and segment bytes -> progressive MP4s, in one pass.
 
-Segments arrive in plan order. A few are scanned ahead, `media.ts.chain` decides which comes next and where its stamps
-lie, the timelines of `media.tracks` place its samples, and the writer passes them on. Nothing is judged here: what
-was met is returned as values for `media.judge`.
+Segments arrive in plan order. A few are scanned ahead, `media.ts.succession` decides which comes next and where its
+stamps lie, the timelines of `media.tracks` place its samples, and the writer passes them on. Nothing is judged here:
+what was met is returned as values for `media.judge`.
 """
 
 from collections import defaultdict, deque
@@ -18,7 +18,7 @@ from media.plan import AssemblyPlan, PlannedSegment
 from media.samples import Buffer, TrackType
 from media.timing import TICKS_PER_SECOND, ticks, utc_ticks
 from media.tracks import Seam
-from media.ts import chain, handover
+from media.ts import chain, handover, succession
 from media.ts.psi import ProgramMap
 from media.ts.scan import SegmentScan, Window, merge, scan_windows
 
@@ -163,7 +163,7 @@ class _Assembler:
 
     def _look_ahead(self) -> bool:
         """Scan on until enough segments wait; whether any does."""
-        while len(self._waiting) <= chain.LOOK_AHEAD and (
+        while len(self._waiting) <= succession.LOOK_AHEAD and (
             self._waiting_bytes() < _LOOK_AHEAD_BYTES or self._next_file_is_near()
         ):
             arrival = next(self._arrivals, None)

@@ -3,7 +3,7 @@
 A recorder that dies leaves slices without a playlist, and a playlist may be overwritten by a shorter one. A slice
 belongs to a file by its name; where its time lies inside what the playlists name, it is left an orphan, since they
 name something else for that time. Slices are ordered by the time in their names, else by the number at the end of them,
-else by when they were stored; what their own stamps say of that order is for `media.ts.chain` to see.
+else by when they were stored; what their own stamps say of that order is for `media.ts.succession` to see.
 """
 
 import bisect

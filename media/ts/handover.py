@@ -4,7 +4,7 @@ Several recorders may have written the same seconds, each under a clock of its o
 wall clock, whoever wrote them, so that the first usable one of the next file is seen before anything it covers is
 placed: what the file before it holds is cut where that one begins, because a new file begins with a sync sample and the
 head of it cannot be cut. What comes of a file that was left behind is spared, unless it reaches further than the newer
-one goes. Pure, as `media.ts.chain` is, which decides within one file.
+one goes. Pure, as `media.ts.succession` is, which decides within one file.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from media.timing import TICKS_PER_SECOND
 from media.ts import chain as within
+from media.ts import succession
 from media.ts.chain import Chain, Cut, Leave, Link, Place, Relation, advance
 
 _NO_FURTHER = 35 * TICKS_PER_SECOND // 100
@@ -37,7 +38,7 @@ def decide(chain: Chain | None, window: Sequence[Link]) -> Place | Leave | Spare
         found = _handed_over(chain, head, window[1:])
     else:
         file = head.file if chain is None else chain.last.file
-        found = within.decide(chain, [link for link in window if link.file == file])
+        found = succession.decide(chain, [link for link in window if link.file == file])
     return _limited(chain, found, window) if isinstance(found, Place) else found
 
 

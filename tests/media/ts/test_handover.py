@@ -6,7 +6,7 @@ import pytest
 
 from media.ts.chain import Chain, Leave, Link, Place, Relation, advance
 from media.ts.handover import Spare, decide
-from tests.media.ts.test_chain import BASE, LENGTH, SECOND, link
+from tests.media.ts.test_succession import BASE, LENGTH, SECOND, link
 
 NEW_CLOCK = 5000 * SECOND
 

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from media.ts.chain import Chain, Leave, Link, Place, Relation, advance, decide, delayed
+from media.ts.chain import Chain, Leave, Link, Place, Relation, advance, delayed
 from media.ts.psi import ProgramMap
 from media.ts.scan import SegmentScan, TrackScan
+from media.ts.succession import decide
 from media.ts.units import STAMP_MODULUS
 
 SECOND = 90_000
