@@ -1,4 +1,4 @@
-"""The chain: which segment comes next, where it lies, and which does not belong. Pure values only."""
+"""Succession: which segment comes next, where it lies, and which does not belong. Pure values only."""
 
 from dataclasses import replace
 
