@@ -225,7 +225,6 @@ async def _schedules(client: PrefectClient, defined: dict[str, Any]) -> list[Dep
             DeploymentScheduleCreate(
                 schedule=CronSchedule(cron=each["cron"], timezone=each["timezone"]),
                 active=each["active"],
-                parameters=each["parameters"],
                 slug=each["slug"],
             )
             for each in defined.get("schedules", [])

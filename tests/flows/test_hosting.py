@@ -95,7 +95,8 @@ def test_the_backfill_runs_each_night() -> None:
     found = deployment("backfill")
     [schedule] = found.schedules
     assert (schedule.schedule.cron, schedule.schedule.timezone, schedule.active) == ("15 2 * * *", "UTC", True)
-    assert (schedule.parameters, schedule.slug) == ({"since": "7d"}, "nightly")
+    assert (schedule.parameters, schedule.slug) == ({}, "nightly")
+    assert found.parameter_openapi_schema["properties"]["since"]["default"] == "7d"
     assert found.global_concurrency_limit.limit == 1
     assert [deployment(name).global_concurrency_limit for name in ("process_recording", "process_batch")] == [None] * 2
     assert deployment("process_batch").schedules == []

@@ -337,6 +337,7 @@ DESCRIBED = [
     pytest.param(described(3, []), Word.EMPTY, [], id="nobody published: an empty list"),
     pytest.param(described(4, [file(3)]), Word.UPLOADED, [Kept.STORED], id="abnormal"),
     pytest.param(described(4), Word.EMPTY, [], id="abnormal and empty"),
+    pytest.param(described(3, RecordEndTimestamp=0), Word.ENDED, [], id="over, and ending still"),
     pytest.param(described(4, [file(2)]), Word.ENDED, [Kept.COMING], id="abnormal, uploading"),
     pytest.param(described(77), Word.HEARD, [], id="an unknown status"),
     pytest.param(described(None), Word.HEARD, [], id="no status"),

@@ -54,15 +54,18 @@ def read_answer(document: Mapping[str, Any]) -> Answer:
 
 
 def described(data: Mapping[str, Any]) -> Status:
-    """A task, and where its files are. Ended says nothing of uploads, and no file at all is the end of an empty one."""
-    state = number(data.get("Status"))
+    """A task, and where its files are. Ended says nothing of uploads, and no file at all is the end of an empty one.
+
+    One that is over and has no end yet is ending: its files may be named in a moment.
+    """
+    state, ended_at = number(data.get("Status")), when(data.get("RecordEndTimestamp"))
     files = tuple(named for info in mappings(data.get("RecordFiles")) if (named := _file(info)))
     kept = [named.kept for named in files]
     return Status(
-        word=_word(state, kept, is_empty=not data.get("RecordFiles")),
+        word=_word(state, kept, is_empty=ended_at is not None and not data.get("RecordFiles")),
         room=label(data.get("RoomId")),
         began_at=when(data.get("RecordBeginTimestamp")),
-        ended_at=when(data.get("RecordEndTimestamp")),
+        ended_at=ended_at,
         trouble=_trouble(state, kept),
         files=files,
         details=data,
