@@ -74,10 +74,17 @@ def run_overseer() -> None:
     settings.require_secrets()
     for kind in (signal.SIGINT, signal.SIGTERM):
         signal.signal(kind, lambda *_: ended.set())
-    with open_catalog(settings) as catalog, PrefectStarter() as starter:
+    with open_catalog(settings) as catalog, PrefectStarter(coming=settings.lease) as starter:
         output = open_store(settings.output)
         threading.Thread(target=_register_soon, name="register", daemon=True).start()
-        overseer = Overseer(name=own_name(), catalog=catalog, starter=starter, output=output, settings=settings)
+        overseer = Overseer(
+            name=own_name(),
+            catalog=catalog,
+            starter=starter,
+            output=output,
+            settings=settings,
+            patience=settings.lease,
+        )
         run_loops(overseer, ended)
 
 

@@ -72,7 +72,6 @@ _CAUSES: Final = {
     Seen.RUNNING: "its run ended without a word, and left it undone",
     Seen.UNKNOWN: "Prefect does not know its run any more",
 }
-_LEAD: Final = timedelta(seconds=30)
 _DEADLINE: Final = timedelta(hours=24)
 """That of a recording whose source is configured no more."""
 _GRACE: Final = timedelta(hours=1)
@@ -289,19 +288,19 @@ def run_loops(overseer: Overseer, ended: threading.Event) -> None:
 def _run(overseer: Overseer, loop: Loop, ended: threading.Event) -> None:
     """Lead, and do a pass whenever it is time; who is about to lead does one at once."""
     lease: Lease | None = None
-    due_at = 0.0
+    ttl, due_at = overseer.settings.lease / 2, 0.0
     while not ended.is_set():
         try:
-            lease = overseer.catalog.claims.lead(f"loop:{loop.name}", holder=overseer.name, ttl=_LEAD)
+            lease = overseer.catalog.claims.lead(f"loop:{loop.name}", holder=overseer.name, ttl=ttl)
             if lease and time.monotonic() >= due_at:
                 due_at = time.monotonic() + loop.every.total_seconds()
-                with Kept(overseer.catalog.claims, lease, ttl=_LEAD):
+                with Kept(overseer.catalog.claims, lease, ttl=ttl):
                     loop.once()
         except (CatalogError, StorageError) as error:
             _log.warning("loop %s: %s", loop.name, error)
         except Exception:  # noqa: BLE001 - a fault in one pass must not end the loop
             _log.exception("loop %s: a fault of Aftertake", loop.name)
-        ended.wait(min(loop.every, _LEAD / 3).total_seconds())
+        ended.wait(min(loop.every, ttl / 3).total_seconds())
     if lease:
         with _told(loop):
             overseer.catalog.claims.release(lease)

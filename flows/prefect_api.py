@@ -26,18 +26,23 @@ _MEANING: Final[Mapping[int | None, type[Exception]]] = {
     504: StarterDownError,
 }
 _BEGINNING: Final = timedelta(seconds=20)
-_A_PROCESS: Final = timedelta(minutes=1)
+_COMING: Final = timedelta(minutes=1)
 _A_MACHINE: Final = timedelta(minutes=30)
-"""How long what runs a flow may take to come: a process on a busy machine, or a pod that needs a new node."""
+"""How long a pod may take to come that needs a new node."""
 
 
 class PrefectStarter:
     """Runs as flow runs of the deployments in `deployments/prefect.yaml`; the key of a run is its idempotency key."""
 
-    def __init__(self, *, beginning: timedelta = _BEGINNING) -> None:
-        """The server is that of `PREFECT_API_URL`. `beginning`: so long nobody asks what a run does that was taken."""
+    def __init__(self, *, coming: timedelta = _COMING, beginning: timedelta = _BEGINNING) -> None:
+        """The server is that of `PREFECT_API_URL`.
+
+        `coming`: for so long a process may still come that is to run what was taken; `beginning`: for so long nobody
+        asks what it does.
+        """
         self._client: SyncPrefectClient = get_client(sync_client=True)
         self._deployments: dict[str, UUID] = {}
+        self._coming = coming
         self._beginning = beginning
 
     def __enter__(self) -> Self:
@@ -108,7 +113,7 @@ class PrefectStarter:
         if run.state is None or not run.state.is_pending():
             return False
         is_process = self._client.read_work_pool(run.work_pool_name or "").type == "process"
-        return datetime.now(UTC) - run.state.timestamp < (_A_PROCESS if is_process else _A_MACHINE)
+        return datetime.now(UTC) - run.state.timestamp < (self._coming if is_process else _A_MACHINE)
 
     def end(self, flow_run: str, why: str) -> None:
         """See Starter."""

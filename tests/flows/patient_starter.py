@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from typing import TypeVar
 
 from catalog.records import Run
@@ -17,9 +16,6 @@ _PAUSE_S = 0.5
 
 class PatientStarter(PrefectStarter):
     """Its server answers 503 while its SQLite is busy, which the loops take for "not yet"."""
-
-    def __init__(self, *, beginning: timedelta | None = None) -> None:
-        super().__init__(**({} if beginning is None else {"beginning": beginning}))
 
     def start(self, run: Run) -> str:
         return _until_taken(lambda: PrefectStarter.start(self, run))

@@ -496,8 +496,7 @@ def test_of_two_machines_one_runs_the_loops(site: Site) -> None:
     assert len(starter.started) == 1
 
 
-def test_a_long_pass_keeps_its_loop(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.loops._LEAD", timedelta(seconds=0.3))
+def test_a_long_pass_keeps_its_loop(site: Site) -> None:
     begun, ended = threading.Event(), threading.Event()
 
     class Slow(ScriptedStarter):
@@ -507,7 +506,9 @@ def test_a_long_pass_keeps_its_loop(site: Site, monkeypatch: pytest.MonkeyPatch)
             return super().start(run)
 
     site.submit(1)
-    thread = threading.Thread(target=run_loops, args=(site.overseer(Slow()), ended))
+    overseer = site.overseer(Slow())
+    hasty = replace(overseer, settings=replace(overseer.settings, lease=timedelta(seconds=1)))
+    thread = threading.Thread(target=run_loops, args=(hasty, ended))
     thread.start()
     assert begun.wait(10)
     time.sleep(1)

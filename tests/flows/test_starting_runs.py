@@ -41,7 +41,7 @@ def a_run(recordings: int = 2) -> Run:
     )
 
 
-def test_a_run_that_was_taken_and_never_began_is_no_longer_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_was_taken_and_never_began_is_no_longer_waiting() -> None:
     from prefect.states import Pending, Running  # noqa: PLC0415
 
     from flows.hosting import register  # noqa: PLC0415
@@ -55,9 +55,12 @@ def test_a_run_that_was_taken_and_never_began_is_no_longer_waiting(monkeypatch: 
         told(lambda client: client.set_flow_run_state(UUID(flow_run), Pending(), force=True))
         assert starter.look(flow_run) is Seen.QUEUED
         assert impatient.look(flow_run) is Seen.QUEUED
-        monkeypatch.setattr("flows.prefect_api._A_PROCESS", timedelta(0))
-        assert starter.look(flow_run) is Seen.QUEUED
-        assert impatient.look(flow_run) is Seen.RUNNING
+        with (
+            PatientStarter(coming=timedelta(0)) as short_of_patience,
+            PatientStarter(coming=timedelta(0), beginning=timedelta(0)) as hasty,
+        ):
+            assert short_of_patience.look(flow_run) is Seen.QUEUED
+            assert hasty.look(flow_run) is Seen.RUNNING
 
         told(lambda client: client.set_flow_run_state(UUID(flow_run), Running(), force=True))
         assert starter.look(flow_run) is Seen.QUEUED
