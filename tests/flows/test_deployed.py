@@ -49,20 +49,25 @@ def told(story: Callable[[], Coroutine[Any, Any, Any]]) -> Any:  # noqa: ANN401 
 
 
 async def run_of(name: str) -> Any:  # noqa: ANN401 - Prefect's own value
+    """The newest of this name: other tests have recordings of the same."""
     from prefect.client.orchestration import get_client  # noqa: PLC0415 - Prefect only where a test needs it
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName  # noqa: PLC0415
+    from prefect.client.schemas.sorting import FlowRunSort  # noqa: PLC0415
 
     async with get_client() as client:
-        [run] = [run for run in await client.read_flow_runs() if run.name == name]
+        named = FlowRunFilter(name=FlowRunFilterName(any_=[name]))
+        [run] = await client.read_flow_runs(flow_run_filter=named, sort=FlowRunSort.START_TIME_DESC, limit=1)
         return run
 
 
 async def tasks_of(run: Any, count: int) -> list[Any]:  # noqa: ANN401 - Prefect's own values
     """The tasks of a run; the server hears of them a little later."""
     from prefect.client.orchestration import get_client  # noqa: PLC0415
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId  # noqa: PLC0415
 
     async with get_client() as client:
         for _ in range(50):
-            found = [task for task in await client.read_task_runs() if task.flow_run_id == run.id]
+            found = await client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id])))
             if len(found) == count and all(task.state and task.state.is_final() for task in found):
                 break
             await asyncio.sleep(0.2)
