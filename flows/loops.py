@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -243,14 +243,9 @@ class Loop:
     once: Callable[[], object]
 
 
-def loops_of(overseer: Overseer) -> tuple[Loop, ...]:
-    """All loops, each with its pace."""
-    asker = Asker(
-        catalog=overseer.catalog,
-        settings=overseer.settings,
-        recorders=Recorders(overseer.settings),
-        actor=overseer.name,
-    )
+def loops_of(overseer: Overseer, recorders: Recorders) -> tuple[Loop, ...]:
+    """All loops, each with its pace; the vendors are asked through `recorders`."""
+    asker = Asker(catalog=overseer.catalog, settings=overseer.settings, recorders=recorders, actor=overseer.name)
     return (
         Loop(name="take in", every=timedelta(seconds=0.5), once=overseer.take_in),
         Loop(name="dispatch", every=timedelta(seconds=1), once=overseer.dispatch),
@@ -275,14 +270,15 @@ def _looking_through(overseer: Overseer, source: Source) -> Loop:
 
 def run_loops(overseer: Overseer, ended: threading.Event) -> None:
     """Run all loops in threads of their own until `ended` is set; an error ends a pass, never a loop."""
-    threads = [
-        threading.Thread(target=_run, args=(overseer, loop, ended), name=f"loop {loop.name}")
-        for loop in loops_of(overseer)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with closing(Recorders(overseer.settings)) as recorders:
+        threads = [
+            threading.Thread(target=_run, args=(overseer, loop, ended), name=f"loop {loop.name}")
+            for loop in loops_of(overseer, recorders)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
 
 def _run(overseer: Overseer, loop: Loop, ended: threading.Event) -> None:

@@ -12,6 +12,7 @@ import pytest
 from catalog.index import Catalog
 from flows.endpoints import Endpoint
 from flows.loops import loops_of, run_loops
+from flows.recorders import Recorders
 from flows.settings import Settings
 from tests.catalog.leaps import LeapingDatabase
 from tests.catalog.steps import hear, settle, take
@@ -57,7 +58,9 @@ class TestLoops:
         site.submit(1)
         site.process(1)
         assert [site.overseer().announce() for _ in range(2)] == [1, 0]
-        assert [loop.name for loop in loops_of(site.overseer()) if "deliver" in loop.name] == []
+        overseer = site.overseer()
+        loops = loops_of(overseer, Recorders(overseer.settings))
+        assert [loop.name for loop in loops if "deliver" in loop.name] == []
 
     def test_one_that_is_slow_holds_up_nobody(
         self, tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
