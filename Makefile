@@ -35,8 +35,9 @@ help:
 demo: $(READY)
 	.venv/bin/aftertake demo
 
+# Three on two cores: for a third of their time tests wait, for players, servers and leases.
 test: $(READY)
-	$(RUN) -m pytest -n 2 --dist loadgroup
+	$(RUN) -m pytest -n 3 --dist loadgroup
 
 test-live: $(READY)
 	$(RUN) -m pytest tests/conformance -m live
