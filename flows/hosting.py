@@ -36,6 +36,7 @@ from flows.opening import open_catalog, own_name
 from flows.prefect_api import PrefectStarter
 from flows.prefork import preforked
 from flows.settings import Settings
+from flows.starting import PATIENCE
 from storage.opening import open_store
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def run_overseer() -> None:
     settings.require_secrets()
     for kind in (signal.SIGINT, signal.SIGTERM):
         signal.signal(kind, lambda *_: ended.set())
-    with open_catalog(settings) as catalog, PrefectStarter(coming=settings.lease) as starter:
+    patience = min(PATIENCE, settings.lease)
+    with open_catalog(settings) as catalog, PrefectStarter(coming=patience) as starter:
         output = open_store(settings.output)
         threading.Thread(target=_register_soon, name="register", daemon=True).start()
         overseer = Overseer(
@@ -83,7 +85,7 @@ def run_overseer() -> None:
             starter=starter,
             output=output,
             settings=settings,
-            patience=settings.lease,
+            patience=patience,
         )
         run_loops(overseer, ended)
 

@@ -22,7 +22,7 @@ from catalog.wire import utc_text
 from flows.endpoints import Endpoint
 from flows.recorders import Recorders
 from flows.settings import Settings, Source
-from flows.starting import BusyError, RefusedError, Seen, Starter, StarterDownError
+from flows.starting import PATIENCE, BusyError, RefusedError, Seen, Starter, StarterDownError
 from flows.steps.announcing import deliver_due
 from flows.steps.asking import Asker
 from flows.steps.concluding import after_a_death, is_often_dying
@@ -72,6 +72,8 @@ _CAUSES: Final = {
     Seen.RUNNING: "its run ended without a word, and left it undone",
     Seen.UNKNOWN: "Prefect does not know its run any more",
 }
+_LEAD: Final = timedelta(seconds=30)
+"""How long a loop of a machine that died is waited for, at most."""
 _DEADLINE: Final = timedelta(hours=24)
 """That of a recording whose source is configured no more."""
 _GRACE: Final = timedelta(hours=1)
@@ -87,7 +89,7 @@ class Overseer:
     starter: Starter
     output: ObjectStore
     settings: Settings
-    patience: timedelta = timedelta(seconds=60)
+    patience: timedelta = PATIENCE
 
     def dispatch(self) -> int:
         """Hand over what is due, and deliver what was handed over; how many runs were delivered."""
@@ -284,7 +286,7 @@ def run_loops(overseer: Overseer, ended: threading.Event) -> None:
 def _run(overseer: Overseer, loop: Loop, ended: threading.Event) -> None:
     """Lead, and do a pass whenever it is time; who is about to lead does one at once."""
     lease: Lease | None = None
-    ttl, due_at = overseer.settings.lease / 2, 0.0
+    ttl, due_at = min(_LEAD, overseer.settings.lease / 2), 0.0
     while not ended.is_set():
         try:
             lease = overseer.catalog.claims.lead(f"loop:{loop.name}", holder=overseer.name, ttl=ttl)

@@ -15,7 +15,7 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Crashed
 
 from catalog.records import Run
-from flows.starting import BusyError, RefusedError, Seen, StarterDownError
+from flows.starting import PATIENCE, BusyError, RefusedError, Seen, StarterDownError
 
 _DOWN: Final = (httpx.TransportError, RuntimeError)
 _REFUSED: Final = (PrefectHTTPStatusError, ObjectNotFound)
@@ -26,7 +26,6 @@ _MEANING: Final[Mapping[int | None, type[Exception]]] = {
     504: StarterDownError,
 }
 _BEGINNING: Final = timedelta(seconds=20)
-_COMING: Final = timedelta(minutes=1)
 _A_MACHINE: Final = timedelta(minutes=30)
 """How long a pod may take to come that needs a new node."""
 
@@ -34,7 +33,7 @@ _A_MACHINE: Final = timedelta(minutes=30)
 class PrefectStarter:
     """Runs as flow runs of the deployments in `deployments/prefect.yaml`; the key of a run is its idempotency key."""
 
-    def __init__(self, *, coming: timedelta = _COMING, beginning: timedelta = _BEGINNING) -> None:
+    def __init__(self, *, coming: timedelta = PATIENCE, beginning: timedelta = _BEGINNING) -> None:
         """The server is that of `PREFECT_API_URL`.
 
         `coming`: for so long a process may still come that is to run what was taken; `beginning`: for so long nobody

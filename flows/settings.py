@@ -124,7 +124,7 @@ class Settings:
     `catalog` may hold a password and is never shown. `stores` are further ones in which missing slices are looked for,
     `public_url` is where vendors reach what `listen` serves, `data` the folder for what one machine keeps, `slots` how
     many recordings one machine works on at once, one of them kept for live ones. A worker that says nothing for as long
-    as `lease` loses its recording to another one; loops go to another machine after half of that.
+    as `lease` loses its recording to another one.
     """
 
     output: str

@@ -1,9 +1,13 @@
 """Start runs: what a loop asks of whatever runs the flows."""
 
+from datetime import timedelta
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol
 
 from catalog.records import Run
+
+PATIENCE: Final = timedelta(minutes=1)
+"""How long a run may be silent before it counts as dead, and what is to run it may take to come, at most."""
 
 
 class Seen(Enum):
