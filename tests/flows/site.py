@@ -183,10 +183,14 @@ class Site:
         query = leases.select()
         return self.catalog.database.read(lambda c: [row.name for row in c.execute(query)])
 
+    def expiries(self) -> dict[str, datetime]:
+        """When the leases end that somebody has."""
+        query = leases.select().where(leases.c.holder.is_not(None))
+        return self.catalog.database.read(lambda c: {row.name: row.expires_at for row in c.execute(query)})
+
     def held_leases(self) -> list[str]:
         """Names of leases that somebody has."""
-        query = leases.select().where(leases.c.holder.is_not(None))
-        return self.catalog.database.read(lambda c: [row.name for row in c.execute(query)])
+        return list(self.expiries())
 
 
 class InlineStarter:

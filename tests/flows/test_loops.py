@@ -496,6 +496,30 @@ def test_of_two_machines_one_runs_the_loops(site: Site) -> None:
     assert len(starter.started) == 1
 
 
+@pytest.mark.parametrize(("lease_s", "waited_s"), [(6, 3), (60, 30), (3600, 30)])
+def test_the_loops_of_a_dead_machine_are_waited_for_half_a_lease_but_never_for_long(
+    site: Site, lease_s: int, waited_s: int
+) -> None:
+    begun, ended, waits = threading.Event(), threading.Event(), list[timedelta]()
+
+    class Watching(ScriptedStarter):
+        def start(self, run: Run) -> str:
+            waits.append(site.expiries()["loop:dispatch"] - datetime.now(UTC))
+            begun.set()
+            return super().start(run)
+
+    site.submit(1)
+    overseer = site.overseer(Watching())
+    settings = replace(overseer.settings, lease=timedelta(seconds=lease_s))
+    thread = threading.Thread(target=run_loops, args=(replace(overseer, settings=settings), ended))
+    thread.start()
+    assert begun.wait(10)
+    ended.set()
+    thread.join(10)
+
+    assert timedelta(seconds=waited_s / 3) < waits[0] <= timedelta(seconds=waited_s)
+
+
 def test_a_long_pass_keeps_its_loop(site: Site) -> None:
     begun, ended = threading.Event(), threading.Event()
 
