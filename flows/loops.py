@@ -186,7 +186,7 @@ class Overseer:
                 _log.error("run %s is tried again: %s", run.key, error)
                 self.catalog.runs.look_later(run.key, pause)
             except BusyError as error:
-                _log.warning("run %s waits for a moment: %s", run.key, error)
+                _log.info("run %s waits for a moment: %s", run.key, error)
                 self.catalog.runs.look_later(run.key, _WHILE_BUSY)
             except StarterDownError as error:
                 _log.warning("%s runs wait: %s", len(found) - number, error)

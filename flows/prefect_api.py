@@ -130,7 +130,8 @@ def _asked_once() -> Iterator[None]:
         raise StarterDownError(_said(error)) from error
     except _REFUSED as error:
         status = error.response.status_code if isinstance(error, PrefectHTTPStatusError) else None
-        raise _MEANING.get(status, RefusedError)(_said(error)) from error
+        meaning = _MEANING.get(status, RefusedError)
+        raise meaning(f"Prefect's server is busy ({status})" if meaning is BusyError else _said(error)) from error
 
 
 def _said(error: Exception) -> str:

@@ -275,3 +275,4 @@ def test_a_busy_server_is_told_apart_from_one_that_is_away(status: int, meaning:
             server.shutdown()
             serving.join()
     assert caught.type is meaning
+    assert (str(caught.value) == f"Prefect's server is busy ({status})") == (meaning is BusyError)
