@@ -12,6 +12,7 @@ import pytest
 from catalog.model import State, Verdict
 from catalog.records import Queue, Run, run_lease
 from flows.loops import run_loops
+from flows.recorders import Recorders
 from flows.starting import BusyError, Seen, StarterDownError
 from storage.keys import ObjectKey
 from storage.local import LocalStore
@@ -540,6 +541,18 @@ def test_a_long_pass_keeps_its_loop(site: Site) -> None:
     assert site.catalog.claims.lead("loop:dispatch", holder="another machine", ttl=MINUTE) is None
     ended.set()
     thread.join(10)
+
+
+def test_when_they_end_the_loops_let_go_of_the_vendors(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed, ended = list[Recorders](), threading.Event()
+
+    def close(self: Recorders) -> None:
+        closed.append(self)
+
+    monkeypatch.setattr(Recorders, "close", close)
+    ended.set()
+    run_loops(site.overseer(ScriptedStarter()), ended)
+    assert len(closed) == 1
 
 
 def test_a_fault_in_a_pass_does_not_end_the_loop(site: Site, caplog: pytest.LogCaptureFixture) -> None:

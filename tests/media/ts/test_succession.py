@@ -13,6 +13,7 @@ from media.ts.units import STAMP_MODULUS
 SECOND = 90_000
 LENGTH = 2 * SECOND
 BASE = 1000 * SECOND
+HOUR = 3600 * SECOND
 
 
 def track(begin: int, *, counter: int = 0, fingerprint: bytes = b"sps") -> TrackScan:
@@ -116,6 +117,15 @@ def test_a_new_clock_is_tied_to_the_old_by_the_wall() -> None:
     assert place.link.scan.first + place.shift == pytest.approx(2 * LENGTH + 500 * SECOND, abs=10)
 
 
+@pytest.mark.parametrize(("stamp", "wall"), [(BASE + 13 * HOUR, None), (0, 24 * 365 * HOUR)])
+def test_no_stamp_and_no_name_makes_an_output_endless(stamp: int, wall: int | None) -> None:
+    """Pauses are filled with silence."""
+    chain = chained(link(0, wall=0), link(1, wall=LENGTH))
+    place = placed(chain, link(2, stamp, wall=wall, tagged=True))
+    assert place.relation is Relation.RESTART
+    assert place.link.scan.first + place.shift == 2 * LENGTH
+
+
 def test_a_missing_segment_leaves_its_time() -> None:
     chain = chained(link(0), link(1))
     place = placed(chain, link(3, missing_before=LENGTH))
@@ -214,6 +224,12 @@ def test_other_parameters_between_equal_ones_are_foreign() -> None:
 def test_other_parameters_for_one_segment_are_its_own_where_the_counters_run_on() -> None:
     chain = chained(link(0), link(1))
     assert placed(chain, link(2, fingerprint=b"other"), link(3), link(4)).relation is Relation.CONTINUES
+
+
+def test_other_parameters_between_equal_ones_are_foreign_where_counters_mean_nothing() -> None:
+    chain = chained(link(0, counter=0), link(1, counter=0))
+    strange = link(2, fingerprint=b"other", counter=0)
+    assert left(chain, strange, link(3, counter=0), link(4, counter=0)).code == "segment_foreign"
 
 
 def test_counters_that_fit_neither_side_are_foreign() -> None:
