@@ -196,7 +196,10 @@ class TrimmedOverlap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputTrack:
-    """The ledger of one track of an output, in samples. `samples_in` is counted from bytes, not by the demuxer."""
+    """The ledger of one track of an output, in samples. `samples_in` is counted from bytes, not by the demuxer.
+
+    It lasts from `starts_at_s` to `ends_at_s`, in seconds of the stream.
+    """
 
     type: TrackType
     codec: str
@@ -206,6 +209,7 @@ class OutputTrack:
     inserted: Count
     samples_out: Count
     starts_at_s: Seconds
+    ends_at_s: Seconds = 0.0
 
     @property
     def closes(self) -> bool:

@@ -11,6 +11,7 @@ class ClockSource(StrEnum):
     SLICE_NAME = "slice_name"
     VENDOR_TAG = "vendor_tag"
     PROGRAM_DATE_TIME = "program_date_time"
+    VENDOR_EVENT = "vendor_event"
     FILE_NAME = "file_name"
     OBJECT_TIME = "object_time"
 

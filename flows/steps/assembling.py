@@ -198,6 +198,7 @@ def _output(part: PartResult, uploaded: Uploaded, zero: int) -> Output:
                 inserted=track.ledger.inserted,
                 samples_out=track.ledger.samples_out,
                 starts_at_s=max(seconds(track.start - zero), 0.0),
+                ends_at_s=max(seconds(track.end - zero), 0.0),
             )
             for track in part.tracks
         ),

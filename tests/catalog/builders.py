@@ -76,6 +76,7 @@ def output_track(**changes: Any) -> OutputTrack:
         inserted=0,
         samples_out=1_486,
         starts_at_s=0.04,
+        ends_at_s=900.04,
     )
     return replace(base, **changes)
 
