@@ -4,9 +4,10 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from media.assemble import Assembly, SegmentResult
+from media.assemble import Assembly
 from media.findings import Finding, finding
 from media.losses import NO_KEYFRAME, Absence, Gap
+from media.segments import SegmentResult
 from media.timing import TICKS_PER_SECOND, seconds, ticks
 from media.tracks import Interval
 from media.ts.chain import Relation
@@ -93,8 +94,13 @@ def _at(tick: int, zero: int) -> str:
 
 
 def _clock_findings(assembly: Assembly) -> Iterator[Finding]:
-    """Stamps that go on while the wall clock says otherwise: one finding, at the first such place."""
-    used = sorted((r for r in assembly.segments if r.begin is not None), key=lambda r: r.begin or 0)
+    """Stamps that go on while the wall clock says otherwise: one finding, at the first such place of each lane."""
+    for lane in assembly.plan.lanes:
+        used = [r for r in assembly.segments if r.begin is not None and r.segment.lane == lane]
+        yield from _disagreeing(sorted(used, key=lambda r: r.begin or 0))
+
+
+def _disagreeing(used: Sequence[SegmentResult]) -> Iterator[Finding]:
     for earlier, later in itertools.pairwise(r for r in used if r.segment.wall and r.segment.wall.is_exact):
         if earlier.segment.wall and later.segment.wall and later.relation is Relation.CONTINUES:
             elapsed = ticks(later.segment.wall.at - earlier.segment.wall.at)

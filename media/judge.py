@@ -6,15 +6,17 @@ Pure. All times are ticks of the output, counted from its first sample; time bef
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
-from media.assemble import Assembly, SegmentResult
+from media.assemble import Assembly
 from media.faults import joined_trims, told
 from media.findings import Finding
 from media.losses import NO_KEYFRAME, Absence, Gap
 from media.parts import PartResult
-from media.plan import FAILOVER_MARK
+from media.plan import FAILOVER_MARK, Lane
 from media.samples import TrackType
+from media.segments import SegmentResult, exact_wall
 from media.timing import TICKS_PER_SECOND
 from media.tracks import Hole, Interval
 
@@ -46,17 +48,15 @@ class Judgement:
 def judge(assembly: Assembly) -> Judgement:
     """Judge one output: every hole becomes a gap or an absence, every fault a finding."""
     if not assembly.parts:
-        lost = tuple(_all_lost(assembly.segments))
+        lost = tuple(gap for lane in _lanes(assembly) for gap in _all_lost(lane))
         return Judgement(gaps=lost, findings=tuple(told(assembly, lost, (), 0)))
     zero = assembly.zero
-    story = _Story.of(assembly.segments)
     losses: list[Gap] = []
     absences: list[Absence] = []
-    for hole in (*_holes(assembly.parts), *_between_parts(assembly, story)):
-        divided = _divide(hole, story)
-        losses += divided[0]
-        absences += divided[1]
-    losses += _outside(assembly.segments, assembly.parts[-1])
+    for segments in _lanes(assembly):
+        own_losses, own_absences = _judged(segments, assembly)
+        losses += own_losses
+        absences += own_absences
     losses += _without_keyframe(assembly.parts)
     absences += (a for a in _late_and_early(assembly.parts) if not any(_covers(loss, a) for loss in losses))
     gaps = _joined(losses)
@@ -68,6 +68,42 @@ def judge(assembly: Assembly) -> Judgement:
         trims=_shifted((i for p in assembly.parts for t in p.tracks for i in joined_trims(t.trims)), zero),
         findings=tuple(told(assembly, gaps, absences, zero)),
     )
+
+
+def _lanes(assembly: Assembly) -> Iterator[Sequence[SegmentResult]]:
+    """The segments of each lane: what one promises and lacks says nothing of the other."""
+    for lane in assembly.plan.lanes:
+        yield [result for result in assembly.segments if result.segment.lane == lane]
+
+
+def _judged(segments: Sequence[SegmentResult], assembly: Assembly) -> tuple[list[Gap], list[Absence]]:
+    """What is lost and what was not recorded of the tracks of one lane."""
+    story = _Story.of(segments)
+    if not story.order:
+        return list(_all_lost(segments, _begin_by_wall(segments, assembly))), []
+    losses: list[Gap] = []
+    absences: list[Absence] = []
+    parts = [part for part in map(partial(_of_lane, lane=segments[0].segment.lane), assembly.parts) if part.tracks]
+    for hole in (*_holes(parts), *_between_parts(parts, story)):
+        divided = _divide(hole, story)
+        losses += divided[0]
+        absences += divided[1]
+    return [*losses, *_outside(segments, parts[-1])], absences
+
+
+def _of_lane(part: PartResult, lane: Lane) -> PartResult:
+    """The part with the tracks of one lane only."""
+    return replace(part, tracks=tuple(track for track in part.tracks if lane in {track.type, "both"}))
+
+
+def _begin_by_wall(segments: Sequence[SegmentResult], assembly: Assembly) -> int:
+    """When the first segment of a lane would have begun in the output, of which nothing could be placed."""
+    known = [(wall, r.begin) for r in assembly.segments if r.begin is not None and (wall := exact_wall(r.segment))]
+    own = next((wall for r in segments if (wall := exact_wall(r.segment))), None)
+    if own is None or not known:
+        return assembly.zero
+    wall, begin = min(known, key=lambda each: abs(each[0] - own))
+    return begin + own - wall
 
 
 def _shifted(intervals: Iterable[Interval], zero: int) -> tuple[Interval, ...]:
@@ -99,20 +135,28 @@ class _Story:
         order = [r.segment.number for r in used]
         return cls({r.segment.number: r for r in segments}, order, {number: at for at, number in enumerate(order)})
 
+    def around(self, begin: int, end: int) -> tuple[int, int]:
+        """The last segment that begins before a stretch is over, and the first that ends after it has begun."""
+        middle = (begin + end) // 2
+        after = [number for number in self.order if (self.results[number].begin or 0) <= middle]
+        before = [number for number in self.order if (self.results[number].end or 0) > middle]
+        first, last = self.order[0], self.order[-1]
+        return (after[-1] if after else first), (before[0] if before else last)
+
     def skipped(self, hole: Hole) -> list[SegmentResult]:
         """Segments left out between the two that the hole lies between, over any that lacked the hole's track."""
         between = self.order[self.place[hole.after] + 1 : self.place[hole.before] + 1]
         return [self.results[number] for used in between for number in self.results[used].skipped]
 
 
-def _between_parts(assembly: Assembly, story: _Story) -> Iterator[Hole]:
-    """Time between the end of a track in one part and its begin in the next."""
-    for earlier, later in itertools.pairwise(assembly.parts):
-        after = [n for n in story.order if story.results[n].part == earlier.number][-1]
-        before = next(n for n in story.order if story.results[n].part == later.number)
-        for one in earlier.tracks:
-            for other in (t for t in later.tracks if t.type == one.type and t.start - one.end > _ROUNDING):
-                yield Hole(track=one.type, begin=one.end, end=other.start, after=after, before=before, lost=False)
+def _between_parts(parts: Sequence[PartResult], story: _Story) -> Iterator[Hole]:
+    """Time between the end of a track in one part and its begin in the next one that has it."""
+    kinds: tuple[TrackType, ...] = ("audio", "video")
+    for kind in kinds:
+        for earlier, later in itertools.pairwise(t for part in parts for t in part.tracks if t.type == kind):
+            if later.start - earlier.end > _ROUNDING:
+                after, before = story.around(earlier.end, later.start)
+                yield Hole(track=kind, begin=earlier.end, end=later.start, after=after, before=before, lost=False)
 
 
 def _divide(hole: Hole, story: _Story) -> tuple[list[Gap], list[Absence]]:
@@ -302,9 +346,8 @@ def _outside(segments: Sequence[SegmentResult], last_part: PartResult) -> Iterat
         end += lost.segment.promised
 
 
-def _all_lost(segments: Sequence[SegmentResult]) -> Iterator[Gap]:
+def _all_lost(segments: Sequence[SegmentResult], at: int = 0) -> Iterator[Gap]:
     """Nothing could be used: what was promised, one after the other."""
-    at = 0
     for lost in segments:
         gap = _promised_gap(lost, at)
         yield gap if lost.code else replace(gap, cause=NO_KEYFRAME)
@@ -330,7 +373,7 @@ def _lost_at_end(last: SegmentResult, part: PartResult) -> Iterator[Gap]:
 
 def _promised_gap(lost: SegmentResult, at: int) -> Gap:
     return Gap(
-        track="both",
+        track=lost.segment.lane,
         begin=at,
         end=at + lost.segment.promised,
         cause=cause(lost.code or "segment_missing"),

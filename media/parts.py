@@ -1,7 +1,7 @@
 """One MP4 on its way: its tracks, where their samples lie, and the sample entries that hold for them."""
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -65,15 +65,23 @@ _Batch = tuple[Track, SampleBatch, int]
 
 
 class Part:
-    """One MP4 being written, and the tracks in it."""
+    """One MP4 being written, and the tracks in it.
 
-    def __init__(self, number: int, open_sink: Callable[[], Sink]) -> None:
+    Sound that comes alone is held until the pictures beside it have come, so that a player finds both near each other.
+    """
+
+    def __init__(self, number: int, open_sink: Callable[[], Sink], handed_on: "HandedOn | None" = None) -> None:
+        """`handed_on` is sound that the part before this one held, and that belongs into this one."""
         self.number = number
         self._open = open_sink
         self._sink: Sink | None = None
         self._writer = Mp4Writer(self._put)
         self._video: _VideoTrack | None = None
         self._audio: _AudioTrack | None = None
+        self._held: list[_Sound] = []
+        if handed_on is not None:
+            self._audio = _AudioTrack(self._writer, handed_on.parameters, handed_on.timeline)
+            self._held = list(handed_on.sound)
 
     def accepts(self, scan: SegmentScan) -> bool:
         """Whether the segment can be told with the codecs, sample rate and channels of this part."""
@@ -84,7 +92,7 @@ class Part:
 
     def add(self, window: Window, shift: int, segment: int, *, drop_last: bool, seams: Seams | None = None) -> int:
         """Write the samples of a window in order of time; how many broken ones were dropped."""
-        batches: list[_Batch] = []
+        pictures: list[_Batch] = []
         dropped = 0
         for scanned in window.scan.tracks:
             track = self._track(scanned)
@@ -92,10 +100,40 @@ class Part:
                 continue
             before = track.timeline.ledger.dropped
             seam = (seams or {}).get(scanned.type, NO_SEAM)
-            batches += track.take(window, scanned, shift, segment, drop_last=drop_last, seam=seam)
+            if isinstance(track, _AudioTrack):
+                self._held += track.take(window, scanned, shift, segment, seam=seam)
+            else:
+                pictures += track.take(window, scanned, shift, segment, drop_last=drop_last, seam=seam)
             dropped += track.timeline.ledger.dropped - before
-        self._writer.interleave(batches)
+        if pictures:
+            has_both = window.scan.track("audio") is not None
+            self._write(pictures, None if has_both else self._video_end)
         return dropped
+
+    def release(self, until: int | None) -> None:
+        """Write the sound that is held up to this tick, because no pictures come before it; None: all of it."""
+        self._write([], until)
+
+    def hand_on(self, at: int) -> "HandedOn | None":
+        """The sound that is held from this tick on, for the part that begins there; this one ends without it."""
+        self._held, later = _divided(self._held, at)
+        if self._audio is None or not later:
+            return None
+        return HandedOn(
+            parameters=self._audio.parameters, timeline=_without(self._audio.timeline, later), sound=tuple(later)
+        )
+
+    def _write(self, pictures: list[_Batch], until: int | None) -> None:
+        """Pictures, and the sound beside them, in order of time."""
+        now, self._held = (self._held, []) if until is None else _divided(self._held, until)
+        if self._audio is None:
+            self._writer.interleave(pictures)
+        else:
+            self._writer.interleave([*pictures, *self._audio.batches(now)])
+
+    @property
+    def _video_end(self) -> int | None:
+        return self._video.timeline.end if self._video else None
 
     def spare(self, scan: SegmentScan, shift: int) -> None:
         """Account for a segment that is not used at all, because another one has its time."""
@@ -109,6 +147,7 @@ class Part:
 
     def finish(self) -> PartResult | None:
         """End the file; None if no sample came."""
+        self.release(None)
         if self._writer.media_bytes == 0:
             return None
         head = self._writer.finish()
@@ -130,7 +169,7 @@ class Part:
     def _track(self, scanned: TrackScan) -> "_VideoTrack | _AudioTrack | None":
         if scanned.codec == "aac":
             if self._audio is None and scanned.audio is not None:
-                self._audio = _AudioTrack(self._writer, scanned.audio)
+                self._audio = _AudioTrack(self._writer, scanned.audio, AudioTimeline(rate=scanned.audio.sample_rate))
             return self._audio
         if self._video is None:
             self._video = _VideoTrack(self._writer, scanned.codec)
@@ -239,13 +278,56 @@ class _VideoTrack:
         return self._track
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sound:
+    """Consecutive frames of sound that have their place and are not written yet, or silence that was put in."""
+
+    batch: SampleBatch
+    rate: int
+    is_silence: bool
+
+    def divided(self, at: int) -> "tuple[_Sound | None, _Sound | None]":
+        """What begins before this tick, and the rest."""
+        position = at * self.rate // TICKS_PER_SECOND
+        count = int(np.searchsorted(self.batch.dts, position - adts.FRAME_SAMPLES // 2))
+        halves = (self.batch.part(0, count), self.batch.part(count, len(self.batch)))
+        before, after = (replace(self, batch=half) if len(half) else None for half in halves)
+        return before, after
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandedOn:
+    """Sound on its way from one part into the next, and the timeline that goes on with it."""
+
+    parameters: adts.AudioParameters
+    timeline: AudioTimeline
+    sound: tuple[_Sound, ...]
+
+
+def _divided(sound: Sequence[_Sound], at: int) -> tuple[list[_Sound], list[_Sound]]:
+    """What begins before this tick, and the rest."""
+    before, after = [], []
+    for each in sound:
+        early, late = each.divided(at)
+        before += [early] if early else []
+        after += [late] if late else []
+    return before, after
+
+
+def _without(timeline: AudioTimeline, later: Sequence[_Sound]) -> AudioTimeline:
+    """Take the frames of `later` out of a timeline; the one that goes on with them."""
+    silent = sum(len(each.batch) for each in later if each.is_silence)
+    coded = sum(len(each.batch) for each in later if not each.is_silence)
+    return timeline.divide(int(later[0].batch.dts[0]), coded=coded, silent=silent)
+
+
 @dataclass(slots=True)
 class _AudioTrack:
-    """AAC on its way into one part."""
+    """AAC on its way into one part; `timeline` goes on from the part before it, if there was sound left there."""
 
     writer: Mp4Writer
     parameters: adts.AudioParameters
-    timeline: AudioTimeline = field(init=False)
+    timeline: AudioTimeline
     _track: Track = field(init=False)
     _entry: int = field(init=False)
     _codec: str = field(init=False)
@@ -253,31 +335,27 @@ class _AudioTrack:
     def __post_init__(self) -> None:
         rate, channels = self.parameters.sample_rate, self.parameters.channels
         made = sample_entry("aac", adts.with_header(self.parameters, silent_frame(rate, channels)))
-        self.timeline = AudioTimeline(rate=rate)
         self._track = self.writer.add_track("audio", timescale=rate)
         self._entry = self._track.add_entry(made.box)
         self._codec = made.codec
 
-    def take(
-        self,
-        window: Window,
-        scanned: TrackScan,
-        shift: int,
-        segment: int,
-        *,
-        drop_last: bool,  # noqa: ARG002 - a cut frame shows itself
-        seam: Seam,
-    ) -> list[_Batch]:
+    def take(self, window: Window, scanned: TrackScan, shift: int, segment: int, *, seam: Seam) -> list[_Sound]:
+        """The sound of a window in its place."""
         self.timeline.ledger.samples_in += scanned.samples if scanned.audio else self._count(window)
         frames = demux_audio(window, self.parameters)
         if frames is None:
             return []
         self.timeline.ledger.dropped += frames.dropped
         offsets = np.concatenate(([0], np.cumsum(frames.sizes)))
+        rate = self.parameters.sample_rate
         return [
-            (self._track, self._batch(frames, run, offsets), self._entry)
+            _Sound(batch=self._batch(frames, run, offsets), rate=rate, is_silence=run.kind == "silence")
             for run in self.timeline.place(frames, shift, segment, cut=seam.cut)
         ]
+
+    def batches(self, sound: Iterable[_Sound]) -> list[_Batch]:
+        """Ready to be written."""
+        return [(self._track, each.batch, self._entry) for each in sound]
 
     def result(self) -> TrackResult:
         return TrackResult(

@@ -3,8 +3,12 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import Literal
 
 from media.clock import WallClock
+
+Lane = Literal["audio", "video", "both"]
+"""Which tracks of a stream a playlist carries: a vendor may list the sound and the pictures of one user apart."""
 
 FAILOVER_MARK = "failover"
 """Mark of every segment that another recorder wrote after the first one had failed."""
@@ -19,7 +23,7 @@ class PlannedSegment:
     `promised` is its EXTINF in ticks; `tagged` says that a discontinuity was declared before it; `marks` are the
     vendor's own words before it. `absent` is a finding code where there is nothing to fetch, with its `detail`.
     `file` counts the files of a stream; segments of several stand in the order of their wall clock. One that is
-    `rebuilt` was named by no playlist, so that nothing is promised of it.
+    `rebuilt` was named by no playlist, so that nothing is promised of it. `lane` says what its playlist carries.
     """
 
     number: int
@@ -35,6 +39,7 @@ class PlannedSegment:
     detail: str = ""
     file: int = 0
     rebuilt: bool = False
+    lane: Lane = "both"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +49,11 @@ class AssemblyPlan:
     stream: str
     segments: tuple[PlannedSegment, ...]
     libav: str
+
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        """The lanes that have segments, each once."""
+        return tuple(dict.fromkeys(segment.lane for segment in self.segments))
 
     @property
     def digest(self) -> str:
@@ -67,5 +77,7 @@ def _wall(segment: PlannedSegment) -> str | None:
 def _beyond(segment: PlannedSegment) -> list[object]:
     """What decides where a segment lies if it is not simply the next one of a stream's only playlist."""
     has_failed_over = FAILOVER_MARK in segment.marks
+    if segment.lane != "both":
+        return [segment.file, segment.rebuilt, has_failed_over, segment.lane]
     plain = not (segment.file or segment.rebuilt or has_failed_over)
     return [] if plain else [segment.file, segment.rebuilt, has_failed_over]

@@ -28,3 +28,17 @@ class SampleBatch:
 
     def __len__(self) -> int:
         return len(self.sizes)
+
+    def part(self, begin: int, end: int) -> "SampleBatch":
+        """Some consecutive samples of it, sharing its bytes."""
+        if (begin, end) == (0, len(self)):
+            return self
+        first, last = int(self.sizes[:begin].sum()), int(self.sizes[:end].sum())
+        return SampleBatch(
+            sizes=self.sizes[begin:end],
+            dts=self.dts[begin:end],
+            pts=self.pts[begin:end],
+            sync=self.sync[begin:end],
+            data=memoryview(self.data)[first:last],
+            last_duration=self.last_duration,
+        )

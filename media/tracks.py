@@ -3,7 +3,7 @@
 They place the samples of each track as they come, and say what they had to trim, insert or leave open.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -297,6 +297,20 @@ class AudioTimeline:
         self._lost = frames.lost_at_end and not is_cut
         self._last_segment = segment
         return runs
+
+    def divide(self, at: int, *, coded: int, silent: int) -> "AudioTimeline":
+        """End at this position, without so many of the last frames, which the timeline that is given goes on with."""
+        tick = from_samples(at, self.rate)
+        later = AudioTimeline(rate=self.rate, start=tick, _next=self._next, _lost=self._lost)
+        later._last_segment = self._last_segment
+        later.ledger = Ledger(samples_in=coded, inserted=silent, samples_out=coded + silent)
+        later.holes = [replace(h, begin=max(h.begin, tick)) for h in self.holes if h.end > tick]
+        self.ledger.samples_in -= coded
+        self.ledger.inserted -= silent
+        self.ledger.samples_out -= coded + silent
+        self.holes = [replace(h, end=min(h.end, tick)) for h in self.holes if h.begin < tick]
+        self._next = at
+        return later
 
     def _cut_at(self, stamps: Ints, cut: Cut | None) -> int:
         """From which frame on another file is used."""

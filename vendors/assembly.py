@@ -14,7 +14,6 @@ from vendors.base import (
     RecordingObjects,
     StreamKind,
     StreamObjects,
-    Track,
     folder,
 )
 
@@ -36,10 +35,9 @@ class StreamRef:
     stream: str
     kind: StreamKind
     user: str | None = None
-    track: Track | None = None
 
 
-MIXED_STREAM = StreamRef(stream=MIX, kind="mixed", track="both")
+MIXED_STREAM = StreamRef(stream=MIX, kind="mixed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +110,6 @@ def _streams(
             stream=ref.stream,
             kind=ref.kind,
             user=ref.user,
-            track=ref.track,
             playlists=_listed(sorted(lists[ref], key=_by_leg)),
             media_files=_listed(sorted(media[ref], key=_by_leg)),
             segments=_listed(slices[ref]),

@@ -87,6 +87,7 @@ class ListedObject(Protocol):
 class StreamObjects:
     """One feed of a recording. `stream` is its stable id; playlists stand original first, then bak0, bak1 and so on.
 
+    Playlists may carry its sound and its pictures apart, as their names say.
     A stream whose slices are there and whose playlist is not has no playlists. `segments` are the slices that are its
     own by their names, or by being a recording's only stream; in the order of keys.
     """
@@ -94,7 +95,6 @@ class StreamObjects:
     stream: str
     kind: StreamKind
     user: str | None = None
-    track: Track | None = None
     playlists: tuple[ListedObject, ...] = ()
     media_files: tuple[ListedObject, ...] = ()
     segments: tuple[ListedObject, ...] = ()

@@ -8,11 +8,12 @@ from catalog.layout import MediaKey, MediaName, served
 from catalog.model import Output, OutputTrack, RecordingId
 from flows.steps.planning import RecordingPlan, StreamPlan
 from flows.steps.reading import SegmentSource, SpoiltSegmentError
-from media.assemble import Arrival, Assembly, assemble
+from media.assemble import Arrivals, Assembly, assemble
 from media.findings import Finding, finding
 from media.judge import Judgement, judge
 from media.parts import PartResult, Sink
 from media.samples import Buffer
+from media.segments import Arrival
 from media.timing import seconds
 from storage.base import ObjectStore
 from storage.errors import AlreadyExists
@@ -133,9 +134,9 @@ def _assembled(
     spoilt: dict[int, str] = {}
     while True:
         segments = SegmentSource(store=source, metas=plan.metas, spoilt=spoilt)
-        arrivals = segments.arrivals(stream.assembly.segments)
         try:
-            assembly = assemble(stream.assembly, _told(arrivals, progress), open_sink)
+            with segments.opened(stream.assembly) as arrivals:
+                assembly = assemble(stream.assembly, _told(arrivals, progress), open_sink)
         except SpoiltSegmentError as error:
             spoilt[error.number] = error.detail
             continue
@@ -144,11 +145,16 @@ def _assembled(
         )
 
 
-def _told(arrivals: Iterable[Arrival], progress: Progress | None) -> Iterator[Arrival]:
+def _told(arrivals: Arrivals, progress: Progress | None) -> Arrivals:
+    if progress is None:
+        return arrivals
+    return {lane: _each_told(coming, progress) for lane, coming in arrivals.items()}
+
+
+def _each_told(arrivals: Iterable[Arrival], progress: Progress) -> Iterator[Arrival]:
     for arrival in arrivals:
         yield arrival
-        if progress:
-            progress(arrival.size_bytes)
+        progress(arrival.size_bytes)
 
 
 def _media_key(recording: RecordingId, stream: StreamPlan, attempt: int, part: int) -> str:

@@ -25,8 +25,8 @@ from catalog.model import (
 from catalog.proofs import SegmentProof
 from flows.steps.assembling import StreamResult
 from media import losses
-from media.assemble import SegmentResult
 from media.findings import Finding, Severity, finding
+from media.segments import SegmentResult
 from media.timing import TICKS_PER_SECOND, seconds
 from media.ts.chain import Relation
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from flows.steps.playlists import Read
 from media.clock import ClockSource
 from media.findings import Finding, finding
+from media.plan import Lane
 from media.playlist import Segment
 from media.uris import Resolution, Rule, resolve
 from storage.base import ObjectMeta
@@ -76,6 +77,11 @@ class StreamFile:
     versions: tuple[Read, ...] = ()
     listings: tuple[tuple[Entry, ...], ...] = ()
     entries: tuple[Entry, ...] = ()
+
+    @property
+    def lane(self) -> Lane:
+        """Which tracks of the stream it carries."""
+        return (self.id.name and self.id.name.track) or "both"
 
     @property
     def has_end(self) -> bool:
@@ -197,8 +203,14 @@ def named_time(entry: Entry, recording: RecordingObjects) -> datetime | None:
     return clock.at if clock and clock.source is ClockSource.SLICE_NAME else None
 
 
+def last_files(files: Sequence[StreamFile]) -> Sequence[StreamFile]:
+    """The last file of each lane: those before them get no more once the next was begun."""
+    return list({file.lane: file for file in files}.values())
+
+
 def findings_of_files(files: Sequence[StreamFile]) -> Iterator[Finding]:
     """What the playlists of a stream lack. That a file was never closed says nothing once a later one was begun."""
+    last = last_files(files)
     for file in files:
         yield from itertools.chain.from_iterable(read.findings for read in file.versions)
         is_read = any(read.playlist is not None for read in file.versions)
@@ -206,5 +218,5 @@ def findings_of_files(files: Sequence[StreamFile]) -> Iterator[Finding]:
             continue
         if not any(file.listings):
             yield finding("playlist_empty", file.index, "it names no slice and is not closed")
-        elif file is files[-1]:
+        elif file in last:
             yield finding("playlist_no_end", file.index, "it has no #EXT-X-ENDLIST")

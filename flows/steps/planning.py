@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from catalog.events import NOTHING_SAID, UNKNOWN, Vouched, Word
 from catalog.model import PlaylistObject, RecordingId
-from flows.steps.files import StreamFile, files_of, findings_of_files
+from flows.steps.files import StreamFile, files_of, findings_of_files, last_files
 from flows.steps.finding import NothingFoundError
 from flows.steps.playlists import Read, moving, read_playlist
 from flows.steps.promises import broken_promises, unkept_of
@@ -187,23 +187,22 @@ def _plan_stream(
 
 
 def _open_end(files: Sequence[StreamFile]) -> str | None:
-    """The last file must have its end: one before it can get no more once the next was begun."""
+    """The last file of each lane must have its end."""
     if not files:
         return _NO_PLAYLIST
-    last = files[-1]
-    if last.has_end:
-        return None
-    if not last.versions:
-        return _NO_PLAYLIST
-    is_read = any(read.playlist is not None for read in last.versions)
-    return f"playlist {last.index} {'has no #EXT-X-ENDLIST' if is_read else 'cannot be read'}"
+    for last in (file for file in last_files(files) if not file.has_end):
+        if not last.versions:
+            return _NO_PLAYLIST
+        is_read = any(read.playlist is not None for read in last.versions)
+        return f"playlist {last.index} {'has no #EXT-X-ENDLIST' if is_read else 'cannot be read'}"
+    return None
 
 
 def _without_playlist(
     recording: RecordingObjects, stream: StreamObjects, files: Sequence[StreamFile]
 ) -> Iterator[Finding]:
     """Without the playlist of its last file nobody knows what was promised at the end of a stream."""
-    if not files or not files[-1].versions:
+    if not files or any(not file.versions for file in last_files(files)):
         what = "there are slices, and no playlist that names them: how far they should reach is not known"
         if recording.segments:
             yield finding("playlist_missing", stream.stream, what)

@@ -1,12 +1,13 @@
-"""Segments from the store, read ahead in parallel, each proved before it is handed on."""
+"""Segments from the store, read ahead in parallel for all lanes at once, each proved before it is handed on."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from media.assemble import Arrival
-from media.plan import PlannedSegment
+from media.plan import AssemblyPlan, Lane, PlannedSegment
+from media.segments import Arrival
 from storage.base import ObjectMeta, ObjectStore
 from storage.errors import Changed, Corrupt, NotFound
 from storage.reading import ReadProof, VerifiedReader
@@ -20,7 +21,7 @@ _READERS = 4
 
 @dataclass(slots=True)
 class SegmentSource:
-    """Reads the planned segments of one stream, in order; `proofs` fills with what was proved, by segment number.
+    """Reads the planned segments of one stream; `proofs` fills with what was proved, by segment number.
 
     Segments in `spoilt` (number -> why) were found wrong after they had been used, and are left out this time.
     """
@@ -30,31 +31,18 @@ class SegmentSource:
     proofs: dict[int, ReadProof] = field(default_factory=dict)
     spoilt: Mapping[int, str] = field(default_factory=dict)
 
-    def arrivals(self, segments: Iterable[PlannedSegment]) -> Iterator[Arrival]:
-        """Each segment's bytes, or why there are none. At most `READ_AHEAD_BYTES` are in memory and not taken."""
-        ahead: deque[tuple[PlannedSegment, Future[Arrival]]] = deque()
+    @contextmanager
+    def opened(self, plan: AssemblyPlan) -> Iterator[Mapping[Lane, Iterator[Arrival]]]:
+        """By lane, each segment's bytes, or why there are none; at most `READ_AHEAD_BYTES` are in memory in advance."""
         with ThreadPoolExecutor(_READERS, thread_name_prefix="read") as pool:
-            waiting = iter(segments)
-            pending = next(waiting, None)
-            size = 0
+            ahead = _ReadAhead(plan, lambda segment: pool.submit(self.arrival, segment))
             try:
-                while pending or ahead:
-                    while pending and (not ahead or size + self._memory(pending) <= READ_AHEAD_BYTES):
-                        size += self._memory(pending)
-                        ahead.append((pending, pool.submit(self._arrival, pending)))
-                        pending = next(waiting, None)
-                    segment, future = ahead.popleft()
-                    size -= self._memory(segment)
-                    yield future.result()
+                yield {lane: ahead.of(lane) for lane in plan.lanes}
             finally:
-                for _, future in ahead:
-                    future.cancel()
+                pool.shutdown(wait=False, cancel_futures=True)
 
-    def _memory(self, segment: PlannedSegment) -> int:
-        size = segment.byte_range[1] if segment.byte_range else segment.size_bytes
-        return size if segment.byte_range or size <= WHOLE_BYTES else _PIECE_BYTES
-
-    def _arrival(self, segment: PlannedSegment) -> Arrival:
+    def arrival(self, segment: PlannedSegment) -> Arrival:
+        """Read one segment."""
         why_not = self._why_not(segment)
         if why_not is None:
             try:
@@ -102,6 +90,46 @@ class SegmentSource:
         data, proof = VerifiedReader(self.store).read_range(meta, offset, offset + length)
         self.proofs[segment.number] = proof
         return Arrival(segment=segment, pieces=(data,), size_bytes=length, digest=int(proof.crc64xz, 16))
+
+
+class _ReadAhead:
+    """Reads that were begun and not taken yet: in the order of the plan over all lanes, as far as memory reaches."""
+
+    def __init__(self, plan: AssemblyPlan, read: Callable[[PlannedSegment], Future[Arrival]]) -> None:
+        self._read = read
+        self._pending: dict[Lane, deque[PlannedSegment]] = {lane: deque() for lane in plan.lanes}
+        self._begun: dict[Lane, deque[tuple[PlannedSegment, Future[Arrival]]]] = {lane: deque() for lane in plan.lanes}
+        self._bytes = 0
+        for segment in plan.segments:
+            self._pending[segment.lane].append(segment)
+
+    def of(self, lane: Lane) -> Iterator[Arrival]:
+        """The segments of one lane. Who asks gets the next one, however much of other lanes is in memory."""
+        begun, pending = self._begun[lane], self._pending[lane]
+        while begun or pending:
+            if not begun:
+                self._begin(lane)
+            self._begin_more()
+            segment, future = begun.popleft()
+            self._bytes -= _memory(segment)
+            yield future.result()
+
+    def _begin_more(self) -> None:
+        while waiting := [lane for lane, pending in self._pending.items() if pending]:
+            first = min(waiting, key=lambda lane: self._pending[lane][0].number)
+            if self._bytes + _memory(self._pending[first][0]) > READ_AHEAD_BYTES:
+                return
+            self._begin(first)
+
+    def _begin(self, lane: Lane) -> None:
+        segment = self._pending[lane].popleft()
+        self._bytes += _memory(segment)
+        self._begun[lane].append((segment, self._read(segment)))
+
+
+def _memory(segment: PlannedSegment) -> int:
+    size = segment.byte_range[1] if segment.byte_range else segment.size_bytes
+    return size if segment.byte_range or size <= WHOLE_BYTES else _PIECE_BYTES
 
 
 class SpoiltSegmentError(Exception):

@@ -25,7 +25,7 @@ def in_sequence(
     doubles: list[Finding] = []
     planned: list[tuple[datetime, int, PlannedSegment]] = []
     for number, file in enumerate(files):
-        since = max((at for at, *_ in planned), default=_BEFORE_ALL)
+        since = max((at for at, _, before in planned if before.lane == file.lane), default=_BEFORE_ALL)
         fresh: list[PlannedSegment] = []
         for entry in file.entries:
             if entry.identity in seen:
@@ -63,6 +63,7 @@ def _planned(
         detail=entry.detail,
         file=number,
         rebuilt=entry.rebuilt,
+        lane=file.lane,
     )
 
 

@@ -19,7 +19,9 @@ def read_all(store: ObjectStore) -> Facts:
     ((objects, metas),) = find_recordings(store)
     (stream,) = plan_recording(store, objects, metas).streams
     source = SegmentSource(store=store, metas=metas)
-    deque(source.arrivals(stream.assembly.segments), maxlen=0)
+    with source.opened(stream.assembly) as arrivals:
+        for lane in arrivals.values():
+            deque(lane, maxlen=0)
     ((proof, _),) = Counter(proof.proof.value for proof in source.proofs.values()).items()
     return {"read_bytes": sum(proof.size_bytes for proof in source.proofs.values()), "proof": proof}
 

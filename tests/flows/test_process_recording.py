@@ -537,7 +537,7 @@ def test_a_late_slice_of_one_user_reads_and_rebuilds_that_user_only(
     assert settled is not None
     assert (settled.revision, settled.verdict) == (2, Verdict.GAPS)
     second = site.manifest(1)
-    assert [s.stream for s in second.streams] == ["11_audio", "22_audio"]
+    assert [s.stream for s in second.streams] == ["11", "22"]
     assert second.streams[0] == first.streams[0], "the one that is damaged as before"
     assert not second.streams[1].gaps
     assert CountingStore.opened >= set(whole.segments[4:])

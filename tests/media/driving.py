@@ -7,12 +7,13 @@ from math import ceil
 
 import fastcrc
 
-from media.assemble import LIBAV_VERSION, Arrival, Assembly, SegmentResult, assemble
+from media.assemble import LIBAV_VERSION, Assembly, assemble
 from media.clock import ClockSource, WallClock
 from media.judge import Judgement, judge
 from media.parts import TrackResult
 from media.plan import AssemblyPlan, PlannedSegment
 from media.samples import Buffer, TrackType
+from media.segments import Arrival, SegmentResult
 from media.timing import TICKS_PER_SECOND
 from tests.lab import Slice, Stored
 
@@ -125,7 +126,7 @@ def run(plan: AssemblyPlan, coming: Iterable[Arrival]) -> Made:
         sinks[part] = Memory()
         return sinks[part]
 
-    assembly = assemble(plan, coming, open_sink)
+    assembly = assemble(plan, {"both": coming}, open_sink)
     files = tuple(part.head + bytes(sinks[part.number].data) for part in assembly.parts)
     assert sorted(sinks) == [part.number for part in assembly.parts]
     return Made(assembly=assembly, judgement=judge(assembly), files=files)

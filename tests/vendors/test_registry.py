@@ -36,7 +36,7 @@ def test_agora_mixed() -> None:
     assert (recording.vendor, recording.task_id, recording.room) == ("agora", SID, "room_1")
     assert (recording.mode, recording.folder) == ("mixed", "classes/")
     stream = only(recording)
-    assert (stream.stream, stream.kind, stream.user, stream.track) == ("mix", "mixed", None, "both")
+    assert (stream.stream, stream.kind, stream.user) == ("mix", "mixed", None)
     assert keys_of(stream.playlists) == keys[:1]
     assert keys_of(recording.segments) == keys[1:3]
     assert keys_of(recording.side_files) == keys[3:]
@@ -51,12 +51,8 @@ def test_agora_individual() -> None:
     ]
     recording = one(*keys)
     assert (recording.mode, recording.room) == ("individual", "room1")
-    streams = [(stream.stream, stream.kind, stream.user, stream.track) for stream in recording.streams]
-    assert streams == [
-        ("101_audio", "participant", "101", "audio"),
-        ("101_video", "participant", "101", "video"),
-        ("7_audio", "participant", "7", "audio"),
-    ]
+    streams = [(stream.stream, stream.kind, stream.user, len(stream.playlists)) for stream in recording.streams]
+    assert streams == [("101", "participant", "101", 2), ("7", "participant", "7", 1)]
     assert keys_of(recording.side_files) == sorted(keys[4:9])
     assert len(recording.segments) == 3
 
@@ -129,7 +125,7 @@ def test_one_recording_in_two_folders_is_one() -> None:
 @pytest.mark.parametrize(
     ("slices", "stream"),
     [
-        ([f"{USER}_video_{UTC17}.ts"], "101_video"),
+        ([f"{USER}_video_{UTC17}.ts"], "101"),
         ([f"{SID}_room1_{UTC17}.ts"], "mix"),
         ([f"{TASK}_room_mix_VA_{UTC17}_0.ts"], "room_mix"),
         ([f"rid_{RECORD}_room_0.ts"], "mix"),
@@ -173,9 +169,8 @@ def test_zego_individual() -> None:
     assert recording.mode == "individual"
     assert [(stream.stream, stream.kind, len(stream.playlists)) for stream in recording.streams] == [
         ("room_u1_s1", "participant", 2),
-        ("room_u2_s2.audio", "participant", 1),
-        ("room_u2_s2.video", "participant", 1),
-        ("room_whiteboard.video", "whiteboard", 1),
+        ("room_u2_s2", "participant", 2),
+        ("room_whiteboard", "whiteboard", 1),
     ]
     assert keys_of(recording.streams[0].playlists)[0].endswith(f"{UTC17}.m3u8")
 

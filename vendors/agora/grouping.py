@@ -48,7 +48,8 @@ def _anchored(member: NamedObject, room: str | None) -> NamedObject:
 
 
 def _stream_of(name: ObjectName) -> StreamRef:
+    """A user's sound and pictures are one stream; slices with both, which no playlist of media names, are another."""
     if name.user is None:
         return MIXED_STREAM
-    track = name.track or "both"
-    return StreamRef(stream=f"{name.user}_{track}", kind="participant", user=name.user, track=track)
+    stream = f"{name.user}_av" if name.track == "both" else name.user
+    return StreamRef(stream=stream, kind="participant", user=name.user)

@@ -34,5 +34,5 @@ def _room(names: Sequence[ObjectName]) -> str | None:
 
 def _stream_of(name: ObjectName) -> StreamRef | None:
     if name.user is not None:
-        return StreamRef(stream=name.user, kind="participant", user=name.user, track="both")
+        return StreamRef(stream=name.user, kind="participant", user=name.user)
     return MIXED_STREAM if name.kind is ObjectKind.PLAYLIST else None

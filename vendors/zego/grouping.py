@@ -58,9 +58,8 @@ def _mode(members: Sequence[NamedObject]) -> Mode:
 
 
 def _stream_of(name: ObjectName, *, mode: Mode) -> StreamRef | None:
-    """Audio and video in separate files are streams of their own; a stream id holds no dot, so ids stay apart."""
+    """Sound and pictures in separate files (`StreamType` 4) are one stream."""
     if name.middle is None:
         return None
-    stream = name.middle if name.track == "both" else f"{name.middle}.{name.track}"
     feed: StreamKind = "mixed" if mode == "mixed" else "participant"
-    return StreamRef(stream=stream, kind="whiteboard" if name.middle.endswith(_WHITEBOARD) else feed, track=name.track)
+    return StreamRef(stream=name.middle, kind="whiteboard" if name.middle.endswith(_WHITEBOARD) else feed)

@@ -1,0 +1,62 @@
+"""Lanes of one stream on one timeline: where a run of one lies beside the other's.
+
+A recorder stamps sound and pictures of a user by one clock, mostly; and names or tags say by the wall clock when each
+began. Names are whole milliseconds, stamps are finer, so stamps are believed where the two agree, and only there: each
+playlist may count from zero. Pure.
+"""
+
+from dataclasses import replace
+
+from media.timing import TICKS_PER_SECOND
+from media.ts.chain import FRESH_START, Chain, Cut, Place, Relation, is_credible
+
+_NAMED = 3 * TICKS_PER_SECOND // 1000
+"""How far two times may lie apart that were rounded to milliseconds."""
+_LIKELY = TICKS_PER_SECOND // 4
+"""How far, where stamps that are long under way show that clocks do not simply begin at zero."""
+_STALE = 60 * TICKS_PER_SECOND
+"""A reading of the wall clock that is older is left for the other lane's: clocks drift."""
+_OWN_CLOCK = frozenset({Relation.CONTINUES, Relation.PAUSE})
+
+
+def informed(chain: Chain | None, sibling: Chain | None, wall: int | None) -> Chain | None:
+    """The chain with the other lane's reading of the wall clock, where its own is old and that is nearer to `wall`."""
+    if chain is None or sibling is None or wall is None or sibling.dated is None:
+        return chain
+    if chain.dated and abs(wall - chain.dated[0]) <= max(_STALE, abs(wall - sibling.dated[0])):
+        return chain
+    return replace(chain, dated=sibling.dated, led=sibling.led)
+
+
+def aligned(place: Place, sibling: Chain | None) -> Place:
+    """The place by the other lane's clock, where its segment begins a run and that clock is the same.
+
+    The first segment of a lane has no place yet: the wall clock puts it beside the other lane, else their stamps do.
+    """
+    if sibling is None or place.relation in _OWN_CLOCK:
+        return place
+    by_wall = _by_wall(place, sibling) if place.relation is Relation.FIRST else place.shift
+    if by_wall is not None:
+        return _moved(place, sibling.shift if _agree(place, sibling.shift, by_wall) else by_wall)
+    is_one_clock = is_credible(sibling, place.link.scan.shown_first + sibling.shift)
+    return _moved(place, sibling.shift if is_one_clock else sibling.since - place.link.scan.shown_first)
+
+
+def _moved(place: Place, shift: int) -> Place:
+    by = shift - place.shift
+    until = {track: Cut(dts=cut.dts + by, pts=cut.pts + by) for track, cut in place.until.items()}
+    return replace(place, shift=shift, until=until)
+
+
+def _by_wall(place: Place, sibling: Chain) -> int | None:
+    if place.link.wall is None or sibling.led is None:
+        return None
+    wall, at = sibling.led
+    return at + place.link.wall - wall - place.link.scan.lead_first
+
+
+def _agree(place: Place, by_stamps: int, by_wall: int) -> bool:
+    off = abs(by_stamps - by_wall)
+    if off <= _NAMED:
+        return True
+    return place.link.scan.first > FRESH_START and off <= max(_LIKELY, place.link.wall_within)
