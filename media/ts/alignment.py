@@ -8,12 +8,12 @@ playlist may count from zero. Pure.
 from dataclasses import replace
 
 from media.timing import TICKS_PER_SECOND
-from media.ts.chain import FRESH_START, Chain, Cut, Place, Relation, is_credible
+from media.ts.chain import Chain, Cut, Place, Relation, is_credible
 
 _NAMED = 3 * TICKS_PER_SECOND // 1000
 """How far two times may lie apart that were rounded to milliseconds."""
-_LIKELY = TICKS_PER_SECOND // 4
-"""How far, where stamps that are long under way show that clocks do not simply begin at zero."""
+_UNDER_WAY = 10 * TICKS_PER_SECOND
+"""Stamps beyond this are those of a clock that runs; below, they may be any muxer's first ones, and tell nothing."""
 _STALE = 60 * TICKS_PER_SECOND
 """A reading of the wall clock that is older is left for the other lane's: clocks drift."""
 _OWN_CLOCK = frozenset({Relation.CONTINUES, Relation.PAUSE})
@@ -59,4 +59,4 @@ def _agree(place: Place, by_stamps: int, by_wall: int) -> bool:
     off = abs(by_stamps - by_wall)
     if off <= _NAMED:
         return True
-    return place.link.scan.first > FRESH_START and off <= max(_LIKELY, place.link.wall_within)
+    return off <= place.link.wall_within and place.link.scan.first > _UNDER_WAY
