@@ -2,7 +2,9 @@
 
 import re
 import tempfile
+from collections.abc import Callable, Sequence
 from fractions import Fraction
+from math import ceil, floor
 from pathlib import Path
 
 import av
@@ -13,26 +15,47 @@ from av.video.stream import VideoStream
 from deployments.sandbox import scene
 from deployments.sandbox.clips import AAC_FRAME, MUXER_DELAY, Clip, add_audio, add_video
 from deployments.sandbox.cutting import HZ, Slice
-from deployments.sandbox.packets import TrackType, first_pts, programme
+from deployments.sandbox.packets import TrackType, first_pts, programme, restamp
 
 _LEAD_S = 1
 """Stamps begin here: B-frames and the AAC encoder's first frame lie before zero, and libav would move all of them."""
+_TINY = 1e-6
+"""Seconds of the scene are floats: a picture that is due at the very end of a stretch belongs to the next one."""
 _ENTRY = re.compile(r"#EXTINF:([\d.]+),[^\n]*\n([^\n#]+)")
+
+
+def _upright(moment_s: float) -> int:
+    del moment_s
+    return 0
 
 
 class Live:
     """One encoder of the scene, cut by libav's `hls` muxer. Not for several threads at once.
 
-    It begins at the second `begins_at` of the scene, whose stamp is `stamped_s` seconds later than the first of all.
-    `clip` says what it looks and sounds like; its `seconds` and `first_second` are not looked at. `close()` or
-    `abandon()` it.
+    It begins at the second `begins_at` of the scene, with the first picture and the first sample that are no earlier;
+    the stamp of that moment is `stamped_s` seconds later than the first of all. `clip` says what it looks and sounds
+    like; its `seconds` and `first_second` are not looked at. `degrees_at` says of each moment how far clockwise the
+    upright scene is turned to give the picture that is coded, whose size is the clip's; from `silences` on, until
+    they end, there is no sound at all. `close()` or `abandon()` it.
     """
 
-    def __init__(self, clip: Clip, *, begins_at: int, stamped_s: int, slice_s: float) -> None:
+    def __init__(
+        self,
+        clip: Clip,
+        *,
+        begins_at: float,
+        stamped_s: float,
+        slice_s: float,
+        degrees_at: Callable[[float], int] = _upright,
+        silences: Sequence[tuple[float, float]] = (),
+    ) -> None:
         self._clip = clip
-        self._begins_at = begins_at
-        self._second = begins_at
-        self._shift = _LEAD_S + stamped_s - begins_at
+        self._degrees_at = degrees_at
+        self._silences = silences
+        self._first_frame = self._frame = ceil(begins_at * clip.fps - _TINY)
+        self._first_sample = self._sample = round(begins_at * clip.sample_rate)
+        self._whole_s = floor(begins_at)
+        self._moved = round((stamped_s - begins_at + self._whole_s) * HZ)
         self._folder = tempfile.TemporaryDirectory(prefix="sandbox-live-")
         self._list = Path(self._folder.name, "list.m3u8")
         options = MUXER_DELAY | {"hls_time": f"{slice_s}", "hls_list_size": "0"}
@@ -40,29 +63,34 @@ class Live:
         self._video: VideoStream | None = add_video(self._container, clip) if clip.video else None
         self._audio: AudioStream | None = add_audio(self._container, clip) if clip.audio else None
         self._sound = np.empty(0, np.float32)
-        self._sounded = (_LEAD_S + stamped_s) * clip.sample_rate
+        self._sounded = self._sample + (_LEAD_S - self._whole_s) * clip.sample_rate
         self._taken = 0
         self._first_pts: int | None = None
 
-    def next_second(self) -> list[Slice]:
-        """Encode one more second; the slices that are finished by it."""
+    @property
+    def start_s(self) -> float:
+        """Where its first slice begins. An AAC encoder writes one frame before the sound begins."""
         if self._video is not None:
-            self._picture(self._video)
+            return self._first_frame / self._clip.fps
+        return (self._first_sample - AAC_FRAME) / self._clip.sample_rate
+
+    def until(self, moment_s: float) -> list[Slice]:
+        """Encode the scene up to this second of it; the slices that are finished by it."""
+        if self._video is not None:
+            self._picture(self._video, ceil(moment_s * self._clip.fps - _TINY))
         if self._audio is not None:
-            seed = self._clip.seed << 20 | self._second
-            samples = scene.sound(1, self._clip.sample_rate, first_second=self._second, seed=seed)
-            self._sound = np.concatenate([self._sound, samples])
+            self._listen(round(moment_s * self._clip.sample_rate))
             self._hear(self._audio, len(self._sound) // AAC_FRAME * AAC_FRAME)
-        self._second += 1
         return self._finished()
 
     def close(self) -> list[Slice]:
         """Flush the encoders; the last slices."""
         if self._audio is not None:
             self._hear(self._audio, len(self._sound))
-        for stream in (self._video, self._audio):
-            if stream is not None:
-                self._container.mux(stream.encode(None))
+        if self._video is not None and self._frame > self._first_frame:
+            self._container.mux(self._video.encode(None))
+        if self._audio is not None and self._sample > self._first_sample:
+            self._container.mux(self._audio.encode(None))
         self._container.close()
         last = self._finished()
         self._folder.cleanup()
@@ -73,16 +101,35 @@ class Live:
         self._container.close()
         self._folder.cleanup()
 
-    def _picture(self, stream: VideoStream) -> None:
+    def _picture(self, stream: VideoStream, upto: int) -> None:
         clip = self._clip
-        planes = scene.pictures(
-            1, clip.fps, clip.size, first_second=self._second, flash_frames=clip.flash_frames, seed=clip.seed
-        )
-        for index, plane in enumerate(planes):
-            frame = av.VideoFrame.from_ndarray(plane, format="yuv420p")
-            frame.pts = (self._second + self._shift) * clip.fps + index
-            frame.time_base = Fraction(1, clip.fps)
+        for index in range(self._frame, upto):
+            frame = av.VideoFrame.from_ndarray(self._coded(index), format="yuv420p")
+            frame.pts, frame.time_base = index + (_LEAD_S - self._whole_s) * clip.fps, Fraction(1, clip.fps)
             self._container.mux(stream.encode(frame))
+        self._frame = max(self._frame, upto)
+
+    def _coded(self, index: int) -> scene.Plane:
+        """The planes of this picture of the scene, turned as the camera is held."""
+        clip = self._clip
+        degrees = self._degrees_at(index / clip.fps + _TINY)
+        size = clip.size[::-1] if degrees % 180 else clip.size
+        second, number = divmod(index, clip.fps)
+        planes = scene.picture(size, second, number, flash=number < clip.flash_frames, seed=clip.seed)
+        return scene.turned(planes, degrees) if degrees else planes
+
+    def _listen(self, upto: int) -> None:
+        """Let all samples before this one wait for the encoder."""
+        rate = self._clip.sample_rate
+        while self._sample < upto:
+            second, at = divmod(self._sample, rate)
+            seed = self._clip.seed << 20 | second
+            heard = scene.sound(1, rate, first_second=second, seed=seed)
+            for begin_s, end_s in self._silences:
+                heard[max(0, round((begin_s - second) * rate)) : max(0, round((end_s - second) * rate))] = 0
+            end = min(upto - second * rate, rate)
+            self._sound = np.concatenate([self._sound, heard[at:end]])
+            self._sample += end - at
 
     def _hear(self, stream: AudioStream, samples: int) -> None:
         """Encode the first so many of the samples that wait."""
@@ -109,7 +156,5 @@ class Live:
         pts = first_pts(data, tracks[lead])
         if self._first_pts is None:
             self._first_pts = pts
-        # An AAC encoder writes one frame before the sound begins.
-        lead_in = AAC_FRAME / self._clip.sample_rate if lead == "audio" else 0.0
-        start_s = self._begins_at - lead_in + (pts - self._first_pts) / HZ
-        return Slice(data=data, duration_s=duration_s, start_s=start_s)
+        start_s = self.start_s + (pts - self._first_pts) / HZ
+        return Slice(data=restamp(data, self._moved) if self._moved else data, duration_s=duration_s, start_s=start_s)

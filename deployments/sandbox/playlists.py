@@ -4,18 +4,40 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
+from typing import Literal
+
+from deployments.sandbox.webhook_requests import unix_ms
 
 _CONTIGUOUS = timedelta(seconds=1)
 """Two slices that lie no further apart than this follow each other."""
 
 
+TimeForm = Literal["utc17", "unix_ms"]
+"""How Agora's own tags say a time: as slices are named, or as webhooks say it. Its documents have both."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rotate:
+    """How pictures are coded from this moment on: to stand upright they are turned anticlockwise by the degrees."""
+
+    size: tuple[int, int]
+    degrees: int
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One slice as a playlist tells of it; `begins_at` is on the recorder's clock, aware."""
+    """One slice as a playlist tells of it; `begins_at` is on the recorder's clock, aware.
+
+    `restarts`: its track starts here, or starts again. `breaks`: another encoder made it. Only Agora says such things.
+    """
 
     uri: str
     duration_s: float
     begins_at: datetime
+    restarts: bool = False
+    breaks: bool = False
+    rotates: tuple[Rotate, ...] = ()
 
     @property
     def ends_at(self) -> datetime:
@@ -29,15 +51,30 @@ def utc17(at: datetime) -> str:
     return f"{rounded:%Y%m%d%H%M%S}{rounded.microsecond // 1000:03d}"
 
 
-def agora_text(entries: Sequence[Entry], kinds: Sequence[str], *, ended: bool = True) -> bytes:
+def agora_text(
+    entries: Sequence[Entry], kinds: Sequence[str], *, ended: bool = True, times: TimeForm = "utc17"
+) -> bytes:
     """Agora's: EXTINF without a comma, and a mark for each track (`AUDIO`, `VIDEO`) where it starts or starts again."""
     lines = _header(entries, "#EXT-X-ALLOW-CACHE:YES")
     for entry, follows in zip(entries, _follows(entries), strict=True):
-        if not follows:
-            time = utc17(entry.begins_at)
+        lines += [_rotate_tag(rotate, times) for rotate in entry.rotates]
+        if entry.breaks:
+            lines.append("#EXT-X-DISCONTINUITY")
+        if entry.restarts or not follows:
+            time = _time(entry.begins_at, times)
             lines += [f"#EXT-X-AGORA-TRACK-EVENT:EVENT=START,TRACK_TYPE={kind},TIME={time}" for kind in kinds]
         lines += [f"#EXTINF:{entry.duration_s:.6f}", entry.uri]
     return _text(lines, ended=ended)
+
+
+def _rotate_tag(rotate: Rotate, times: TimeForm) -> str:
+    width, height = rotate.size
+    time = _time(rotate.at, times)
+    return f"#EXT-X-AGORA-ROTATE:WIDTH={width},HEIGHT={height},ROTATE={rotate.degrees},TIME={time}"
+
+
+def _time(at: datetime, form: TimeForm) -> str:
+    return utc17(at) if form == "utc17" else str(unix_ms(at))
 
 
 def numbered_text(entries: Sequence[Entry], *, ended: bool = True) -> bytes:

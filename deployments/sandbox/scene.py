@@ -34,6 +34,14 @@ def picture(size: tuple[int, int], second: int, frame: int, *, flash: bool, seed
     return np.vstack([luma, np.full((height // 2, width), 128, np.uint8)])
 
 
+def turned(planes: Plane, degrees: int) -> Plane:
+    """The I420 planes of an upright picture turned clockwise by 90, 180 or 270 degrees."""
+    height = planes.shape[0] * 2 // 3
+    luma = np.rot90(planes[:height], -degrees // 90)
+    # The scene is grey: its chroma looks the same from every side.
+    return np.vstack([luma, np.full((luma.shape[0] // 2, luma.shape[1]), 128, np.uint8)])
+
+
 def _ramp(size: tuple[int, int], index: int, seed: int) -> Plane:
     width, height = size
     across = np.arange(width) + 3 * index + 17 * seed

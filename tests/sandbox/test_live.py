@@ -17,7 +17,7 @@ def recorded(
     seconds: int, *, begins_at: int = 0, stamped_s: int = 0, audio: bool = True, video: bool = True
 ) -> list[Slice]:
     live = Live(Clip(seconds=1, audio=audio, video=video), begins_at=begins_at, stamped_s=stamped_s, slice_s=2)
-    slices = [piece for _ in range(seconds) for piece in live.next_second()]
+    slices = [piece for second in range(seconds) for piece in live.until(begins_at + second + 1)]
     return slices + live.close()
 
 
@@ -70,6 +70,6 @@ def test_what_was_abandoned_leaves_nothing() -> None:
     live = Live(Clip(seconds=1), begins_at=0, stamped_s=0, slice_s=2)
     folder = live._list.parent
     assert folder.exists()
-    live.next_second()
+    live.until(1)
     live.abandon()
     assert not folder.exists()

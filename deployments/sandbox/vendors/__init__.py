@@ -15,10 +15,28 @@ Scripts (`SCRIPTS`) and the vendors they mean something for:
 | nobody published | 206/435 | no RecordFiles, empty file_info | nothing |
 | lost webhooks, doubled webhooks | yes | yes | yes |
 | damaged slice | yes | yes | yes |
+| rejoin, late picture, another codec | individual | single-stream: another file of each stay | no |
+| camera off, turned phone, individual failover | individual | no | no |
+
+The scripts of the last two lines have a cast: they say themselves who publishes, 101 and 102.
 """
 
 from deployments.sandbox.vendors.accounts import Limits, VendorAccount
+from deployments.sandbox.vendors.cast import Cast, Person, Shot
 from deployments.sandbox.vendors.scripts import ALL_WELL, SCRIPTS, Astray, Drop, Failover, Script
 from deployments.sandbox.vendors.server import Vendors
 
-__all__ = ["ALL_WELL", "SCRIPTS", "Astray", "Drop", "Failover", "Limits", "Script", "VendorAccount", "Vendors"]
+__all__ = [
+    "ALL_WELL",
+    "SCRIPTS",
+    "Astray",
+    "Cast",
+    "Drop",
+    "Failover",
+    "Limits",
+    "Person",
+    "Script",
+    "Shot",
+    "VendorAccount",
+    "Vendors",
+]

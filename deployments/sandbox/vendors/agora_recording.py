@@ -8,9 +8,10 @@ from functools import partial
 from typing import Any, Final, Literal
 
 from deployments.sandbox.packets import TrackType
-from deployments.sandbox.playlists import agora_text
+from deployments.sandbox.playlists import TimeForm, agora_text
+from deployments.sandbox.vendors.feeds import Leg
 from deployments.sandbox.vendors.files import Kinds, RecordedFile, Source
-from deployments.sandbox.vendors.recorder import Leg, Order, Recording, Studio
+from deployments.sandbox.vendors.recorder import Order, Recording, Studio
 from deployments.sandbox.vendors.uploading import Manner
 from deployments.sandbox.webhook_requests import Posted, agora, unix_ms
 
@@ -77,11 +78,12 @@ class AgoraRecording(Recording):
             if (wanted := subscribed[kind]) is None or user in wanted
         ]
 
-    def new_file(self, source: Source, leg: Leg, begin_s: int) -> RecordedFile:
+    def new_file(self, source: Source, leg: Leg, begin_s: float) -> RecordedFile:
         """A playlist; those of another recorder begin with `bak<n>_`."""
         backup = f"bak{leg.index - 1}_" if leg.index else ""
         user = "" if self.is_mixed else f"__uid_s_{source.user}__uid_e_{source.kinds[0]}"
         kinds = [kind.upper() for kind in source.kinds]
+        times: TimeForm = self.script.cast.times if self.script.cast else "utc17"
         return RecordedFile(
             index=len(self.files),
             source=source,
@@ -90,7 +92,7 @@ class AgoraRecording(Recording):
             begin_s=begin_s,
             base=f"{backup}{self.stem}{user}",
             prefix=self.order.store.prefix,
-            write=lambda entries, ended: agora_text(entries, kinds, ended=ended),
+            write=lambda entries, ended: agora_text(entries, kinds, ended=ended, times=times),
             slice_stamp="utc",
             kept=[] if self.agora.has_mp4 else None,
         )
@@ -122,7 +124,7 @@ class AgoraRecording(Recording):
         """Event 4 comes once for each playlist."""
         self._say(4, 0, "cloud_recording_file_infos", fileList=file.name)
 
-    def on_feed(self, file: RecordedFile, begin_s: int, *, is_first: bool) -> None:
+    def on_feed(self, file: RecordedFile, begin_s: float, *, is_first: bool) -> None:
         """Event 42 with the hole, if there was one."""
         if self.agora.mode == "web":
             return
@@ -134,12 +136,12 @@ class AgoraRecording(Recording):
         times = {"startUtcMs": start_ms, "discontinueUtcMs": before_ms}
         self._say(42, 1, "recorder_slice_start", mixedAllUser=self.is_mixed, **times, **stream)
 
-    def on_gone(self, file: RecordedFile, end_s: int) -> None:
-        """Its stream is not received any more."""
-        if self.is_running:
+    def on_gone(self, file: RecordedFile, end_s: float) -> None:
+        """Its stream is not received any more; a recorder that was replaced says nothing."""
+        if file.leg == self._leg:
             self._state_changed(file, end_s, state=1)
 
-    def _state_changed(self, file: RecordedFile, second: int, *, state: int) -> None:
+    def _state_changed(self, file: RecordedFile, second: float, *, state: int) -> None:
         if not self.is_mixed:
             kind = file.source.kinds[0]
             event = {"audio": 43, "video": 44}[kind]

@@ -7,7 +7,7 @@ from typing import Literal
 
 from deployments.sandbox.cutting import Slice
 from deployments.sandbox.packets import TrackType
-from deployments.sandbox.playlists import Entry, utc17
+from deployments.sandbox.playlists import Entry, Rotate, utc17
 
 Kinds = tuple[TrackType, ...]
 Stamp = Literal["utc", "number"]
@@ -37,7 +37,7 @@ class RecordedFile:
     index: int
     source: Source
     started_at: datetime
-    begin_s: int
+    begin_s: float
     base: str
     prefix: str
     write: Callable[[Sequence[Entry], bool], bytes]
@@ -55,6 +55,8 @@ class RecordedFile:
     in_backup: bool = False
     is_lost: bool = False
     """Whether some of it could be stored nowhere."""
+    shown: tuple[tuple[int, int], int] | None = None
+    """Size and rotation that its playlist has told of last."""
 
     @property
     def name(self) -> str:
@@ -85,14 +87,25 @@ class RecordedFile:
         """The wall clock at this second of the recording, in whole milliseconds."""
         return self.started_at + timedelta(milliseconds=round(1000 * seconds))
 
-    def add(self, piece: Slice) -> str:
+    def add(
+        self, piece: Slice, *, restarts: bool = False, breaks: bool = False, rotates: tuple[Rotate, ...] = ()
+    ) -> str:
         """List one more slice; its key."""
         begins_at = self.at(piece.start_s)
         stamp = utc17(begins_at) if self.slice_stamp == "utc" else str(len(self.entries))
         name = f"{self.base}_{stamp}.ts"
         if not self.entries:
             self.first_s = piece.start_s
-        self.entries.append(Entry(uri=self.uri_prefix + name, duration_s=piece.duration_s, begins_at=begins_at))
+        self.entries.append(
+            Entry(
+                uri=self.uri_prefix + name,
+                duration_s=piece.duration_s,
+                begins_at=begins_at,
+                restarts=restarts,
+                breaks=breaks,
+                rotates=rotates,
+            )
+        )
         self.size_bytes += len(piece.data)
         if self.kept is not None:
             self.kept.append(piece.data)

@@ -18,8 +18,9 @@ from deployments.sandbox.clouds.messages import Answer, Request, whole_number
 from deployments.sandbox.playlists import numbered_text
 from deployments.sandbox.vendors.accounts import Limits, VendorAccount
 from deployments.sandbox.vendors.answering import Api, Rate, json_answer, json_object
+from deployments.sandbox.vendors.feeds import Leg
 from deployments.sandbox.vendors.files import Kinds, RecordedFile, Source
-from deployments.sandbox.vendors.recorder import Leg, Order, Recording, Studio
+from deployments.sandbox.vendors.recorder import Order, Recording, Studio
 from deployments.sandbox.vendors.recordings import Recordings
 from deployments.sandbox.vendors.stores import Store
 from deployments.sandbox.vendors.uploading import Manner
@@ -71,7 +72,7 @@ class JocloudRecording(Recording):
         names = ["" for _ in users[:1]] if self.is_mixed else users
         return [Source(user=name, kinds=self._kinds) for name in names]
 
-    def new_file(self, source: Source, leg: Leg, begin_s: int) -> RecordedFile:
+    def new_file(self, source: Source, leg: Leg, begin_s: float) -> RecordedFile:
         """No time is in its name, so there is one of each user, also of one who comes back."""
         user = f"__uid_s_{source.user}__uid_e" if source.user else ""
         return RecordedFile(

@@ -5,16 +5,17 @@ import logging
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import inf
-from zlib import crc32
+from typing import Literal
 
-from deployments.sandbox.clips import Clip
 from deployments.sandbox.clouds import Clouds
 from deployments.sandbox.cutting import Slice
 from deployments.sandbox.live import Live
+from deployments.sandbox.vendors.cast import ALWAYS, Take
+from deployments.sandbox.vendors.feeds import Feed, Leg
 from deployments.sandbox.vendors.files import RecordedFile, Source
 from deployments.sandbox.vendors.hooks import Hooks, Maker
 from deployments.sandbox.vendors.rooms import Rooms
@@ -56,23 +57,8 @@ class Order:
     callback_url: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leg:
-    """One recorder's share of a recording, in seconds of it: after a failover another one goes on."""
-
-    index: int
-    begin_s: int
-    end_s: float
-
-
-@dataclass(slots=True, kw_only=True)
-class _Feed:
-    """One source on its way into files, one after the other."""
-
-    source: Source
-    leg: Leg
-    live: Live | None = None
-    file: RecordedFile | None = None
+Why = Literal["gone", "cut", "lost", "over"]
+"""An encoder ends because its source went away, another one goes on, its recorder is lost, or the recording is over."""
 
 
 class Recording(Story, ABC):
@@ -105,8 +91,9 @@ class Recording(Story, ABC):
         self._stopping = threading.Event()
         self._abandoned = threading.Event()
         self._stop_at_s = inf
+        self._ended_s = 0
         self._switches: list[tuple[float, bool]] = []
-        self._feeds: dict[tuple[int, Source], _Feed] = {}
+        self._feeds: dict[tuple[int, Source], Feed] = {}
         self._legs = self._planned_legs()
         self._thread = threading.Thread(target=self._run, name=f"{order.vendor}-recorder", daemon=True)
 
@@ -117,7 +104,7 @@ class Recording(Story, ABC):
         """What is recorded while these publish."""
 
     @abstractmethod
-    def new_file(self, source: Source, leg: Leg, begin_s: int) -> RecordedFile:
+    def new_file(self, source: Source, leg: Leg, begin_s: float) -> RecordedFile:
         """A file for it, from this second on."""
 
     def starts_new_file(self, feed_file: RecordedFile) -> bool:
@@ -200,11 +187,11 @@ class Recording(Story, ABC):
     def _planned_legs(self) -> tuple[Leg, ...]:
         failover = self.script.failover
         if failover is None or not self.fails_over:
-            return (Leg(index=0, begin_s=0, end_s=inf),)
+            return (Leg(index=0, begin_s=0),)
         begin_s = max(1, failover.after_s + failover.gap_s)
         return (
             Leg(index=0, begin_s=0, end_s=failover.after_s),
-            Leg(index=1, begin_s=begin_s, end_s=inf),
+            Leg(index=1, begin_s=begin_s),
         )
 
     def _run(self) -> None:
@@ -231,8 +218,8 @@ class Recording(Story, ABC):
             idle_s = 0 if self._record_second(second) else idle_s + 1
             second += 1
         for feed in self._feeds.values():
-            self._close(feed, second, crashed=False)
-        self.ended_at = self.at(second)
+            self._close(feed, second, "over")
+        self.ended_at, self._ended_s = self.at(second), second
 
     def _is_over(self, second: int, idle_s: int) -> bool:
         """Wait until this second has passed; whether the recording ended before."""
@@ -257,7 +244,7 @@ class Recording(Story, ABC):
             if leg.begin_s == second and leg.index:
                 self.on_failover()
             is_there = leg.begin_s <= second < leg.end_s and not self._paused_at(second)
-            self._follow(leg, second, dict.fromkeys(self.sources(users) if is_there else ()))
+            self._follow(leg, second, self._wanted(users, second) if is_there else {})
         if not users:
             self.on_nobody(second)
         return bool(users)
@@ -266,6 +253,8 @@ class Recording(Story, ABC):
         drop = self.script.drop
         if drop is not None and drop.after_s <= second < drop.after_s + drop.for_s:
             return ()
+        if self.script.cast is not None:
+            return self.script.cast.users_in(second)
         moment = self._began + second / self.studio.pace
         return self.studio.rooms.users_at(self.order.vendor, self.order.room, moment)
 
@@ -276,51 +265,73 @@ class Recording(Story, ABC):
                 paused = on
         return paused
 
-    def _follow(self, leg: Leg, second: int, wanted: dict[Source, None]) -> None:
+    def _wanted(self, users: Sequence[str], second: int) -> dict[Source, list[Take]]:
+        """What is to be recorded in this second, in order of time."""
+        return {
+            source: takes
+            for source in self.sources(users)
+            if (takes := [take for take in self._takes(source) if take.meets(second)])
+        }
+
+    def _takes(self, source: Source) -> Sequence[Take]:
+        if self.script.cast is None or not source.user:
+            return (ALWAYS,)
+        return self.script.cast.takes(source.user, source.kinds, self.studio.size)
+
+    def _follow(self, leg: Leg, second: int, wanted: Mapping[Source, Sequence[Take]]) -> None:
         """One second of one recorder: let those go who went, and encode the others."""
         for feed in self._feeds.values():
-            if feed.leg is leg and feed.source not in wanted:
-                self._close(feed, second, crashed=second >= leg.end_s)
-        for source in wanted:
-            feed = self._feeds.setdefault((leg.index, source), _Feed(source=source, leg=leg))
-            if feed.live is None:
-                self._open(feed, second)
-            if feed.live is not None and feed.file is not None:
-                self._keep(feed.file, feed.live.next_second())
+            if feed.leg is leg and feed.take not in wanted.get(feed.source, ()):
+                self._close(feed, second, "lost" if second >= leg.end_s else "gone")
+        for source, takes in wanted.items():
+            feed = self._feeds.setdefault((leg.index, source), self._new_feed(source, leg))
+            for take in takes:
+                self._record_take(feed, take, second)
 
-    def _open(self, feed: _Feed, second: int) -> None:
+    def _new_feed(self, source: Source, leg: Leg) -> Feed:
+        slice_s = self.order.slice_s or self.studio.slice_s
+        return Feed(source=source, leg=leg, cast=self.script.cast, size=self.studio.size, slice_s=slice_s)
+
+    def _record_take(self, feed: Feed, take: Take, second: int) -> None:
+        """As much of it as is in this second."""
+        live = feed.live or self._open(feed, take, max(take.begin_s, second))
+        self._keep(feed, live.until(min(take.end_s, second + 1)))
+        if take.end_s <= second + 1:
+            self._close(feed, take.gone_s, "cut" if take.is_cut else "gone")
+
+    def _open(self, feed: Feed, take: Take, begin_s: float) -> Live:
         is_first = feed.file is None
         if feed.file is None or self.starts_new_file(feed.file):
             if feed.file is not None:
                 self._conclude(feed.file, crashed=False)
-            feed.file = self.new_file(feed.source, feed.leg, second)
+            feed.file = self.new_file(feed.source, feed.leg, begin_s)
             self.files.append(feed.file)
-        self.on_feed(feed.file, second, is_first=is_first)
-        feed.live = Live(
-            _clip(self.studio.size, feed.source),
-            begins_at=second,
-            stamped_s=second - feed.file.begin_s,
-            slice_s=self.order.slice_s or self.studio.slice_s,
-        )
+        live = feed.open(take, begin_s, feed.file)
+        if not feed.goes_on:
+            self.on_feed(feed.file, live.start_s, is_first=is_first)
+        return live
 
-    def _close(self, feed: _Feed, second: int, *, crashed: bool) -> None:
-        """Its source went away, or its recorder: what a crashed one has not finished is lost, unless it overlaps."""
+    def _close(self, feed: Feed, second: float, why: Why) -> None:
+        """What a recorder that is lost has not finished is lost too, unless another one was there already."""
         if feed.live is None or feed.file is None:
             return
         live, feed.live = feed.live, None
         overlaps = self.script.failover is not None and self.script.failover.gap_s < 0
-        if crashed and not overlaps:
+        if why == "lost" and not overlaps:
             live.abandon()
         else:
-            self._keep(feed.file, live.close())
-        if crashed:
+            self._keep(feed, live.close())
+        if why == "lost":
             self._conclude(feed.file, crashed=True)
-        else:
+        elif why == "gone":
             self.on_gone(feed.file, second)
 
-    def _keep(self, file: RecordedFile, pieces: Iterable[Slice]) -> None:
+    def _keep(self, feed: Feed, pieces: Iterable[Slice]) -> None:
+        file = feed.file
+        if file is None:
+            return
         for piece in pieces:
-            key = file.add(piece)
+            key = feed.add(file, piece)
             self.uploader.slice(file, key, piece.data)
             if self.uploader.list_growing(file):
                 self.on_listed(file)
@@ -332,13 +343,8 @@ class Recording(Story, ABC):
 
     def _finish(self) -> None:
         self.on_left()
+        lost = {leg.index for leg in self._legs if leg.end_s <= self._ended_s}
         for file in self.files:
-            self._conclude(file, crashed=False)
+            self._conclude(file, crashed=file.leg in lost)
         self.on_finished()
         self.uploader.let_late_come()
-
-
-def _clip(size: tuple[int, int], source: Source) -> Clip:
-    """What this source looks and sounds like: no two users alike."""
-    seed = crc32(source.user.encode()) % 1000 if source.user else 0
-    return Clip(seconds=1, size=size, audio="audio" in source.kinds, video="video" in source.kinds, seed=seed)

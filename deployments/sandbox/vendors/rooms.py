@@ -26,16 +26,13 @@ class Rooms:
 
     def publish(self, vendor: str, room: str, users: Iterable[str]) -> None:
         """From now on these publish there."""
-        names = tuple(users)
-        if len(names) > MOST_USERS:
-            raise ValueError(f"{len(names)} users are too many for the sandbox: at most {MOST_USERS}")
-        if vendor == "agora" and not all(name.isascii() and name.isdecimal() for name in names):
-            raise ValueError(f"the users of an Agora channel are numbers, such as '101', not {names}")
+        names = _known(vendor, tuple(users))
         with self._lock:
             self._publishing.setdefault((vendor, room), []).append((time.monotonic(), names))
 
     def follow(self, vendor: str, room: str, script: Script) -> None:
-        """The next recording of the room follows this."""
+        """The next recording of the room follows this. ValueError for odd names in its cast."""
+        _known(vendor, script.cast.users if script.cast else ())
         with self._lock:
             self._scripts[vendor, room] = script
 
@@ -50,3 +47,14 @@ class Rooms:
             history = self._publishing.get((vendor, room), [])
             place = bisect_right(history, moment, key=lambda change: change[0])
             return history[place - 1][1] if place else DEFAULT_USERS[vendor]
+
+
+def _known(vendor: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names that the vendor and the sandbox can do with; ValueError for others."""
+    if len(names) > MOST_USERS:
+        raise ValueError(f"{len(names)} users are too many for the sandbox: at most {MOST_USERS}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"everybody is named once, and has several stays; not {names}")
+    if vendor == "agora" and not all(name.isascii() and name.isdecimal() for name in names):
+        raise ValueError(f"the users of an Agora channel are numbers, such as '101', not {names}")
+    return names

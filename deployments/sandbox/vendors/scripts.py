@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from deployments.sandbox.clouds.buckets import CloudName
+from deployments.sandbox.vendors.cast import Cast, Person, Shot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,7 @@ class Script:
     `backup`: the customer's store does not take the files (ZEGO), or only the first slices (Agora, which moves them
     `late_s` after the end). `orphans` is how many slices at the end no playlist names. `damaged` numbers the slice, of
     the first file, that is stored up to its middle only. `token_error` (Agora): the recorder never joins and says so.
+    `cast` says who publishes, whatever the room was told.
     """
 
     late: tuple[int, ...] | Literal["odd"] = ()
@@ -60,6 +62,7 @@ class Script:
     telling: Telling = "once"
     damaged: int | None = None
     token_error: Literal[0, 109, 110] = 0
+    cast: Cast | None = None
 
     def is_late(self, file: int, number: int) -> bool:
         """Whether this slice of this file is."""
@@ -71,6 +74,9 @@ class Script:
 
 
 ALL_WELL: Final = Script()
+_STAYS: Final = Person(user="101")
+_HEVC: Final = Shot(codec="hevc")
+_TURNED: Final = (Shot(at_s=4.2, degrees=90), Shot(at_s=5.4, degrees=180), Shot(at_s=7, degrees=270))
 
 SCRIPTS: Final[Mapping[str, Script]] = MappingProxyType(
     {
@@ -89,6 +95,18 @@ SCRIPTS: Final[Mapping[str, Script]] = MappingProxyType(
         "lost webhooks": Script(telling="lost"),
         "doubled webhooks": Script(telling="doubled"),
         "damaged slice": Script(damaged=1),
+        "rejoin": Script(cast=Cast(people=(_STAYS, Person(user="102", stays=((0, 4), (7, None)))))),
+        "camera off": Script(cast=Cast(people=(_STAYS, Person(user="102", camera_off=((3, 6),), muted=((5, 8),))))),
+        "late picture": Script(cast=Cast(people=(_STAYS, Person(user="102", video_after_s=3.2)), clock="recorder")),
+        "turned phone": Script(
+            cast=Cast(people=(_STAYS, Person(user="102", shots=(Shot(), *_TURNED, Shot(at_s=8.6)))))
+        ),
+        "another codec": Script(
+            cast=Cast(people=(_STAYS, Person(user="102", stays=((0, 4), (7, None)), shots=(_HEVC, Shot(at_s=7)))))
+        ),
+        "individual failover": Script(
+            failover=Failover(), cast=Cast(people=(_STAYS, Person(user="102", stays=((1.5, None),))))
+        ),
     }
 )
 """The scripts by the names that people use; `dataclasses.replace` makes others of them."""

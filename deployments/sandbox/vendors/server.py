@@ -133,7 +133,7 @@ class Vendors:
         self._rooms.publish(vendor, room, DEFAULT_USERS[vendor] if users is None else users)
 
     def follow(self, vendor: str, room: str, script: Script) -> None:
-        """Let the next recording of this room follow the script."""
+        """Let the next recording of this room follow the script. ValueError for odd names in its cast."""
         self._rooms.follow(vendor, room, script)
 
     def answer_next(self, vendor: str, call: str, code: int) -> None:

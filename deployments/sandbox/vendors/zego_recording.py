@@ -8,8 +8,9 @@ from functools import partial
 from typing import Any, Final
 
 from deployments.sandbox.playlists import numbered_text, utc17
+from deployments.sandbox.vendors.feeds import Leg
 from deployments.sandbox.vendors.files import Kinds, RecordedFile, Source
-from deployments.sandbox.vendors.recorder import Leg, Order, Recording, Studio
+from deployments.sandbox.vendors.recorder import Order, Recording, Studio
 from deployments.sandbox.vendors.uploading import Manner
 from deployments.sandbox.webhook_requests import Posted, unix_ms, zego
 
@@ -82,7 +83,7 @@ class ZegoRecording(Recording):
             names = [user for user in users if wanted is None or stream_of(user) in wanted]
         return [Source(user=name, kinds=kinds) for name in names for kinds in KINDS[self.zego.stream_type]]
 
-    def new_file(self, source: Source, leg: Leg, begin_s: int) -> RecordedFile:
+    def new_file(self, source: Source, leg: Leg, begin_s: float) -> RecordedFile:
         """Named by the moment it begins; its segments are numbered, which is a guess."""
         kind = {1: "A", 2: "V", 3: "VA"}[track_type(source.kinds)]
         user, stream = self._names(source)
