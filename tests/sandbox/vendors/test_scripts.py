@@ -15,6 +15,7 @@ from catalog.events import Signature
 from deployments.sandbox import scene
 from deployments.sandbox.vendors import SCRIPTS, Astray, Script
 from tests.sandbox.vendors.callers import PACE, SECRETS, Site, wait_for
+from tests.sandbox.vendors.tracks import to_ms
 from vendors.hooks import Key, Message, check, parse
 from vendors.registry import HOOKS
 
@@ -181,11 +182,6 @@ def test_every_picture_tells_the_time_in_its_name(site: Site, script: Script) ->
         named_ms = to_ms(stamp)
         second, frame = first_picture(site.read("agora", key))
         assert abs(named_ms - started - 1000 * second - 40 * frame) <= 1
-
-
-def to_ms(stamp: str) -> int:
-    whole = datetime.strptime(stamp[:14], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
-    return int(whole.timestamp()) * 1000 + int(stamp[14:])
 
 
 def first_picture(data: bytes) -> tuple[int, int]:
