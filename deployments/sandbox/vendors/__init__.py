@@ -15,10 +15,10 @@ Scripts (`SCRIPTS`) and the vendors they mean something for:
 | nobody published | 206/435 | no RecordFiles, empty file_info | nothing |
 | lost webhooks, doubled webhooks | yes | yes | yes |
 | damaged slice | yes | yes | yes |
-| rejoin, late picture, another codec | individual | single-stream: another file of each stay | no |
-| camera off, turned phone, individual failover | individual | no | no |
+| rejoin, another codec | individual | single-stream: a file of each stay | source: one file, a hole in it |
+| late picture, camera off, turned phone, three people, individual failover | individual | no | no |
 
-The scripts of the last two lines have a cast: they say themselves who publishes, 101 and 102.
+The scripts of the last two lines have a cast: they say themselves who publishes, 101 and 102 (and 103).
 """
 
 from deployments.sandbox.vendors.accounts import Limits, VendorAccount

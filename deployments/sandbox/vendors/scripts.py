@@ -104,6 +104,17 @@ SCRIPTS: Final[Mapping[str, Script]] = MappingProxyType(
         "another codec": Script(
             cast=Cast(people=(_STAYS, Person(user="102", stays=((0, 4), (7, None)), shots=(_HEVC, Shot(at_s=7)))))
         ),
+        # The recorder dies with a slice unfinished, and the next one comes 2 s later: what is lost is 3 s, from 6 to 9.
+        "three people": Script(
+            failover=Failover(after_s=7, gap_s=2),
+            cast=Cast(
+                people=(
+                    Person(user="101", shots=(Shot(), Shot(at_s=3.2, degrees=90), Shot(at_s=10.4))),
+                    Person(user="102", stays=((0, 2.6), (4.3, None))),
+                    Person(user="103", camera_off=((1.8, 4),), video_after_s=0.52),
+                )
+            ),
+        ),
         "individual failover": Script(
             failover=Failover(), cast=Cast(people=(_STAYS, Person(user="102", stays=((1.5, None),))))
         ),
