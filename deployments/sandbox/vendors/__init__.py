@@ -17,8 +17,9 @@ Scripts (`SCRIPTS`) and the vendors they mean something for:
 | damaged slice | yes | yes | yes |
 | rejoin, another codec | individual | single-stream: a file of each stay | source: one file, a hole in it |
 | late picture, camera off, turned phone, three people, individual failover | individual | no | no |
+| screen share | no | single-stream: `123_main` and `123_screen`, and a whiteboard with HasWhiteboard | no |
 
-The scripts of the last two lines have a cast: they say themselves who publishes, 101 and 102 (and 103).
+The scripts of the last three lines have a cast: they say themselves who publishes, 101 and 102 (and 103), or 123.
 """
 
 from deployments.sandbox.vendors.accounts import Limits, VendorAccount

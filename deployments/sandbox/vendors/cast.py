@@ -40,7 +40,8 @@ class Person:
     """One user. A track is recorded in the stays, but not while the camera is off (video) or it is muted (audio).
 
     `video_after_s`: by how much the first key frame of each stay comes later than its sound. `silence_s`: how long
-    silence is still recorded after a mute; a shorter mute is silence only.
+    silence is still recorded after a mute; a shorter mute is silence only. `screen`: when a screen is shared as a
+    stream of the same user, which only ZEGO knows; at Agora it is another user.
     """
 
     user: str
@@ -50,8 +51,11 @@ class Person:
     video_after_s: float = 0
     silence_s: float = 0
     shots: tuple[Shot, ...] = (Shot(),)
+    screen: tuple[Stretch, ...] = ()
 
 
+Shown = Literal["main", "screen", "whiteboard"]
+"""What is recorded: what a person says and the camera sees, the screen that is shared, or everybody's whiteboard."""
 Clock = Literal["track", "recorder"]
 """Where stamps begin: each track's with its own first picture or sample, or all tracks' when the recorder began."""
 
@@ -62,7 +66,8 @@ class Cast:
 
     `restamps`: after an interruption stamps begin anew, those of both tracks of a person as they are to each other
     where the clock is the recorder's; otherwise they go on. `times` is the form of TIME in Agora's tags, and `breaks`
-    puts EXT-X-DISCONTINUITY where another encoder goes on without an interruption.
+    puts EXT-X-DISCONTINUITY where another encoder goes on without an interruption. `whiteboard` is when there is one,
+    for ZEGO and an order that asks for it.
     """
 
     people: tuple[Person, ...]
@@ -70,6 +75,7 @@ class Cast:
     restamps: bool = False
     times: TimeForm = "utc17"
     breaks: bool = False
+    whiteboard: tuple[Stretch, ...] = ()
 
     @property
     def users(self) -> tuple[str, ...]:
@@ -84,9 +90,16 @@ class Cast:
             if any(begin < second + 1 and end > second for begin, end in _spans(person.stays))
         )
 
-    def takes(self, user: str, kinds: Sequence[TrackType], size: tuple[int, int]) -> tuple["Take", ...]:
+    def takes(
+        self, user: str, kinds: Sequence[TrackType], size: tuple[int, int], shown: Shown = "main"
+    ) -> tuple["Take", ...]:
         """What is recorded of these tracks of a user; `size` is the studio's."""
-        return next((takes_of(person, kinds, size) for person in self.people if person.user == user), ())
+        if shown == "whiteboard":
+            return _always_upright(self.whiteboard)
+        person = next((person for person in self.people if person.user == user), None)
+        if person is None:
+            return ()
+        return _always_upright(person.screen) if shown == "screen" else takes_of(person, kinds, size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +159,10 @@ def takes_of(person: Person, kinds: Sequence[TrackType], size: tuple[int, int]) 
         for begin, end in _without((stay[0] + late_s, stay[1]), _spans(off))
         for take in _pictures(begin, end, stay[0], shots)
     )
+
+
+def _always_upright(stretches: Iterable[Stretch]) -> tuple[Take, ...]:
+    return tuple(Take(begin_s=begin, end_s=end, stay_s=begin, since_s=begin) for begin, end in _spans(stretches))
 
 
 def _sound(person: Person) -> Iterator[Take]:

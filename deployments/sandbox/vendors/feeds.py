@@ -71,7 +71,7 @@ class Feed:
         return max(self.take.stay_s, self.leg.begin_s) if self.cast.restamps else self.leg.begin_s
 
     def _clip(self) -> Clip:
-        """What this source looks and sounds like: no two users alike."""
+        """What this source looks and sounds like: no two alike."""
         shot = self.take.shots[0] if self.take.shots else Shot()
         return Clip(
             seconds=1,
@@ -81,7 +81,7 @@ class Feed:
             b_frames=2 if shot.codec == "h264" else 0,
             audio="audio" in self.source.kinds,
             video="video" in self.source.kinds,
-            seed=crc32(self.source.user.encode()) % 1000 if self.source.user else 0,
+            seed=_seed(self.source),
         )
 
     def _rotates(self, file: RecordedFile, piece: Slice) -> tuple[Rotate, ...]:
@@ -94,3 +94,9 @@ class Feed:
                 told.append(rotate)
             file.shown = (rotate.size, rotate.degrees)
         return tuple(told)
+
+
+def _seed(source: Source) -> int:
+    """Of all users together none; of a screen another one than of the camera."""
+    name = source.user if source.shown == "main" else f"{source.user}_{source.shown}"
+    return crc32(name.encode()) % 1000 if name else 0

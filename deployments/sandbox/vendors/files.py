@@ -8,6 +8,7 @@ from typing import Literal
 from deployments.sandbox.cutting import Slice
 from deployments.sandbox.packets import TrackType
 from deployments.sandbox.playlists import Entry, Rotate, utc17
+from deployments.sandbox.vendors.cast import Shown
 
 Kinds = tuple[TrackType, ...]
 Stamp = Literal["utc", "number"]
@@ -15,10 +16,11 @@ Stamp = Literal["utc", "number"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """What one encoder records: of one user, or of all ("" as the user), these tracks."""
+    """What one encoder records: of one user, or of all ("" as the user), these tracks of what is shown."""
 
     user: str
     kinds: Kinds
+    shown: Shown = "main"
 
     @property
     def track_type(self) -> str:

@@ -274,9 +274,10 @@ class Recording(Story, ABC):
         }
 
     def _takes(self, source: Source) -> Sequence[Take]:
-        if self.script.cast is None or not source.user:
+        is_mixed = not source.user and source.shown == "main"
+        if self.script.cast is None or is_mixed:
             return (ALWAYS,)
-        return self.script.cast.takes(source.user, source.kinds, self.studio.size)
+        return self.script.cast.takes(source.user, source.kinds, self.studio.size, source.shown)
 
     def _follow(self, leg: Leg, second: int, wanted: Mapping[Source, Sequence[Take]]) -> None:
         """One second of one recorder: let those go who went, and encode the others."""

@@ -115,6 +115,7 @@ SCRIPTS: Final[Mapping[str, Script]] = MappingProxyType(
                 )
             ),
         ),
+        "screen share": Script(cast=Cast(people=(Person(user="123", screen=((2, 6),)),), whiteboard=((1, None),))),
         "individual failover": Script(
             failover=Failover(), cast=Cast(people=(_STAYS, Person(user="102", stays=((1.5, None),))))
         ),

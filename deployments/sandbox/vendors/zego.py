@@ -161,6 +161,7 @@ class ZegoApi(Api):
             always_mixes=_flag(mix, "IsAlwaysMix"),
             realtime=_flag(output, "RealtimeUploadFragment"),
             short_path=_flag(output, "ShortFragmentPath"),
+            has_whiteboard=_flag(params, "HasWhiteboard"),
             client_task_id=client_id,
             store_url=f"{self._studio.clouds.endpoint}/{store.bucket}",
             **self._backup,

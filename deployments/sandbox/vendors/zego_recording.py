@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 from deployments.sandbox.playlists import numbered_text, utc17
+from deployments.sandbox.vendors.cast import Shown
 from deployments.sandbox.vendors.feeds import Leg
 from deployments.sandbox.vendors.files import Kinds, RecordedFile, Source
 from deployments.sandbox.vendors.recorder import Order, Recording, Studio
@@ -27,9 +28,9 @@ _BEING_RECORDED, _BEING_UPLOADED, _STORED, _IN_BACKUP = 1, 2, 3, 4
 _QUIT_REASONS: Final[Mapping[str, int]] = {"idle": 3, "longest": 4}
 
 
-def stream_of(user: str) -> str:
-    """The id of the stream that a user of the sandbox publishes."""
-    return f"{user}_main"
+def stream_of(user: str, shown: Shown = "main") -> str:
+    """The id of a stream that a user of the sandbox publishes."""
+    return f"{user}_{shown}"
 
 
 def track_type(kinds: Kinds) -> int:
@@ -50,6 +51,7 @@ class ZegoOrder:
     always_mixes: bool = False
     realtime: bool = False
     short_path: bool = False
+    has_whiteboard: bool = False
     client_task_id: str = ""
     backup_bucket: str
     backup_url: str
@@ -75,19 +77,36 @@ class ZegoRecording(Recording):
         return 3 if self.ended_by == "stop" else 4
 
     def sources(self, users: Sequence[str]) -> Iterable[Source]:
-        """Mixed: one while somebody publishes; otherwise one of each stream; StreamType 4 makes two of each."""
+        """Mixed: one while somebody publishes; otherwise one of each stream; StreamType 4 makes two of each.
+
+        A cast may have a whiteboard, which is video alone.
+        """
+        streams: list[tuple[str, Shown]]
         if self.zego.mode == MIXED:
-            names: Sequence[str] = [""] if users or self.zego.always_mixes else []
+            streams = [("", "main")] if users or self.zego.always_mixes else []
         else:
-            wanted = self.zego.streams
-            names = [user for user in users if wanted is None or stream_of(user) in wanted]
-        return [Source(user=name, kinds=kinds) for name in names for kinds in KINDS[self.zego.stream_type]]
+            streams = self._streams(users)
+        sources = [
+            Source(user=user, shown=shown, kinds=kinds)
+            for user, shown in streams
+            for kinds in KINDS[self.zego.stream_type]
+        ]
+        if self.zego.mode == SINGLE and self.zego.has_whiteboard and self.script.cast:
+            sources.append(Source(user="", shown="whiteboard", kinds=("video",)))
+        return sources
+
+    def _streams(self, users: Sequence[str]) -> list[tuple[str, Shown]]:
+        """Those of these users that are to be recorded; a screen is shared in a cast only."""
+        wanted = self.zego.streams
+        shown: tuple[Shown, ...] = ("main", "screen") if self.script.cast else ("main",)
+        published = [(user, one) for user in users for one in shown]
+        return [(user, one) for user, one in published if wanted is None or stream_of(user, one) in wanted]
 
     def new_file(self, source: Source, leg: Leg, begin_s: float) -> RecordedFile:
         """Named by the moment it begins; its segments are numbered, which is a guess."""
         kind = {1: "A", 2: "V", 3: "VA"}[track_type(source.kinds)]
         user, stream = self._names(source)
-        middle = stream if self.zego.mode == MIXED else f"{user}_{stream}"
+        middle = stream if user == stream else f"{user}_{stream}"
         prefix = self.order.store.prefix
         whole_paths = self.zego.realtime and not self.zego.short_path
         return RecordedFile(
@@ -108,10 +127,12 @@ class ZegoRecording(Recording):
         return self.zego.mode == SINGLE and not self.zego.fills_blank
 
     def _names(self, source: Source) -> tuple[str, str]:
-        """User and stream, which are both that of the output where all are mixed."""
+        """User and stream, which are both that of the output where all are mixed; those of a whiteboard: a guess."""
         if self.zego.mode == MIXED:
             return self.zego.mixed_id, self.zego.mixed_id
-        return source.user, stream_of(source.user)
+        if source.shown == "whiteboard":
+            return source.shown, source.shown
+        return source.user, stream_of(source.user, source.shown)
 
     def url_of(self, file: RecordedFile) -> str:
         """Where its playlist can be read."""

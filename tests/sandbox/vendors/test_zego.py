@@ -10,6 +10,7 @@ from urllib.request import urlopen
 import pytest
 
 from deployments.sandbox.vendors import SCRIPTS, Limits
+from tests.lab.judging import judge_ts
 from tests.sandbox.vendors.callers import PACE, Site, ask, opened, wait_for, zego_body
 
 FILE = {
@@ -119,6 +120,34 @@ def test_only_the_streams_that_are_named(site: Site) -> None:
     site.zego("StopRecord", {"TaskId": task_id})
     site.settle()
     assert [file["UserId"] for file in site.zego_status(task_id)["RecordFiles"]] == ["b"]
+
+
+def test_a_screen_and_a_whiteboard_have_files_of_their_own(site: Site) -> None:
+    site.vendors.follow("zego", "r1", SCRIPTS["screen share"])
+    task_id = site.zego_start("r1", inputs={"RecordMode": 1, "HasWhiteboard": True})
+    time.sleep(8.6 / PACE)
+    site.zego("StopRecord", {"TaskId": task_id})
+    site.settle()
+    names = [name.removeprefix(f"record/{task_id}_r1_") for name in site.playlists("zego", task_id)]
+    assert [name.rpartition("_")[0] for name in names] == ["123_123_main_VA", "123_123_screen_VA", "whiteboard_V"]
+    files = {file["StreamId"]: file for file in site.zego_status(task_id)["RecordFiles"]}
+    assert [files[stream]["UserId"] for stream in ("123_main", "123_screen")] == ["123", "123"]
+    begins = {stream: file["BeginTimestamp"] for stream, file in files.items()}
+    assert begins["123_screen"] - begins["123_main"] == 2000
+    assert begins["whiteboard"] - begins["123_main"] == 1000
+    assert abs(files["123_screen"]["Duration"] - 4000) <= 40
+    told = next(event["detail"] for event in site.events() if event["event_type"] == 1)["file_info"]
+    assert {(one["user_id"], one["stream_id"], one["media_track_type"]) for one in told} == {
+        ("123", "123_main", 3),
+        ("123", "123_screen", 3),
+        ("whiteboard", "whiteboard", 2),
+    }
+    seconds = {}
+    for stream, begin in (("123_123_main", 0), ("123_123_screen", 2)):
+        data = b"".join(site.read("zego", key) for key in site.slices("zego", task_id) if stream in key)
+        seconds[stream] = judge_ts(data)
+        assert seconds[stream].seconds[0] == begin
+        assert seconds[stream].worst_offset_s <= 0.001
 
 
 @pytest.mark.parametrize(("fill", "files"), [(False, 2), (True, 1)])
