@@ -124,12 +124,11 @@ class AgoraRecording(Recording):
         """Event 4 comes once for each playlist."""
         self._say(4, 0, "cloud_recording_file_infos", fileList=file.name)
 
-    def on_feed(self, file: RecordedFile, begin_s: float, *, is_first: bool) -> None:
-        """Event 42 with the hole, if there was one."""
+    def on_feed(self, file: RecordedFile, begin_s: float) -> None:
+        """Its stream is received, then event 42 with the hole, if there was one."""
         if self.agora.mode == "web":
             return
-        if not is_first:
-            self._state_changed(file, begin_s, state=0)
+        self._state_changed(file, begin_s, state=0)
         start_ms = unix_ms(file.at(begin_s))
         before_ms = unix_ms(file.at(file.end_s)) if file.entries else start_ms
         stream = {"streamUid": file.source.user or "0", "trackType": file.source.track_type}

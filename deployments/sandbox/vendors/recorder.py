@@ -301,7 +301,6 @@ class Recording(Story, ABC):
             self._close(feed, take.gone_s, "cut" if take.is_cut else "gone")
 
     def _open(self, feed: Feed, take: Take, begin_s: float) -> Live:
-        is_first = feed.file is None
         if feed.file is None or self.starts_new_file(feed.file):
             if feed.file is not None:
                 self._conclude(feed.file, crashed=False)
@@ -309,7 +308,7 @@ class Recording(Story, ABC):
             self.files.append(feed.file)
         live = feed.open(take, begin_s, feed.file)
         if not feed.goes_on:
-            self.on_feed(feed.file, live.start_s, is_first=is_first)
+            self.on_feed(feed.file, live.start_s)
         return live
 
     def _close(self, feed: Feed, second: float, why: Why) -> None:

@@ -12,7 +12,7 @@ class Story:
     def on_listed(self, file: RecordedFile) -> None:
         """Its playlist was uploaded for the first time."""
 
-    def on_feed(self, file: RecordedFile, begin_s: float, *, is_first: bool) -> None:
+    def on_feed(self, file: RecordedFile, begin_s: float) -> None:
         """A source came, or came back."""
 
     def on_gone(self, file: RecordedFile, end_s: float) -> None:

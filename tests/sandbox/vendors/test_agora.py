@@ -57,7 +57,7 @@ def test_an_individual_recording_has_a_playlist_of_each_track_of_each_user(site:
         assert first is not None
         assert int(first[1][-3:]) == file["sliceStartTime"] % 1000, "the name and the answer have one time"
     site.settle()
-    assert sorted(site.types()) == [4, 4, 4, 4, 11, 31, 40, 41, 42, 42, 42, 42]
+    assert sorted(site.types()) == [4, 4, 4, 4, 11, 31, 40, 41, 42, 42, 42, 42, 43, 43, 44, 44]
 
 
 def test_only_who_is_subscribed_to_is_recorded(site: Site) -> None:

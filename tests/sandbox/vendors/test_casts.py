@@ -8,12 +8,13 @@ import pytest
 
 from deployments.sandbox.vendors import SCRIPTS, Cast, Drop, Failover, Person, Script, Shot
 from tests.lab.judging import judge_ts
-from tests.sandbox.vendors.callers import Site
-from tests.sandbox.vendors.tracks import Taken, first_stamp, taken
+from tests.sandbox.vendors.callers import Site, opened
+from tests.sandbox.vendors.tracks import Taken, first_stamp, taken, taken_until_all_left
 
 HERE = Person(user="101")
 LEAD_IN_S = 1024 / 48_000
 """An AAC encoder writes one frame before the sound begins."""
+NEAR_0 = pytest.approx(0, abs=0.03)
 
 
 def cast_of(*people: Person, **options: Any) -> Script:
@@ -56,7 +57,7 @@ def test_who_leaves_and_comes_back_goes_on_in_the_same_playlists(site: Site) -> 
     assert first == about(0, 4)
     assert second[0] == pytest.approx(7 - LEAD_IN_S, abs=0.006)
     for kind in ("audio", "video"):
-        assert states(site, result, kind) == [(1, 4), (0, pytest.approx(7, abs=0.03))]
+        assert states(site, result, kind) == [(0, NEAR_0), (1, 4), (0, pytest.approx(7, abs=0.03))]
         (one, other) = slice_starts(site, result, kind)
         assert one[0] == one[1]
         assert other == about(7, 4)
@@ -73,6 +74,15 @@ def test_three_stays_at_odd_moments(site: Site) -> None:
     assert begins == [pytest.approx(begin - LEAD_IN_S, abs=0.006) for begin, _ in stays]
 
 
+def test_long_holes_take_no_time() -> None:
+    quiet = Person(user="101", stays=((0, 354),), camera_off=((2, None),), muted=((2, None),))
+    stays = ((0, 4), (12, 16), (46, 50), (350, 354))
+    with opened(pace=2000.0) as site:
+        result = taken_until_all_left(site, Script(cast=Cast(people=(quiet, Person(user="102", stays=stays)))))
+    result.assert_true()
+    assert result.spans("102_video") == list(stays)
+
+
 def test_camera_and_microphone_go_off_by_themselves(site: Site) -> None:
     result = taken(site, SCRIPTS["camera off"])
     result.assert_true()
@@ -80,8 +90,8 @@ def test_camera_and_microphone_go_off_by_themselves(site: Site) -> None:
     assert (first, second[0]) == ((0, 3), 6)
     first, second = result.spans("102_audio")
     assert (*first, second[0]) == about(0, 5, 8)
-    assert states(site, result, "video") == [(1, 3), (0, 6)]
-    assert states(site, result, "audio") == [(1, 5), (0, pytest.approx(8, abs=0.03))]
+    assert states(site, result, "video") == [(0, 0), (1, 3), (0, 6)]
+    assert states(site, result, "audio") == [(0, NEAR_0), (1, 5), (0, pytest.approx(8, abs=0.03))]
 
 
 def test_a_mute_is_silence_for_a_while(site: Site) -> None:
@@ -90,7 +100,7 @@ def test_a_mute_is_silence_for_a_while(site: Site) -> None:
     assert (*first, second[0]) == about(0, 6.5, 9.5)
     data = b"".join(piece.data for piece in result.tracks["102_audio"].stretches[0])
     assert [mark.second for mark in judge_ts(data).marks] == [0, 1, 3, 4]
-    assert states(site, result, "audio") == [(1, 4.5), (0, pytest.approx(9.5, abs=0.03))]
+    assert states(site, result, "audio") == [(0, NEAR_0), (1, 4.5), (0, pytest.approx(9.5, abs=0.03))]
 
 
 def test_a_track_that_never_comes_and_one_that_ends_first(site: Site) -> None:
@@ -162,7 +172,7 @@ def test_another_size_makes_another_slice(site: Site) -> None:
     assert begins[:5] == [0, 2, 3.52, 5.52, 6.04]
     assert [index for index, piece in enumerate(track.pieces) if "#EXT-X-DISCONTINUITY" in piece.tags] == [2, 4]
     assert len(track.stretches) == len(said(site, 42, "102", "video")) == 1, "nothing was interrupted"
-    assert states(site, result, "video") == []
+    assert states(site, result, "video") == [(0, 0)]
 
 
 def test_another_codec_after_a_rejoin(site: Site) -> None:

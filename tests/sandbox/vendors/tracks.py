@@ -13,7 +13,7 @@ import numpy as np
 from deployments.sandbox import scene
 from deployments.sandbox.vendors import Script
 from tests.lab.judging import judge_ts
-from tests.sandbox.vendors.callers import PACE, Site
+from tests.sandbox.vendors.callers import PACE, Site, wait_for
 
 _ROTATE = re.compile(r"#EXT-X-AGORA-ROTATE:WIDTH=(\d+),HEIGHT=(\d+),ROTATE=(\d+),TIME=(\d+)")
 
@@ -150,7 +150,20 @@ def taken(site: Site, script: Script, seconds: float = 10.6, room: str = "room1"
     time.sleep(seconds / PACE)
     call.stop()
     site.settle()
-    return Taken(sid=call.sid, tracks={_name(key): _track(site, key) for key in site.playlists("agora", call.sid)})
+    return _taken(site, call.sid)
+
+
+def taken_until_all_left(site: Site, script: Script, room: str = "room1") -> Taken:
+    """The same, as fast as the site's pace and this machine allow: nobody stops it."""
+    site.vendors.follow("agora", room, script)
+    call = site.agora("individual", room, recordingConfig={"subscribeUidGroup": 0, "maxIdleTime": 5})
+    wait_for(lambda: 31 in site.types(), 60)
+    site.settle()
+    return _taken(site, call.sid)
+
+
+def _taken(site: Site, sid: str) -> Taken:
+    return Taken(sid=sid, tracks={_name(key): _track(site, key) for key in site.playlists("agora", sid)})
 
 
 def _name(key: str) -> str:
