@@ -12,9 +12,10 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from catalog.clocks import ClockAnchor as ClockAnchor  # noqa: PLC0414 - a word of the manifest
+from catalog.clocks import StreamClock as StreamClock  # noqa: PLC0414 - a word of the manifest
 from catalog.errors import LayoutError
-from catalog.wire import Count, Counts, Crc64, Decimal6, MediaTime, Seconds, Sha256, UtcTime
-from media.clock import ClockSource
+from catalog.wire import Count, Counts, Crc64, MediaTime, Seconds, Sha256, UtcTime
 from media.findings import Finding
 from media.samples import TrackType
 
@@ -245,26 +246,6 @@ class StreamTrack:
     height: Count | None = None
     sample_rate: Count | None = None
     channels: Count | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClockAnchor:
-    """A point at which both times are known: `media_s` in the output was `utc` on the wall clock."""
-
-    media_s: MediaTime
-    utc: UtcTime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamClock:
-    """How output time maps to the wall clock: straight between anchors; `source` is None where nothing is known.
-
-    `drift_ppm` is how much faster the media clock runs than the wall clock, in parts per million.
-    """
-
-    source: ClockSource | None
-    anchors: tuple[ClockAnchor, ...]
-    drift_ppm: Decimal6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
