@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, TypeVar
-from unicodedata import combining, east_asian_width
 
 from catalog.model import State, Verdict
 from catalog.records import Recording, id_text
@@ -19,7 +18,7 @@ from cli.exits import Exit
 from cli.meaning import Task, moment, plain_text, task
 from cli.recordings import document as recording_document
 from cli.recordings import verdict_of
-from cli.report import printable, tell
+from cli.report import printable, tell, width_of
 from flows.opening import open_catalog
 from flows.settings import Settings
 
@@ -104,7 +103,7 @@ def document(query: Query, page: Page) -> dict[str, Any]:
 def lines(query: Query, page: Page) -> Iterator[str]:
     """The same for people: a table, alarms below their recordings."""
     rows = [_row(recording) for recording in page.recordings]
-    widths = [min(max(map(_width, column)), _WIDEST) for column in zip(_HEADS, *rows, strict=True)]
+    widths = [min(max(map(width_of, column)), _WIDEST) for column in zip(_HEADS, *rows, strict=True)]
     yield _aligned(_HEADS, widths)
     for row, recording in zip(rows, page.recordings, strict=True):
         yield _aligned(row, widths)
@@ -139,13 +138,8 @@ def _length(recording: Recording) -> str:
 
 def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
     """A cell that is too wide moves the others of its line only."""
-    padded = (f"{cell}{' ' * (width - _width(cell))}" for cell, width in zip(cells, widths, strict=True))
+    padded = (f"{cell}{' ' * (width - width_of(cell))}" for cell, width in zip(cells, widths, strict=True))
     return "  ".join(padded).rstrip()
-
-
-def _width(text: str) -> int:
-    """Columns of a terminal."""
-    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def _more(query: Query, cursor: str) -> str:

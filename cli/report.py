@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import combining, east_asian_width
 
 from catalog.model import Absence, Gap, Manifest, Span, State, StreamRecord, Verdict
 from catalog.wire import utc_text
@@ -74,6 +75,11 @@ def _state(results: Sequence[Result]) -> State:
 def printable(text: str) -> str:
     """Text from outside for a terminal: names may hold escape sequences, and bytes that are not UTF-8."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def width_of(text: str) -> int:
+    """Columns that a text takes in a terminal."""
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def tell(answer: Mapping[str, Any], text: Iterable[str], *, as_json: bool) -> None:

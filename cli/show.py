@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from catalog.components import Component, encode_component
 from catalog.errors import LayoutError
 from catalog.layout import ManifestKey, decode_key
+from catalog.timeline import timeline
+from cli import timeline as timelines
 from cli.exits import Exit
 from cli.meaning import task
 from cli.report import document, lines, tell
@@ -21,15 +23,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which recording, and where to look."""
     parser.add_argument("task", type=task, metavar="TASK", help="task id, or VENDOR:TASK_ID")
     parser.add_argument("--output", metavar="URL", help="read the manifests that lie there, and ask no catalog")
+    parser.add_argument("--timeline", action="store_true", help="who was recorded when, and what is missing and why")
 
 
 def run(options: argparse.Namespace) -> int:
     """Show every recording with this task id."""
     if options.output is None:
-        from cli.story import show_stories  # noqa: PLC0415 - SQL is for those who ask the catalog
+        from cli.story import show_stories, show_timelines  # noqa: PLC0415 - SQL is for those who ask the catalog
 
-        return show_stories(options.task.text, as_json=options.json)
+        return (show_timelines if options.timeline else show_stories)(options.task.text, as_json=options.json)
     published = show(open_store(options.output), options.task.text)
+    if options.timeline:
+        timelines.tell([timeline(each.stands) for each in published], as_json=options.json)
+        return Exit.OK
     tell(document("show", published), lines(published), as_json=options.json)
     return Exit.OK
 

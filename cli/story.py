@@ -8,7 +8,9 @@ from catalog.errors import UnknownRecordingError
 from catalog.index import Catalog
 from catalog.model import State
 from catalog.records import Change, OutputRow, Recording, StreamRow
+from catalog.timeline import timeline
 from catalog.wire import utc_text
+from cli import timeline as timelines
 from cli.exits import Exit
 from cli.recordings import named, queued, time_text, verdict_of, what_next
 from cli.report import described, tell, worst
@@ -38,6 +40,19 @@ def show_stories(task: str, *, as_json: bool) -> int:
     with open_catalog(settings) as catalog:
         stories = [_story(catalog, settings, recording) for recording in known(catalog, task)]
     tell(document(stories), (line for story in stories for line in lines(story)), as_json=as_json)
+    return Exit.OK
+
+
+def show_timelines(task: str, *, as_json: bool) -> int:
+    """Show the timeline of every recording that the text may mean. Raises `UnknownRecordingError`."""
+    settings = Settings.load()
+    with open_catalog(settings) as catalog:
+        stories = [_story(catalog, settings, recording) for recording in known(catalog, task)]
+    untold = [
+        (story.recording.id, story.unread or "nothing is published yet") for story in stories if not story.published
+    ]
+    published = [timeline(story.published.stands) for story in stories if story.published]
+    timelines.tell(published, untold, as_json=as_json)
     return Exit.OK
 
 
