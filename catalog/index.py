@@ -13,6 +13,7 @@ from sqlalchemy import Connection, RowMapping, Select, Table, func, or_, select,
 
 from catalog import backfilling, hearing, registering, rows
 from catalog.announcing import Announcements
+from catalog.attendance import Attendances
 from catalog.claims import Claims
 from catalog.database import Database
 from catalog.events import Vouched
@@ -34,6 +35,7 @@ class Catalog:
     """Recordings; beside them `claims`, `runs` they are handed to, `exports`, and what is said of them.
 
     The `inbox` has what vendors told us, `inquiries` what they are asked, `announcements` what we tell others.
+    `attendances` answers who was recorded when.
     """
 
     def __init__(self, database: Database) -> None:
@@ -42,6 +44,7 @@ class Catalog:
         self.claims = Claims(database)
         self.runs = Runs(database)
         self.exports = Exports(database)
+        self.attendances = Attendances(database)
         self.inbox = Inbox(database)
         self.inquiries = Inquiries(database)
         self.announcements = Announcements(database)

@@ -6,10 +6,11 @@ from typing import Any
 from sqlalchemy import Connection, delete, update
 
 from catalog import rows
+from catalog.attendance import attendance_of
 from catalog.manifest import content_digest
 from catalog.model import Manifest, State, StreamRecord, Verdict
 from catalog.records import Queue
-from catalog.tables import outputs, recordings, revisions, streams
+from catalog.tables import outputs, presences, recordings, revisions, streams
 
 
 def put_manifest(connection: Connection, manifest: Manifest, key: str, *, now: datetime) -> bool:
@@ -54,7 +55,7 @@ def put_manifest(connection: Connection, manifest: Manifest, key: str, *, now: d
             actor="reindex",
         )
     connection.execute(update(recordings).where(recordings.c.id == recording["id"]).values(values))
-    for table in (outputs, streams):
+    for table in (outputs, streams, presences):
         connection.execute(delete(table).where(table.c.recording == recording["id"]))
     if manifest.streams:
         lines = [_stream(recording["id"], stream, begins=begins, ends=ends) for stream in manifest.streams]
@@ -62,6 +63,9 @@ def put_manifest(connection: Connection, manifest: Manifest, key: str, *, now: d
     published = [line for stream in manifest.streams for line in _outputs(recording["id"], stream)]
     if published:
         connection.execute(outputs.insert(), published)
+    present = [{"recording": recording["id"], **line} for line in attendance_of(manifest)]
+    if present:
+        connection.execute(presences.insert(), present)
     return True
 
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, Connection, Select, func, select, tuple_
+from sqlalchemy import Column, ColumnElement, Connection, Select, exists, func, select, tuple_
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from catalog import rows
 from catalog.errors import CursorError
 from catalog.model import State, Verdict
 from catalog.records import Recording
-from catalog.tables import recordings, streams
+from catalog.tables import presences, recordings, streams
 from catalog.wire import utc_text
 
 MOST_ROWS: Final = 500
@@ -26,7 +26,8 @@ _NEWEST_FIRST: Final = (recordings.c.span_from.desc(), recordings.c.id.desc())
 class Query:
     """What to look for; None and () ask nothing. `since` and `until` (exclusive) find what overlaps the time between.
 
-    With a user or a stream, it is the time of that stream that must overlap. `cursor` is that of the page before.
+    With a user or a stream, it is the time of that stream that must overlap; `is_recorded` asks more: that the user was
+    really recorded then. `cursor` is that of the page before.
     """
 
     task_id: str | None = None
@@ -39,6 +40,7 @@ class Query:
     verdicts: tuple[Verdict, ...] = ()
     states: tuple[State, ...] = ()
     is_alarmed: bool = False
+    is_recorded: bool = False
     limit: int = 50
     cursor: str | None = None
 
@@ -81,6 +83,7 @@ def statement(query: Query, *, longest: timedelta | None, limit: int) -> Select[
     wanted += [here.stream == query.stream] if query.stream is not None else []
     wanted += _overlap(query, here, here.recording_from, longest)
     wanted += _after(query, here.recording_from, here.recording)
+    wanted += [_is_recorded(query)] if query.is_recorded else []
     ids = select(here.recording_from, here.recording).where(*wanted).group_by(here.recording_from, here.recording)
     if _of_recordings(query):
         ids = ids.join(recordings, recordings.c.id == here.recording)
@@ -116,11 +119,20 @@ def _overlap(
         wanted += [spans.span_from < query.until, ordered_by < query.until]
     if query.since is not None:
         wanted += [spans.span_to >= query.since]
-        wanted += [ordered_by >= _back(query.since, longest)] if longest is not None else []
+        wanted += [ordered_by >= reaching_back(query.since, longest)] if longest is not None else []
     return wanted
 
 
-def _back(at: datetime, by: timedelta) -> datetime:
+def _is_recorded(query: Query) -> ColumnElement[bool]:
+    """Whether the stream was really recorded at the time that is asked for, and was no gap and no absence."""
+    here = presences.c
+    wanted = [here.recording == streams.c.recording, here.user_id == streams.c.user_id, here.stream == streams.c.stream]
+    wanted += [here.from_at < query.until] if query.until is not None else []
+    wanted += [here.to_at > query.since] if query.since is not None else []
+    return exists().where(*wanted)
+
+
+def reaching_back(at: datetime, by: timedelta) -> datetime:
     """Earlier by that much, or the first of all times."""
     return at - by if at - _FIRST_TIME > by else _FIRST_TIME
 
@@ -128,6 +140,11 @@ def _back(at: datetime, by: timedelta) -> datetime:
 def _longest(connection: Connection, query: Query) -> timedelta | None:
     if query.since is None:
         return None
+    return longest_span(connection)
+
+
+def longest_span(connection: Connection) -> timedelta:
+    """The length of the longest recording."""
     return timedelta(seconds=connection.scalar(select(func.max(recordings.c.span_s))) or 0.0)
 
 

@@ -154,6 +154,20 @@ streams = Table(
     Index(None, "stream", "recording_from", "recording", "span_from", "span_to"),
 )
 
+presences = Table(
+    "presences",
+    metadata,
+    _of_recording(),
+    Column("stream", Text, nullable=False),
+    Column("user_id", Text),
+    Column("track", String(10), nullable=False),
+    Column("from_at", UtcDateTime, nullable=False),
+    Column("to_at", UtcDateTime, nullable=False),
+    # False where nobody knows when it was, but that it was in this time.
+    Column("is_exact", Boolean, nullable=False),
+    Index(None, "recording", "user_id", "from_at", "to_at"),
+)
+
 outputs = Table(
     "outputs",
     metadata,

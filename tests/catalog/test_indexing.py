@@ -13,7 +13,7 @@ from catalog.index import Catalog
 from catalog.manifest import content_digest
 from catalog.model import Manifest, State, StreamKind, Verdict
 from catalog.searching import Query
-from catalog.tables import outputs, recordings, revisions, streams
+from catalog.tables import outputs, presences, recordings, revisions, streams
 from tests.catalog.builders import START, at, output, stream
 from tests.catalog.leaps import LeapingDatabase
 from tests.catalog.steps import hear, key_of, recording_id, settle, take, told_by
@@ -29,7 +29,7 @@ def rows(catalog: Catalog) -> Rows:
         found = catalog.database.read(lambda c: c.execute(with_names).mappings().all())
         return sorted((dict(row) for row in found), key=repr)
 
-    return {table.name: lines(table) for table in (recordings, streams, outputs, revisions)}
+    return {table.name: lines(table) for table in (recordings, streams, outputs, revisions, presences)}
 
 
 def revision(number: int, task_id: str = "t1", **changes: Any) -> Manifest:  # noqa: ANN401
@@ -70,6 +70,7 @@ def test_in_any_order_the_rows_are_the_same(
     reindex(catalog, *(revision(number) for number in order if number <= newest))
     assert rows(catalog) == expected
     assert len(expected["streams"]) == newest
+    assert len(expected["presences"]) == 2 * newest  # before the absence and after it
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])

@@ -3,7 +3,7 @@
 # ruff: noqa: ANN401 - the changes are whatever fields a stream has
 
 from dataclasses import replace
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from media.clock import ClockSource
 from tests.catalog.builders import absence, at, gap, manifest, output, output_track, stream
 
 NO_CLOCK = StreamClock(source=None, anchors=(), drift_ppm=0.0)
+NUMBERS = count()
 Said = tuple[float, float, str]
 
 
@@ -26,7 +27,7 @@ def clock(wall_s: float = 0.0, *, drift_ppm: float = 0.0, source: ClockSource = 
 
 
 def track(kind: str, begin: float, end: float) -> Any:
-    return output(tracks=(output_track(type=kind, starts_at_s=begin, ends_at_s=end),))
+    return output(key=f"media/{next(NUMBERS)}.mp4", tracks=(output_track(type=kind, starts_at_s=begin, ends_at_s=end),))
 
 
 def person(user: str | None = "7", wall_s: float = 0.0, lasts: float = 60.0, **changes: Any) -> StreamRecord:
