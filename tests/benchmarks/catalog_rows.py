@@ -15,15 +15,15 @@ from psycopg import sql
 from sqlalchemy import Connection, text
 
 from catalog.database import Database
-from catalog.tables import recordings, streams
+from catalog.tables import presences, recordings, streams
 
-EDITION: Final = 1
+EDITION: Final = 2
 """Raised when the rows change, so that nobody measures with old ones."""
 HEAVY_USER: Final = "u00000"
 BEGIN: Final = datetime(2024, 11, 1, tzinfo=UTC)
 SPAN: Final = timedelta(days=730)
 
-_TABLES: Final = (recordings, streams)
+_TABLES: Final = (recordings, streams, presences)
 USERS, ROOMS, _CHUNK = 50_000, 5_000, 50_000
 _VERDICTS: Final = {"complete": 970, "gaps": 15, "missing": 6, "empty": 5, "damaged": 2, "unreadable": 2}
 _VENDORS: Final = ("agora", "zego", "jocloud")
@@ -42,16 +42,18 @@ STREAM: Final = (
     "span_to",
     "recording_from",
 )
+PRESENCE: Final = ("recording", "stream", "user_id", "track", "from_at", "to_at", "is_exact")
 Line = tuple[Any, ...]
 Times = NDArray[np.datetime64]
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some recordings and their streams."""
+    """Some recordings, their streams, and when those were recorded."""
 
     recordings: Sequence[Line]
     streams: Sequence[Line]
+    presences: Sequence[Line]
 
 
 def task_id(number: int) -> str:
@@ -106,6 +108,7 @@ def _put(connection: Connection, count: int) -> None:
     for chunk in chunks(count):
         put(driver, recordings.name, RECORDING, chunk.recordings)
         put(driver, streams.name, STREAM, chunk.streams)
+        put(driver, presences.name, PRESENCE, chunk.presences)
     connection.commit()
 
 
@@ -159,13 +162,16 @@ def _chunk(first: int, count: int) -> Chunk:
         )
         for i, number in enumerate(numbers)
     ]
-    return Chunk(lines, _streams(random, numbers, begins, lengths_ms, from_text))
+    return Chunk(lines, *_streams(random, numbers, begins, lengths_ms, from_text))
 
 
 def _streams(
     random: np.random.Generator, numbers: range, begins: Times, lengths_ms: NDArray[np.int64], from_text: Sequence[str]
-) -> list[Line]:
-    """Each begins in the first fifth of its recording and ends in the last; the heavy user is in every tenth."""
+) -> tuple[list[Line], list[Line]]:
+    """Each begins in the first fifth of its recording and ends in the last; the heavy user is in every tenth.
+
+    In the middle third of a stream, nobody was there.
+    """
     each = random.integers(1, 6, len(numbers))
     owner = np.repeat(np.arange(len(numbers)), each)
     starts = begins[owner] + (random.random(len(owner)) * 0.2 * lengths_ms[owner]).astype("timedelta64[ms]")
@@ -175,7 +181,14 @@ def _streams(
     users[is_first & ((owner + numbers[0]) % 10 == 0)] = 0
     start_text, end_text = _texts(starts), _texts(ends)
     seconds = (ends - starts).astype("timedelta64[ms]").astype(float) / 1000
-    return [
+    thirds = (ends - starts) // 3
+    gone_text, back_text = _texts(starts + thirds), _texts(ends - thirds)
+    present = [
+        (numbers[of], f"{user(users[i])}-{i}", user(users[i]), "both", since, until, True)
+        for i, of in enumerate(owner.tolist())
+        for since, until in ((start_text[i], gone_text[i]), (back_text[i], end_text[i]))
+    ]
+    made = [
         (
             numbers[of],
             f"{user(users[i])}-{i}",
@@ -190,6 +203,7 @@ def _streams(
         )
         for i, of in enumerate(owner.tolist())
     ]
+    return made, present
 
 
 def _skewed(random: np.random.Generator, count: int, size: int) -> NDArray[np.int64]:

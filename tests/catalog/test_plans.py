@@ -14,6 +14,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import ClauseElement
 
 from catalog import announcing, inquiries
+from catalog.attendance import who_statement
 from catalog.database import Database
 from catalog.index import Catalog
 from catalog.model import State, Verdict
@@ -203,3 +204,29 @@ def test_what_is_asked_each_second_reads_an_index_of_the_few(sqlite: Database, o
         plan = list(nodes(explained_by_postgres(on_postgres, Explain(query))))
         assert index in {node["Index Name"] for node in plan if "Index Name" in node}
         assert "Seq Scan" not in {node["Node Type"] for node in plan}
+
+
+def test_who_was_in_a_room_reads_its_recordings_of_that_time_and_their_presences(
+    sqlite: Database, on_postgres: Database
+) -> None:
+    since = BEGIN + timedelta(days=300)
+    explain = Explain(who_statement(room(0), since, since + timedelta(hours=1), longest=timedelta(days=1)))
+    steps = [step for step in explained_by_sqlite(sqlite, explain) if step.startswith(("SCAN", "SEARCH"))]
+    assert steps[0].startswith(f"SEARCH recordings USING INDEX {BY_ROOM} (room=? AND span_from>? AND span_from<?)")
+    assert all(step.startswith("SEARCH") and "recording=?" in step for step in steps[1:]), steps
+    plan = list(nodes(explained_by_postgres(on_postgres, explain)))
+    assert BY_ROOM in {node.get("Index Name") for node in plan}
+    assert "Seq Scan" not in {node["Node Type"] for node in plan}
+
+
+def test_rooms_of_a_user_read_the_streams_in_their_order_and_presences_of_each(
+    sqlite: Database, on_postgres: Database
+) -> None:
+    query = Query(user=HEAVY_USER, since=WEEK.since, until=WEEK.until, is_recorded=True)
+    explain = asked(sqlite, query, is_next=False)
+    steps = [step for step in explained_by_sqlite(sqlite, explain) if step.startswith(("SCAN", "SEARCH"))]
+    assert BY_USER in steps[0]
+    assert any(step.startswith("SEARCH presences USING") and "recording=? AND user_id=?" in step for step in steps)
+    plan = list(nodes(explained_by_postgres(on_postgres, explain)))
+    assert BY_USER in {node.get("Index Name") for node in plan}
+    assert "Seq Scan" not in {node["Node Type"] for node in plan}
