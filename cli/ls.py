@@ -6,7 +6,6 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
@@ -18,15 +17,13 @@ from cli.exits import Exit
 from cli.meaning import Task, moment, plain_text, task
 from cli.recordings import document as recording_document
 from cli.recordings import verdict_of
-from cli.report import printable, tell, width_of
+from cli.report import printable, second, short_room, table, tell
 from flows.opening import open_catalog
 from flows.settings import Settings
 
 Word = TypeVar("Word", bound=StrEnum)
 
 _HEADS: Final = ("verdict", "recording", "room", "start (UTC)", "length", "rev")
-_WIDEST: Final = 60
-_WIDEST_ROOM: Final = 24
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--verdict", type=_words(Verdict), default=(), metavar="V,V", help=", ".join(Verdict))
     parser.add_argument("--state", type=_words(State), default=(), metavar="S,S", help=", ".join(State))
     parser.add_argument("--alarm", action="store_true", help="those that a person should look at")
-    parser.add_argument("--limit", type=_limit, default=50, metavar="N", help=f"at most so many, up to {MOST_ROWS}")
+    parser.add_argument("--limit", type=limit, default=50, metavar="N", help=f"at most so many, up to {MOST_ROWS}")
     parser.add_argument("--cursor", metavar="C", help="go on where the page before ended")
     parser.add_argument("--jsonl", action="store_true", help="print one JSON object for each recording")
 
@@ -102,11 +99,10 @@ def document(query: Query, page: Page) -> dict[str, Any]:
 
 def lines(query: Query, page: Page) -> Iterator[str]:
     """The same for people: a table, alarms below their recordings."""
-    rows = [_row(recording) for recording in page.recordings]
-    widths = [min(max(map(width_of, column)), _WIDEST) for column in zip(_HEADS, *rows, strict=True)]
-    yield _aligned(_HEADS, widths)
+    head, *rows = table(_HEADS, [_row(recording) for recording in page.recordings])
+    yield head
     for row, recording in zip(rows, page.recordings, strict=True):
-        yield _aligned(row, widths)
+        yield row
         if recording.alarm:
             yield f"    ! {recording.alarm}"
     if page.cursor:
@@ -114,19 +110,14 @@ def lines(query: Query, page: Page) -> Iterator[str]:
 
 
 def _row(recording: Recording) -> Sequence[str]:
-    room = printable(recording.room or "-")
     return (
         f"{verdict_of(recording) or recording.state}{' !' if recording.alarm else ''}",
         printable(id_text(recording.id)),
-        room if len(room) <= _WIDEST_ROOM else f"{room[: _WIDEST_ROOM - 1]}…",
-        _second(recording.started_at),
+        short_room(recording.room),
+        second(recording.started_at),
         _length(recording),
         str(recording.revision or "-"),
     )
-
-
-def _second(at: datetime | None) -> str:
-    return utc_text(at)[:19].replace("T", " ") if at else "-"
 
 
 def _length(recording: Recording) -> str:
@@ -134,12 +125,6 @@ def _length(recording: Recording) -> str:
         return "-"
     minutes, seconds = divmod(round((recording.ended_at - recording.started_at).total_seconds()), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
-
-
-def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
-    """A cell that is too wide moves the others of its line only."""
-    padded = (f"{cell}{' ' * (width - width_of(cell))}" for cell, width in zip(cells, widths, strict=True))
-    return "  ".join(padded).rstrip()
 
 
 def _more(query: Query, cursor: str) -> str:
@@ -173,7 +158,8 @@ def _words(kind: type[Word]) -> Callable[[str], tuple[Word, ...]]:
     return read
 
 
-def _limit(text: str) -> int:
+def limit(text: str) -> int:
+    """How many rows a page may have."""
     if re.fullmatch("[1-9][0-9]{0,2}", text) and int(text) <= MOST_ROWS:
         return int(text)
     raise argparse.ArgumentTypeError(f"write a number from 1 to {MOST_ROWS}")

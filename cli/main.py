@@ -32,6 +32,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "ls": ("cli.ls", "recordings of the catalog, the newest first"),
         "show": ("cli.show", "one recording: its verdict, its outputs, its story"),
+        "who": ("cli.who", "who was recorded in a room, at a moment or over some time"),
+        "rooms": ("cli.rooms", "the rooms and recordings in which a user was recorded"),
         "submit": ("cli.submit", "make a recording known, so that it is processed"),
         "retry": ("cli.retry", "look at a recording now that waits, failed or was left to a person"),
         "check": ("cli.check", "read every byte of a recording folder and judge it; writes nothing"),

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from unicodedata import combining, east_asian_width
 
@@ -27,6 +28,8 @@ _SYMBOLS = {
     "recorder_loss": "*",
     "segment_not_media": "!",
 }
+_WIDEST = 60
+_WIDEST_ROOM = 24
 _LOUD = "!"
 _QUIET = " "
 
@@ -80,6 +83,28 @@ def printable(text: str) -> str:
 def width_of(text: str) -> int:
     """Columns that a text takes in a terminal."""
     return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A line for the heads and one for each row. A cell that is too wide moves the others of its line only."""
+    widths = [min(max(map(width_of, column)), _WIDEST) for column in zip(heads, *rows, strict=True)]
+
+    def aligned(cells: Sequence[str]) -> str:
+        padded = (f"{cell}{' ' * (width - width_of(cell))}" for cell, width in zip(cells, widths, strict=True))
+        return "  ".join(padded).rstrip()
+
+    return [aligned(cells) for cells in (heads, *rows)]
+
+
+def short_room(room: str | None) -> str:
+    """The name of a room for a table."""
+    text = printable(room or "-")
+    return text if len(text) <= _WIDEST_ROOM else f"{text[: _WIDEST_ROOM - 1]}…"
+
+
+def second(at: datetime | None) -> str:
+    """A time for a table."""
+    return utc_text(at)[:19].replace("T", " ") if at else "-"
 
 
 def tell(answer: Mapping[str, Any], text: Iterable[str], *, as_json: bool) -> None:

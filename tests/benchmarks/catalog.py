@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +20,8 @@ from tests.postgres import Postgres
 _LIMIT_MS: Final = 100
 _WARM_UP: Final = 20
 PROMISED: Final = "user and time"
+RECORDED: Final = "user, really recorded, and time"
+WHO: Final = "who was in a room at a moment"
 RARE: Final = tuple(verdict for verdict in Verdict if verdict is not Verdict.COMPLETE)
 
 Chance = random.Random
@@ -46,6 +48,10 @@ class Asker:
             "user and room": lambda chance: Query(user=self._user(chance), room=self._room(chance)),
             "room and time": lambda chance: replace(self._span(chance), room=self._room(chance)),
             "room and rare verdict": lambda chance: Query(room=self._room(chance), verdicts=(chance.choice(RARE),)),
+            RECORDED: lambda chance: replace(self._span(chance), user=self._user(chance), is_recorded=True),
+            "heavy user, really recorded, and time": lambda chance: replace(
+                self._span(chance), user=catalog_rows.HEAVY_USER, is_recorded=True
+            ),
             "time": self._span,
             "time, not complete": lambda chance: replace(self._span(chance), verdicts=RARE),
             "task id": lambda chance: Query(task_id=catalog_rows.task_id(chance.randrange(self.count) + 1)),
@@ -54,6 +60,10 @@ class Asker:
             "alarmed": lambda _: Query(is_alarmed=True),
             "nothing found": self._nothing,
         }
+
+    def room_and_moment(self, chance: Chance) -> tuple[str, datetime]:
+        """Somewhere, at some time."""
+        return self._room(chance), catalog_rows.BEGIN + chance.random() * catalog_rows.SPAN
 
     def _nothing(self, chance: Chance) -> Query:
         return chance.choice(
@@ -122,6 +132,9 @@ def _measured(
         chance = Chance(kind)
         queries = [ask(chance) for _ in range(_WARM_UP + times)]
         found[f"{kind}, {name}"] = [_ms(catalog, query, next_pages) for query in queries][_WARM_UP:]
+    chance = Chance(WHO)
+    moments = [Asker(count).room_and_moment(chance) for _ in range(_WARM_UP + times)]
+    found[f"{WHO}, {name}"] = [_who_ms(catalog, *each) for each in moments][_WARM_UP:]
     pages = Chance(0).sample(next_pages, min(_WARM_UP + times, len(next_pages)))
     found[f"second page, {name}"] = [_ms(catalog, query, []) for query in pages][_WARM_UP:]
     return found
@@ -136,10 +149,16 @@ def _ms(catalog: Catalog, query: Query, next_pages: list[Query]) -> float:
     return took * 1000
 
 
+def _who_ms(catalog: Catalog, room: str, at: datetime) -> float:
+    began = time.perf_counter()
+    catalog.attendances.who(room, at)
+    return (time.perf_counter() - began) * 1000
+
+
 def _row(name: str, costs: Sequence[float]) -> Row:
     ordered = sorted(costs)
     p50, p95 = (ordered[int(part * (len(ordered) - 1))] for part in (0.5, 0.95))
-    is_promised = name.startswith(PROMISED)
+    is_promised = name.startswith((PROMISED, RECORDED, WHO))
     return Row(
         what=name,
         wanted=f"p95 ≤ {_LIMIT_MS} ms" if is_promised else "",
