@@ -9,11 +9,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, Select, Table, func, or_, select, update
+from sqlalchemy import Connection, RowMapping, Select, Table, func, or_, select, tuple_, update
 
 from catalog import backfilling, hearing, registering, rows
 from catalog.announcing import Announcements
 from catalog.attendance import Attendances
+from catalog.chains import Chain, chain_of
 from catalog.claims import Claims
 from catalog.database import Database
 from catalog.events import Vouched
@@ -29,6 +30,7 @@ from catalog.searching import MOST_ROWS, Page, Query, search
 from catalog.tables import changes, outputs, recordings, streams
 
 _ASKED_AT_ONCE: Final = 500
+_NEAR: Final = 200
 
 
 class Catalog:
@@ -109,6 +111,21 @@ class Catalog:
         """How many recordings are in each state."""
         query = select(recordings.c.state, func.count()).group_by(recordings.c.state)
         return self.database.read(lambda c: {State(state): count for state, count in c.execute(query)})
+
+    def chain(self, recording: RecordingId) -> Chain | None:
+        """Which recordings of its room follow each other, and its place among them; None without a known room.
+
+        Of rooms that never rest, it is those of the nearest 200 on either side. Raises `UnknownRecordingError`.
+        """
+
+        def work(connection: Connection) -> Chain | None:
+            row = rows.known(connection, recording)
+            if row["room"] is None:
+                return None
+            near = [each for query in _around(row) for each in connection.execute(query).mappings()]
+            return chain_of(recording, map(rows.to_recording, near))
+
+        return self.database.read(work)
 
     def changes(self, recording: RecordingId) -> list[Change]:
         """Its story, the oldest first."""
@@ -302,6 +319,19 @@ class Catalog:
 
     def _rows(self, query: Select[Any]) -> Sequence[RowMapping]:
         return self.database.read(lambda connection: connection.execute(query).mappings().all())
+
+
+def _around(row: RowMapping) -> tuple[Select[Any], Select[Any]]:
+    """The recordings of the same room and vendor before a row, with itself, and after it."""
+    here = recordings.c
+    place, at = tuple_(here.span_from, here.id), (row["span_from"], row["id"])
+    of_room = select(recordings).where(here.room == row["room"], here.vendor == row["vendor"])
+    before = of_room.where(here.span_from <= row["span_from"], place <= at)
+    after = of_room.where(here.span_from >= row["span_from"], place > at)
+    return (
+        before.order_by(here.span_from.desc(), here.id.desc()).limit(_NEAR),
+        after.order_by(here.span_from, here.id).limit(_NEAR),
+    )
 
 
 def _of(recording: RecordingId, table: Table) -> Select[Any]:

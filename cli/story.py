@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from catalog.chains import Chain, Link
 from catalog.errors import UnknownRecordingError
 from catalog.index import Catalog
 from catalog.model import State
-from catalog.records import Change, OutputRow, Recording, StreamRow
+from catalog.records import Change, OutputRow, Recording, StreamRow, id_text
 from catalog.timeline import timeline
 from catalog.wire import utc_text
 from cli import timeline as timelines
@@ -30,6 +31,7 @@ class Story:
     streams: Sequence[StreamRow]
     outputs: Sequence[OutputRow]
     changes: Sequence[Change]
+    chain: Chain | None
     published: Published | None
     unread: str | None
 
@@ -86,6 +88,7 @@ def _story(catalog: Catalog, settings: Settings, recording: Recording) -> Story:
         streams=catalog.streams(recording.id),
         outputs=catalog.outputs(recording.id),
         changes=catalog.changes(recording.id),
+        chain=catalog.chain(recording.id),
         published=published,
         unread=unread,
     )
@@ -116,6 +119,7 @@ def _recording(story: Story) -> dict[str, Any]:
         "tries": recording.tries,
         "next": what_next(recording),
         "manifest_error": story.unread,
+        "chain": [_link(link) for link in story.chain.links] if story.chain else None,
         "history": [_change(change) for change in story.changes],
     }
 
@@ -142,6 +146,19 @@ def _without_manifest(story: Story) -> dict[str, Any]:
     }
 
 
+def _link(link: Link) -> dict[str, Any]:
+    return {
+        "vendor": link.recording.vendor,
+        "task_id": link.recording.task_id,
+        "state": link.state.value,
+        "verdict": link.verdict.value if link.verdict else None,
+        "started_at": utc_text(link.started_at),
+        "ended_at": time_text(link.ended_at),
+        "is_exact": link.is_exact,
+        "hole_ms": link.hole_ms,
+    }
+
+
 def _change(change: Change) -> dict[str, Any]:
     return {
         "at": utc_text(change.at),
@@ -164,6 +181,8 @@ def lines(story: Story) -> Iterator[str]:
     yield f"  source    {recording.source or 'not known'}, folder {recording.folder or 'not known'}"
     if recording.started_at and recording.ended_at:
         yield f"  recorded  {utc_text(recording.started_at)} to {utc_text(recording.ended_at)}"
+    if story.chain and len(story.chain.links) > 1:
+        yield from (_link_line(link, recording) for link in story.chain.links)
     for stream in story.streams:
         yield f"  stream    {stream.stream}  user {stream.user or '-'}  {stream.kind}  {stream.duration_s:.3f} s"
     if story.published:
@@ -174,3 +193,17 @@ def lines(story: Story) -> Iterator[str]:
         yield f"  ! the manifest could not be read: {story.unread}"
     for change in story.changes:
         yield f"  {utc_text(change.at)}  {change.verdict or change.state}: {change.cause}  ({change.actor})"
+
+
+def _link_line(link: Link, recording: Recording) -> str:
+    """A recording of the chain: `~` before times that are not exact, `>` before the one that is shown."""
+    about, mark = ("" if link.is_exact else "~"), (">" if link.recording == recording.id else " ")
+    end = utc_text(link.ended_at) if link.ended_at else "not known"
+    times = f"{about}{utc_text(link.started_at)} to {about if link.ended_at else ''}{end}"
+    return f"  chain   {mark} {id_text(link.recording)}: {link.verdict or link.state}  {times}{_hole(link)}"
+
+
+def _hole(link: Link) -> str:
+    if link.hole_ms is None:
+        return ""
+    return f"  hole {link.hole_ms} ms" if link.hole_ms >= 0 else f"  overlap {-link.hole_ms} ms"

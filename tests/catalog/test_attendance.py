@@ -144,8 +144,8 @@ def some_manifests(chance: random.Random, count: int) -> Iterator[Manifest]:
             return person(user, wall_s=late, lasts=100, gaps=lost, absences=away, name=f"{chance.random()}")
 
         streams = tuple(somebody() for _ in range(chance.randrange(1, 4)))
-        times = {"started_at": at(begin), "ended_at": at(begin + 120)}
-        yield held(f"t{number}", *streams, room=chance.choice(["R", "S"]), **times)
+        where, end = chance.choice(["R", "S"]), at(begin + 120)
+        yield held(f"t{number}", *streams, room=where, started_at=at(begin), ended_at=end)
 
 
 def test_every_answer_is_that_of_a_plain_reading(catalog: Catalog) -> None:

@@ -1,6 +1,7 @@
 """`aftertake show TASK`: all that the catalog and the manifest know of a recording."""
 
 import shutil
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from catalog.model import State
 from catalog.records import read_id
 from deployments.sandbox.layouts import AGORA_SID, ZEGO_TASK
+from tests.catalog.builders import at
+from tests.catalog.steps import key_of, recording_id, told_by
 from tests.cli.running import aftertake
 from tests.cli.site import AGORA, HOSTILE, ZEGO, Site
 
@@ -137,3 +140,28 @@ def test_what_is_not_known(task: str, code: int, says: str, site: Site) -> None:
     assert (run.code, run.out) == (code, "")
     assert says in run.err
     assert aftertake("show", AGORA).code == 0
+
+
+def test_a_chain_has_a_line_for_each_recording_and_its_hole(site: Site) -> None:
+    with site.catalog() as catalog:
+        for task_id, begin, end in (("t1", 0, 60), ("t2", 72.5, 100), ("t3", 95, 120)):
+            made = told_by(recording_id(task_id), started_at=at(begin), ended_at=at(end))
+            made = replace(made, streams=())
+            catalog.reindex([(made, key_of(made))])
+
+    run = aftertake("show", "t2")
+    assert [line for line in run.out.splitlines() if line.startswith("  chain")] == [
+        "  chain     agora:t1: complete  2026-05-03T14:00:11.250Z to 2026-05-03T14:01:11.250Z",
+        "  chain   > agora:t2: complete  2026-05-03T14:01:23.750Z to 2026-05-03T14:01:51.250Z  hole 12500 ms",
+        "  chain     agora:t3: complete  2026-05-03T14:01:46.250Z to 2026-05-03T14:02:11.250Z  overlap 5000 ms",
+    ]
+    (shown,) = aftertake("show", "t2", "--json").json["recordings"]
+    assert [(link["task_id"], link["hole_ms"], link["is_exact"]) for link in shown["chain"]] == [
+        ("t1", None, True),
+        ("t2", 12_500, True),
+        ("t3", -5_000, True),
+    ]
+    site.register("alone", room="elsewhere")
+    site.register("nowhere")
+    assert "chain" not in aftertake("show", "alone").out
+    assert aftertake("show", "nowhere", "--json").json["recordings"][0]["chain"] is None
