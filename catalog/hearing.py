@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping, select, update
 
 from catalog import rows
-from catalog.events import UNKNOWN, Kept, NamedFile, RecordingEvent, Vouched, Word
+from catalog.events import UNKNOWN, Kept, NamedFile, Presence, PresenceMark, RecordingEvent, Vouched, Word
 from catalog.model import RecordingId, State
 from catalog.records import Queue
 from catalog.registering import Heard, look_at, register
@@ -56,6 +56,8 @@ _LOOK_IN: Final[Mapping[Word, timedelta]] = MappingProxyType(
     }
 )
 NO_SOURCE: Final = "no_source"
+MOST_MARKS: Final = 20_000
+"""Marks of one recording that are held in memory: seventeen people who mute themselves every minute for nine hours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,20 +107,25 @@ def hear(connection: Connection, said: Said, recording: RecordingId, *, actor: s
 
 
 def vouched(connection: Connection, recording: RecordingId) -> Vouched:
-    """What its vendor has said so that it may be relied on; of each file, what was said last."""
+    """What its vendor has said so that it may be relied on; of each file, what was said last.
+
+    Of its streams, the first `MOST_MARKS` things that happened.
+    """
     is_it = (recordings.c.vendor == recording.vendor) & (recordings.c.task_id == recording.task_id)
     here = events.c
-    of_it = select(here.word, here.files, here.delivery, here.trouble).where(is_it)
+    of_it = select(here.word, here.files, here.presence, here.delivery, here.trouble).where(is_it)
     of_it = of_it.join(recordings, recordings.c.id == here.recording)
-    words, files, is_unknown = set[Word](), dict[str, NamedFile](), False
+    words, files, marks, is_unknown = set[Word](), dict[str, NamedFile](), set[PresenceMark](), False
     for row in connection.execute(of_it.where(here.is_covered).order_by(here.id)):
         words.add(Word(row.word))
+        marks.update(map(_mark, row.presence))
         if row.word not in _SAID_OF_WHAT_IS_GONE or row.trouble == UNKNOWN:
             is_unknown = row.trouble == UNKNOWN
         if row.word in _NAMING or row.delivery is None:
             files |= {file.name: _addressed(file, files.get(file.name)) for file in map(_file, row.files)}
     furthest = max(words & set(_FURTHER), key=_FURTHER.index, default=None)
-    return Vouched(word=furthest, files=tuple(files.values()), is_unknown=is_unknown)
+    presence = tuple(sorted(marks, key=lambda mark: (mark.at, mark.stream, mark.track or "", mark.presence)))
+    return Vouched(word=furthest, files=tuple(files.values()), presence=presence[:MOST_MARKS], is_unknown=is_unknown)
 
 
 _SAID_OF_WHAT_IS_GONE: Final = (Word.HEARD, Word.ENDED)
@@ -137,6 +144,17 @@ def _file(written: Mapping[str, Any]) -> NamedFile:
     started_at = written.get("started_at")
     at = datetime.fromisoformat(started_at) if started_at else None
     return NamedFile(**{**written, "kept": Kept(written["kept"]), "started_at": at})
+
+
+def _mark(written: Mapping[str, Any]) -> PresenceMark:
+    at, since = datetime.fromisoformat(written["at"]), written.get("since")
+    return PresenceMark(
+        stream=written["stream"],
+        track=written.get("track"),
+        presence=Presence(written["presence"]),
+        at=at,
+        since=datetime.fromisoformat(since) if since else None,
+    )
 
 
 def _have_asked(connection: Connection, said: Said, row: RowMapping, now: datetime) -> None:

@@ -74,6 +74,9 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             Severity.WARNING, "Players may show artefacts in the listed time, until the next keyframe."
         ),
         "unmarked_pause": Kind(Severity.NOTICE, "If nobody left, muted or paused then, ask the vendor."),
+        "user_not_recorded": Kind(
+            Severity.NOTICE, "If they should have been recorded, check whom the recording was told to subscribe to."
+        ),
         # playlists, names and what surrounds them
         "recording_missing": Kind(
             Severity.ERROR, "Look for it with `aftertake find`; check the vendor's storage setting, and ask the vendor."

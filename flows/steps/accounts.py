@@ -34,7 +34,7 @@ def account_of(plan: RecordingPlan, result: StreamResult) -> Account:
     key = proofs.segments_key(plan.id.vendor, plan.id.task_id, result.plan.objects.stream)
     return Account(
         plan=result.plan,
-        record=describe_stream(result, proofs.reference(key)),
+        record=describe_stream(result, proofs.reference(key), plan.presence),
         findings=findings_of(result),
         proofs=StoredDocument(key=key.key, body=proofs.body),
         is_held=result.is_held,

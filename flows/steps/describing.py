@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypedDict
 
+from catalog.events import PresenceMark
 from catalog.model import (
     Absence,
     Cause,
@@ -24,6 +25,7 @@ from catalog.model import (
 )
 from catalog.proofs import SegmentProof
 from flows.steps.assembling import StreamResult
+from flows.steps.presence import refined
 from media import losses
 from media.findings import Finding, Severity, finding
 from media.segments import SegmentResult
@@ -84,8 +86,10 @@ def findings_of(result: StreamResult) -> tuple[Finding, ...]:
     return (*result.plan.findings, *result.judgement.findings, *result.findings)
 
 
-def describe_stream(result: StreamResult, file: SegmentsFile | None) -> StreamRecord:
-    """The manifest's record of one stream."""
+def describe_stream(
+    result: StreamResult, file: SegmentsFile | None, marks: Sequence[PresenceMark] = ()
+) -> StreamRecord:
+    """The manifest's record of one stream; `marks` are those of the recording, for the evidence of absences."""
     clock = _clock(result)
     parts, judgement, stream = result.assembly.parts, result.judgement, result.plan.objects
     zero = result.assembly.zero
@@ -106,7 +110,13 @@ def describe_stream(result: StreamResult, file: SegmentsFile | None) -> StreamRe
         ),
         absences=tuple(
             Absence(track=a.track, evidence=Evidence(a.evidence), **_span(clock, a.begin, a.end))
-            for a in judgement.absences
+            for a in refined(
+                judgement.absences,
+                judgement.gaps,
+                marks,
+                names=(stream.user, stream.stream),
+                utc_at=lambda tick: clock.utc_at(seconds(tick)),
+            )
         ),
         impaired=tuple(
             Impaired(track=i.track, segment=None, **_span(clock, i.begin, i.end)) for i in judgement.impaired

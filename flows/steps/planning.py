@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from catalog.events import NOTHING_SAID, UNKNOWN, Vouched, Word
+from catalog.events import NOTHING_SAID, UNKNOWN, PresenceMark, Vouched, Word
 from catalog.model import PlaylistObject, RecordingId
 from flows.steps.files import StreamFile, files_of, findings_of_files, last_files
 from flows.steps.finding import NothingFoundError
@@ -56,7 +56,8 @@ class StreamPlan:
 class RecordingPlan:
     """One recording before a media byte is read; `metas` has every listed object by key.
 
-    `unkept` are the playlists that the vendor has named and that are not there.
+    `unkept` are the playlists that the vendor has named and that are not there, `presence` is what it has said of who
+    sent what.
     """
 
     objects: RecordingObjects
@@ -66,6 +67,7 @@ class RecordingPlan:
     findings: tuple[Finding, ...]
     newest: datetime
     unkept: tuple[str, ...] = ()
+    presence: tuple[PresenceMark, ...] = ()
 
     @property
     def id(self) -> RecordingId:
@@ -125,6 +127,7 @@ def plan_recording(
         findings=(*_findings(objects, planned, orphans, vouched), *broken_promises(unkept, vouched, metas)),
         newest=max((listed.last_modified for listed in known), default=_BEFORE_ALL),
         unkept=unkept,
+        presence=vouched.presence,
     )
 
 

@@ -33,6 +33,7 @@ from flows.steps.accounts import Account, standing_accounts, without_outputs
 from flows.steps.assembling import StreamResult
 from flows.steps.describing import bounded, describe_stream, findings_of, verdict_of
 from flows.steps.planning import RecordingPlan
+from flows.steps.presence import unrecorded
 from media.assemble import LIBAV_VERSION
 from media.findings import Severity
 from storage.base import ObjectMeta, ObjectStore
@@ -73,7 +74,12 @@ class Published:
 def describe(source: ObjectStore, plan: RecordingPlan, results: Sequence[StreamResult]) -> Manifest:
     """The manifest that these results would get, as the first revision; nothing is written."""
     accounts = [
-        Account(plan=result.plan, record=describe_stream(result, None), findings=findings_of(result), proofs=None)
+        Account(
+            plan=result.plan,
+            record=describe_stream(result, None, plan.presence),
+            findings=findings_of(result),
+            proofs=None,
+        )
         for result in results
     ]
     return _manifest(source, plan, accounts, published=any(result.assembly.parts for result in results))
@@ -189,7 +195,8 @@ def _derive(target: ObjectStore, manifest: Manifest, key: str, *, first: Manifes
 
 def _manifest(source: ObjectStore, plan: RecordingPlan, accounts: Sequence[Account], *, published: bool) -> Manifest:
     records = [account.record for account in accounts]
-    findings = (*plan.findings, *(finding for account in accounts for finding in account.findings))
+    not_recorded = unrecorded(plan.objects, plan.presence)
+    findings = (*plan.findings, *not_recorded, *(finding for account in accounts for finding in account.findings))
     ordered = tuple(sorted(findings, key=lambda f: _SEVERITIES.index(f.severity)))
     starts = [r.started_at for r in records if r.started_at]
     ends = [r.ended_at for r in records if r.ended_at]
