@@ -3,17 +3,26 @@
 # ruff: noqa: ANN401 - the changes are whatever fields a value has
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from catalog.events import Presence, PresenceMark
+from catalog.events import Presence, PresenceMark, Vouched
+from catalog.model import Verdict
+from deployments.sandbox.layouts import STARTED_AT
+from flows.process import Inline, check, process, run_inline
+from flows.steps.finding import find_recordings
 from flows.steps.presence import refined, unrecorded
+from flows.steps.tasks import Task
 from media.findings import Severity
 from media.losses import Absence, Gap
 from media.timing import TICKS_PER_SECOND
+from storage.local import LocalStore
 from tests.catalog.builders import at
+from tests.flows.folders import slices
+from tests.lab import agora_individual
 from vendors.base import RecordingObjects, StreamObjects
 
 SECOND = TICKS_PER_SECOND
@@ -122,3 +131,26 @@ def test_who_is_recorded_sent_nothing_or_is_in_a_mix_is_not() -> None:
     assert list(unrecorded(objects("7"), [mark(ON, 5), mark(ON, 5, stream="7_audio"), mark(ON, 5, stream="0")])) == []
     assert list(unrecorded(objects("7"), [mark(OFF, 5, stream="103")])) == []
     assert list(unrecorded(objects("7", mode="mixed"), [mark(ON, 5, stream="103")])) == []
+
+
+@pytest.mark.parametrize("writes", [True, False])
+def test_messages_stand_in_the_manifest(tmp_path: Path, *, writes: bool) -> None:
+    """User 7 is silent from 6 s to 12 s, as the messages say, and of user 103 there is nothing."""
+    made = slices(10)
+    store = LocalStore(agora_individual(audio=[*made[:3], *made[6:]], uid="7").write_to(tmp_path / "in"))
+    ((objects, metas),) = find_recordings(store)
+
+    presence = tuple(
+        mark(said, 0, track, stream=stream, at=STARTED_AT + timedelta(seconds=second))
+        for said, second, stream in ((OFF, 6.4, "7"), (ON, 11.8, "7"), (ON, 3, "103"))
+        for track in TRACKS
+    )
+    now = datetime.now(UTC) + timedelta(days=1)
+    task = Task(source=store, objects=objects, metas=metas, now=now, vouched=Vouched(presence=presence))
+    story = process(Inline(), task, LocalStore(tmp_path / "out")) if writes else check(Inline(), task)
+    manifest = run_inline(story).manifest
+
+    ((absence,),) = (stream.absences for stream in manifest.streams)
+    assert (absence.evidence, round(absence.from_s), round(absence.to_s)) == ("vendor_event", 6, 12)
+    assert [found.where for found in manifest.findings if found.code == "user_not_recorded"] == ["103"]
+    assert manifest.verdict is Verdict.COMPLETE
