@@ -21,6 +21,8 @@ def put_manifest(connection: Connection, manifest: Manifest, key: str, *, now: d
     recording = _row(connection, manifest, now=now)
     _put_revision(connection, recording["id"], manifest, key)
     if recording["revision"] >= manifest.revision:
+        if recording["revision"] == manifest.revision:
+            _put_presences(connection, recording["id"], manifest)
         return False
     begins, ends = _span(manifest, heard_at=recording["heard_at"])
     values: dict[str, Any] = {
@@ -55,7 +57,7 @@ def put_manifest(connection: Connection, manifest: Manifest, key: str, *, now: d
             actor="reindex",
         )
     connection.execute(update(recordings).where(recordings.c.id == recording["id"]).values(values))
-    for table in (outputs, streams, presences):
+    for table in (outputs, streams):
         connection.execute(delete(table).where(table.c.recording == recording["id"]))
     if manifest.streams:
         lines = [_stream(recording["id"], stream, begins=begins, ends=ends) for stream in manifest.streams]
@@ -63,10 +65,16 @@ def put_manifest(connection: Connection, manifest: Manifest, key: str, *, now: d
     published = [line for stream in manifest.streams for line in _outputs(recording["id"], stream)]
     if published:
         connection.execute(outputs.insert(), published)
-    present = [{"recording": recording["id"], **line} for line in attendance_of(manifest)]
+    _put_presences(connection, recording["id"], manifest)
+    return True
+
+
+def _put_presences(connection: Connection, recording: int, manifest: Manifest) -> None:
+    """Anew each time: catalogs of earlier versions have none, and this is how a reindex fills them."""
+    connection.execute(delete(presences).where(presences.c.recording == recording))
+    present = [{"recording": recording, **line} for line in attendance_of(manifest)]
     if present:
         connection.execute(presences.insert(), present)
-    return True
 
 
 def _row(connection: Connection, manifest: Manifest, *, now: datetime) -> Any:  # noqa: ANN401 - a row mapping

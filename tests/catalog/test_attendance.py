@@ -80,6 +80,20 @@ def test_a_newer_revision_replaces_the_older(catalog: Catalog) -> None:
     assert users(catalog, 15) == ["7", "8"]
 
 
+def test_a_reindex_fills_a_catalog_of_before(catalog: Catalog) -> None:
+    made = held("t1", person("7"))
+    put(catalog, made)
+    catalog.database.migrate("0006")
+    catalog.database.migrate()
+    assert users(catalog, 15) == []
+
+    assert catalog.reindex([(made, key_of(made))]) == 0
+    assert users(catalog, 15) == ["7"]
+    assert catalog.reindex([(replace(made, revision=2, streams=()), "newer")]) == 1
+    assert catalog.reindex([(made, key_of(made))]) == 0
+    assert users(catalog, 15) == []
+
+
 def test_recordings_that_are_not_published_are_said_to_be_unknown(catalog: Catalog) -> None:
     put(catalog, held("t1", person("7")))
     waiting = hear(catalog, "t2", state=State.RECORDING, room="R")
