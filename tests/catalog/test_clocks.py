@@ -73,6 +73,7 @@ def test_straight_between_anchors() -> None:
     assert slow.utc_at(50.0) == at(60.005)
     assert slow.media_at(at(60.005)) == 50.0
     assert slow.utc_at(150.0) == at(162.505)
+    assert slow.utc_at(0.006) == at(10) + 6001 * MICROSECOND  # 6000.6
 
 
 def test_by_the_drift_before_the_first_and_after_the_last() -> None:
