@@ -249,6 +249,22 @@ class StreamTrack:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rotation:
+    """From `from_s` on, coded pictures are turned anticlockwise by `degrees` to stand upright, up to the next one.
+
+    Without one they stand upright. `width` and `height` are the vendor's word on the coded picture. `applied` says that
+    the output itself has players show it so; where a picture turns inside of a file, it cannot.
+    """
+
+    from_s: MediaTime
+    from_utc: Annotated[UtcTime | None, Field(alias="from")]
+    degrees: Annotated[int, Field(ge=0, lt=360, multiple_of=90)]
+    width: Count | None
+    height: Count | None
+    applied: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentsFile:
     """The object with one proof a segment (`catalog.proofs`); `sha256` is that of the object as stored."""
 
@@ -285,6 +301,7 @@ class StreamRecord:
     impaired: tuple[Impaired, ...]
     overlaps_trimmed: tuple[TrimmedOverlap, ...]
     outputs: tuple[Output, ...]
+    rotations: tuple[Rotation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -103,7 +103,7 @@ async def _settle(steps: Steps, worker: Worker, held: Held) -> Outcome:
     task = await steps.run("find", seek, worker, held)
     require_apart(task.source, worker.output)
     source = ReadOnlyStore(task.source)
-    plan = await steps.run("plan", plan_recording, source, task.objects, task.metas, task.vouched)
+    plan = await steps.run("plan", plan_recording, source, task.objects, task.metas, task.vouched, task.pictures)
     plan = marked(plan, task.rescued)
     basis = task.patience.basis(plan)
     if task.known_basis == basis:
@@ -120,7 +120,7 @@ async def process(steps: Steps, task: Task, target: ObjectStore) -> Published:
     """
     require_apart(task.source, target)
     source = ReadOnlyStore(task.source)
-    plan = await steps.run("plan", plan_recording, source, task.objects, task.metas, task.vouched)
+    plan = await steps.run("plan", plan_recording, source, task.objects, task.metas, task.vouched, task.pictures)
     plan = await _decided(steps, task, plan)
     return await _publish(steps, source, target, task, plan)
 
@@ -128,7 +128,7 @@ async def process(steps: Steps, task: Task, target: ObjectStore) -> Published:
 async def check(steps: Steps, task: Task) -> Published:
     """Read every byte of one recording and judge it as `process` would; nothing is written."""
     source = ReadOnlyStore(task.source)
-    plan = await steps.run("plan", plan_recording, source, task.objects, task.metas, task.vouched)
+    plan = await steps.run("plan", plan_recording, source, task.objects, task.metas, task.vouched, task.pictures)
     plan = await _decided(steps, task, plan)
     results = [
         await steps.run(f"check {stream.assembly.stream}", check_stream, source, plan, stream, task.progress)

@@ -38,6 +38,7 @@ from flows.fields import (
     secret_variable,
     sqlite_url,
 )
+from media.plan import Pictures
 from storage.base import ObjectStore
 from storage.credentials import CLOUDS
 from storage.urls import StoreUrl, place_of, split_url
@@ -48,6 +49,7 @@ __all__ = [
     "Endpoint",
     "OnDamage",
     "OnDeadline",
+    "Pictures",
     "Settings",
     "SettingsError",
     "Source",
@@ -92,6 +94,7 @@ class Source:
 
     After `settle_time` without a new object, a recording without a sign of its end is over. At `deadline` after it was
     heard to be over, it is judged as it is. For `late_for` after a verdict with gaps, later slices are looked for.
+    Pictures that change their size or rotation are kept so, or encoded anew (`pictures`).
     Every `look_through` the whole place is listed for what no webhook has told of; zero is never. `app` is the vendor's
     project that records into it, `webhook_secrets` a file with the secrets of its webhooks (`flows.webhook_keys`).
     `api_key` and `upload_key` are files with what the vendor is asked with, and writes with (`flows.recorders`), `api`
@@ -106,6 +109,7 @@ class Source:
     deadline: Duration = timedelta(hours=24)
     on_deadline: OnDeadline = OnDeadline.PUBLISH
     on_damage: OnDamage = OnDamage.PUBLISH
+    pictures: Pictures = Pictures.AS_RECORDED
     late_for: Duration = timedelta(days=7)
     look_through: Duration = timedelta(minutes=15)
     app: App = None

@@ -12,9 +12,11 @@ import av
 
 from media.heap import keep_freed_memory
 from media.lanes import Lane
+from media.normalise import Upright, common_form
 from media.parts import Part, PartResult, Seams, Sink
 from media.plan import AssemblyPlan
 from media.plan import Lane as LaneName
+from media.rotation import Turn, turns
 from media.samples import TrackType
 from media.segments import Arrival, SegmentResult
 from media.tracks import Seam
@@ -39,15 +41,31 @@ class Assembly:
         """The tick of the first sample, from which all times of the manifest count; 0 where there is none."""
         return min((track.start for part in self.parts[:1] for track in part.tracks), default=0)
 
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """Which way up its pictures are, by the vendor's marks."""
+        return turns(self.segments)
+
+    @property
+    def upright(self) -> Upright | None:
+        """What all its pictures can become if their size or rotation changes; None if neither does."""
+        sizes = [sized for part in self.parts for track in part.tracks for sized in track.sizes]
+        return common_form(sizes, self.turns)
+
 
 Arrivals = Mapping[LaneName, Iterable[Arrival]]
 """The segments of each lane of a plan, in its order."""
 
 
-def assemble(plan: AssemblyPlan, arrivals: Arrivals, open_sink: Callable[[int], Sink]) -> Assembly:
-    """Make the output of a plan; `open_sink` is asked for the sink of part 1, 2… when its first byte is there."""
+def assemble(
+    plan: AssemblyPlan, arrivals: Arrivals, open_sink: Callable[[int], Sink], *, upright: Upright | None = None
+) -> Assembly:
+    """Make the output of a plan; `open_sink` is asked for the sink of part 1, 2… when its first byte is there.
+
+    With `upright` its pictures are encoded anew in that form (`Assembly.upright`).
+    """
     keep_freed_memory()
-    return _Assembler(plan, arrivals, open_sink).run()
+    return _Assembler(plan, arrivals, open_sink, upright).run()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +83,11 @@ class _Upcoming:
 
 
 class _Assembler:
-    def __init__(self, plan: AssemblyPlan, arrivals: Arrivals, open_sink: Callable[[int], Sink]) -> None:
+    def __init__(
+        self, plan: AssemblyPlan, arrivals: Arrivals, open_sink: Callable[[int], Sink], upright: Upright | None
+    ) -> None:
         self._plan = plan
+        self._upright = upright
         self._lanes = {
             name: Lane([s for s in plan.segments if s.lane == name], arrivals.get(name, ())) for name in plan.lanes
         }
@@ -77,13 +98,11 @@ class _Assembler:
     def run(self) -> Assembly:
         while coming := self._coming():
             self._release(coming)
-            self._place(min(coming, key=_turn))
+            self._place(min(coming, key=_due))
         self._finish_part()
         for lane in self._lanes.values():
             lane.finish()
-        results = {number: result for lane in self._lanes.values() for number, result in lane.results.items()}
-        ordered = tuple(results[number] for number in sorted(results))
-        return Assembly(plan=self._plan, parts=tuple(self._parts), segments=ordered)
+        return Assembly(plan=self._plan, parts=tuple(self._parts), segments=self._results())
 
     def _coming(self) -> list[_Upcoming]:
         """What comes next in each lane that has not ended."""
@@ -129,16 +148,21 @@ class _Assembler:
             self._finish_part()
         if self._part is None:
             number = len(self._parts) + 1
-            self._part = Part(number, lambda: self._open_sink(number), held)
+            self._part = Part(number, lambda: self._open_sink(number), self._upright, held)
         return self._part
 
+    def _results(self) -> tuple[SegmentResult, ...]:
+        """What became of the segments so far, in plan order."""
+        results = {number: result for lane in self._lanes.values() for number, result in lane.results.items()}
+        return tuple(results[number] for number in sorted(results))
+
     def _finish_part(self) -> None:
-        if self._part is not None and (result := self._part.finish()):
+        if self._part is not None and (result := self._part.finish(turns(self._results()))):
             self._parts.append(result)
         self._part = None
 
 
-def _turn(upcoming: _Upcoming) -> int:
+def _due(upcoming: _Upcoming) -> int:
     """The lowest comes first: sound as far as the pictures reach that come next, so that the two can be interleaved."""
     return upcoming.begin if upcoming.is_sound else upcoming.begin + upcoming.place.link.scan.span
 

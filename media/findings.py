@@ -60,6 +60,10 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "segment_corrupt": Kind(Severity.ERROR, _VENDOR),
         "failover_hole": Kind(Severity.ERROR, "Nothing to fetch: no recorder ran then. Ask the vendor why."),
         "keyframe_missing": Kind(Severity.ERROR, "Their keyframe is not there, or in another part. Keep the source."),
+        "pictures_refused": Kind(
+            Severity.ERROR,
+            "The pictures before them are shown for longer. Keep the source; without `normalise` they are kept.",
+        ),
         "recorder_loss": Kind(Severity.ERROR, _RECORDER),
         # put right or harmless
         "segment_listed_twice": Kind(Severity.WARNING, "Nothing to do: it was used once."),
@@ -77,6 +81,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "user_not_recorded": Kind(
             Severity.NOTICE, "If they should have been recorded, check whom the recording was told to subscribe to."
         ),
+        "rotations_left_out": Kind(Severity.NOTICE, "Nothing is lost: the playlists tell of all turns."),
         # playlists, names and what surrounds them
         "recording_missing": Kind(
             Severity.ERROR, "Look for it with `aftertake find`; check the vendor's storage setting, and ask the vendor."

@@ -10,6 +10,8 @@ import numpy as np
 from media.mp4.check import CheckReport, check
 from media.mp4.entries import EntryError, SampleEntry, sample_entry
 from media.mp4.writer import Mp4Writer, Track
+from media.normalise import Normaliser, Sized, Upright
+from media.rotation import Turn, angles
 from media.samples import Buffer, SampleBatch, TrackType
 from media.silence import silent_frame
 from media.timing import TICKS_PER_SECOND
@@ -30,7 +32,11 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackResult:
-    """One track of one finished part; `start` and `end` are ticks of the output's timeline."""
+    """One track of one finished part; `start` and `end` are ticks of the output's timeline.
+
+    Players turn its pictures anticlockwise by `degrees`. `sizes` are those of its pictures as they were recorded. Where
+    they were encoded anew, `encoded` is the codec of what came of it, and `refused` how many no decoder took.
+    """
 
     type: TrackType
     codecs: tuple[str, ...]
@@ -41,6 +47,10 @@ class TrackResult:
     holes: tuple[Hole, ...]
     impaired: tuple[Interval, ...]
     trims: tuple[Interval, ...]
+    degrees: int = 0
+    sizes: tuple[Sized, ...] = ()
+    encoded: str | None = None
+    refused: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +80,16 @@ class Part:
     Sound that comes alone is held until the pictures beside it have come, so that a player finds both near each other.
     """
 
-    def __init__(self, number: int, open_sink: Callable[[], Sink], handed_on: "HandedOn | None" = None) -> None:
+    def __init__(
+        self,
+        number: int,
+        open_sink: Callable[[], Sink],
+        upright: Upright | None = None,
+        handed_on: "HandedOn | None" = None,
+    ) -> None:
         """`handed_on` is sound that the part before this one held, and that belongs into this one."""
         self.number = number
+        self._upright = upright
         self._open = open_sink
         self._sink: Sink | None = None
         self._writer = Mp4Writer(self._put)
@@ -86,7 +103,7 @@ class Part:
     def accepts(self, scan: SegmentScan) -> bool:
         """Whether the segment can be told with the codecs, sample rate and channels of this part."""
         video, audio = scan.track("video"), scan.track("audio")
-        same_video = not (video and self._video) or video.codec == self._video.codec
+        same_video = not (video and self._video) or self._upright is not None or video.codec == self._video.codec
         same_audio = not (audio and audio.audio and self._audio) or audio.audio.header == self._audio.parameters.header
         return same_video and same_audio
 
@@ -145,8 +162,10 @@ class Part:
                 begin, end = scanned.first_pts + shift, scanned.shown_end + shift
                 track.timeline.trims.append(Interval(track=scanned.type, begin=begin, end=end))
 
-    def finish(self) -> PartResult | None:
-        """End the file; None if no sample came."""
+    def finish(self, turns: Sequence[Turn] = ()) -> PartResult | None:
+        """End the file; None if no sample came. If one turn holds for all its pictures, players are told of it."""
+        if self._video:
+            self._video.close(turns)
         self.release(None)
         if self._writer.media_bytes == 0:
             return None
@@ -172,7 +191,8 @@ class Part:
                 self._audio = _AudioTrack(self._writer, scanned.audio, AudioTimeline(rate=scanned.audio.sample_rate))
             return self._audio
         if self._video is None:
-            self._video = _VideoTrack(self._writer, scanned.codec)
+            normaliser = Normaliser(self._upright) if self._upright else None
+            self._video = _VideoTrack(self._writer, scanned.codec, normaliser)
         return self._video
 
 
@@ -182,6 +202,7 @@ class _VideoTrack:
 
     writer: Mp4Writer
     codec: VideoCodec
+    normaliser: Normaliser | None = None
     timeline: VideoTimeline = field(default_factory=VideoTimeline)
     _track: Track | None = None
     _parameters: bytes = b""
@@ -189,12 +210,18 @@ class _VideoTrack:
     _entries: dict[bytes, SampleEntry | None] = field(default_factory=dict)
     _codecs: dict[str, None] = field(default_factory=dict)
     _size: tuple[int, int] = (0, 0)
+    _shown: tuple[int, int] = (0, 0)
+    _degrees: int = 0
+    _sizes: list[Sized] = field(default_factory=list)
+    _encoded: SampleEntry | None = None
 
     def take(
         self, window: Window, scanned: TrackScan, shift: int, segment: int, *, drop_last: bool, seam: Seam
     ) -> list[_Batch]:
         ledger = self.timeline.ledger
         ledger.samples_in += scanned.samples
+        if self.normaliser is not None and scanned.codec not in {self.codec, "aac"}:
+            self.codec, self._parameters = scanned.codec, b""
         units = demux_video(window, self.codec, parameters_in_force=self._parameters, drop_last=drop_last)
         if units is None:
             return []
@@ -218,8 +245,24 @@ class _VideoTrack:
                 data=memoryview(units.data)[int(offsets[first]) : int(offsets[last])],
                 last_duration=max(self.timeline.step, 1),
             )
-            batches.append((self._writer_track(), batch, entry))
-        return batches
+            self._note_size(int(batch.pts.min()))
+            if self.normaliser is None:
+                batches.append((self._writer_track(), batch, entry))
+            else:
+                self.normaliser.feed(batch)
+        return batches if self.normaliser is None else self._normalised(self.normaliser)
+
+    def close(self, turns: Sequence[Turn]) -> None:
+        """Write the pictures that are still to come, and the display matrix if one turn holds for all of them."""
+        if self.normaliser is not None:
+            self.normaliser.close()
+            self.writer.interleave(self._normalised(self.normaliser))
+            self.timeline.ledger.samples_out -= self.normaliser.refused
+            self.timeline.ledger.dropped += self.normaliser.refused
+        elif self._track is not None and self.timeline.start is not None:
+            needed = angles(turns, self.timeline.start, self.timeline.end or 0)
+            self._degrees = max(needed) if len(needed) == 1 else 0
+            self._track.turn(self._degrees)
 
     def result(self) -> TrackResult:
         self.timeline.finish()
@@ -234,6 +277,10 @@ class _VideoTrack:
             holes=tuple(self.timeline.holes),
             impaired=tuple(self.timeline.impaired),
             trims=tuple(self.timeline.trims),
+            degrees=self._degrees,
+            sizes=tuple(self._sizes),
+            encoded=self._encoded.codec if self._encoded else None,
+            refused=self.normaliser.refused if self.normaliser else 0,
         )
 
     def _first_readable(self, units: VideoUnits) -> int:
@@ -268,9 +315,29 @@ class _VideoTrack:
         if made is None:
             return
         self._parameters = change.parameter_sets
-        self._entry = self._writer_track().add_entry(made.box, made.width, made.height)
+        if self.normaliser is None:
+            self._entry = self._writer_track().add_entry(made.box, made.width, made.height)
+        else:
+            self.normaliser.enter(self.codec, made)
         self._codecs[made.codec] = None
+        self._shown = (made.width, made.height)
         self._size = max(self._size, (made.width, made.height), key=lambda size: size[0] * size[1])
+
+    def _note_size(self, begin: int) -> None:
+        width, height = self._shown
+        if not self._sizes or (self._sizes[-1].width, self._sizes[-1].height) != self._shown:
+            self._sizes.append(Sized(begin=begin, width=width, height=height))
+
+    def _normalised(self, normaliser: Normaliser) -> list[_Batch]:
+        """The pictures that have been encoded anew since the last time; all under one sample entry."""
+        taken = normaliser.take(max(self.timeline.step, 1))
+        if taken is None:
+            return []
+        batch, units = taken
+        track = self._writer_track()
+        if self._encoded is None:
+            self._encoded = sample_entry("h264", units.changes[0].access_unit)
+        return [(track, batch, track.add_entry(self._encoded.box, self._encoded.width, self._encoded.height))]
 
     def _writer_track(self) -> Track:
         if self._track is None:

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Literal
 
 from media.clock import WallClock
@@ -12,8 +14,17 @@ Lane = Literal["audio", "video", "both"]
 
 FAILOVER_MARK = "failover"
 """Mark of every segment that another recorder wrote after the first one had failed."""
+ROTATE_MARK = "rotate:"
+"""How marks begin that say which way up pictures are; `media.rotation` reads them."""
 ASSEMBLER_VERSION = 1
 """Raised with every change that makes other bytes of the same plan, so that outputs never share a key."""
+
+
+class Pictures(StrEnum):
+    """What becomes of pictures whose size or rotation changes inside a stream; all others are copied as they are."""
+
+    AS_RECORDED = "as_recorded"
+    NORMALISE = "normalise"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +60,7 @@ class AssemblyPlan:
     stream: str
     segments: tuple[PlannedSegment, ...]
     libav: str
+    pictures: Pictures = Pictures.AS_RECORDED
 
     @property
     def lanes(self) -> tuple[Lane, ...]:
@@ -66,8 +78,17 @@ class AssemblyPlan:
                 for s in self.segments
             ],
             "stream": self.stream,
+            **_rotations(self.segments),
+            **({"pictures": self.pictures} if self.pictures is not Pictures.AS_RECORDED else {}),
         }
         return hashlib.sha256(json.dumps(canonical, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _rotations(segments: Iterable[PlannedSegment]) -> dict[str, object]:
+    """The marks that decide on a display matrix; nothing where all pictures stand upright as they are."""
+    marks = [[s.number, m] for s in segments for m in s.marks if m.startswith(ROTATE_MARK)]
+    turns = any(not str(mark).startswith(f"{ROTATE_MARK}0:") for _, mark in marks)
+    return {"rotations": marks} if turns else {}
 
 
 def _wall(segment: PlannedSegment) -> str | None:

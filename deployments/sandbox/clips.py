@@ -26,7 +26,11 @@ MUXER_DELAY = {"max_delay": "700000"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
-    """What to encode. `video` or `audio` off leaves the track out; `first_second` is what the counter begins at."""
+    """What to encode. `video` or `audio` off leaves the track out; `first_second` is what the counter begins at.
+
+    `size` is that of the picture as it stands upright; it is coded so that it must be turned anticlockwise by
+    `degrees`, a multiple of 90, to stand so again.
+    """
 
     seconds: float
     fps: int = 25
@@ -41,6 +45,7 @@ class Clip:
     channels: int = 1
     first_second: int = 0
     seed: int = 0
+    degrees: int = 0
 
 
 def encode(clip: Clip) -> bytes:
@@ -65,7 +70,7 @@ def _decode_time(packet: PacketOf) -> Fraction:
 def add_video(container: av.container.OutputContainer, clip: Clip) -> VideoStream:
     """An encoder for the clip's pictures in this container."""
     stream = cast("VideoStream", container.add_stream(_ENCODERS[clip.codec], rate=clip.fps))
-    stream.width, stream.height = clip.size
+    stream.width, stream.height = clip.size[::-1] if clip.degrees % 180 else clip.size
     stream.pix_fmt = "yuv420p"
     stream.codec_context.gop_size = clip.gop
     stream.codec_context.max_b_frames = clip.b_frames
@@ -89,7 +94,7 @@ def _video_packets(stream: VideoStream, clip: Clip) -> Iterator[PacketOf]:
         seed=clip.seed,
     )
     for index, plane in enumerate(planes):
-        frame = av.VideoFrame.from_ndarray(plane, format="yuv420p")
+        frame = av.VideoFrame.from_ndarray(scene.turned(plane, clip.degrees), format="yuv420p")
         frame.pts, frame.time_base = index, Fraction(1, clip.fps)
         yield from stream.encode(frame)
     yield from stream.encode(None)

@@ -35,7 +35,7 @@ def picture(size: tuple[int, int], second: int, frame: int, *, flash: bool, seed
 
 
 def turned(planes: Plane, degrees: int) -> Plane:
-    """The I420 planes of an upright picture turned clockwise by 90, 180 or 270 degrees."""
+    """The I420 planes of an upright picture turned clockwise by a multiple of 90 degrees."""
     height = planes.shape[0] * 2 // 3
     luma = np.rot90(planes[:height], -degrees // 90)
     # The scene is grey: its chroma looks the same from every side.

@@ -11,7 +11,9 @@ from flows.steps.reading import SegmentSource, SpoiltSegmentError
 from media.assemble import Arrivals, Assembly, assemble
 from media.findings import Finding, finding
 from media.judge import Judgement, judge
+from media.normalise import Upright
 from media.parts import PartResult, Sink
+from media.plan import Pictures
 from media.samples import Buffer
 from media.segments import Arrival
 from media.timing import seconds
@@ -130,15 +132,21 @@ def _assembled(
     open_sink: Callable[[int], Sink],
     progress: Progress | None,
 ) -> StreamResult:
-    """One pass; another one without a large segment that turned out wrong only at its end."""
+    """One pass; another one without a large segment that turned out wrong only at its end.
+
+    Pictures that are to be of one form need one more where they are not: what the largest is shows at the end.
+    """
     spoilt: dict[int, str] = {}
+    upright: Upright | None = None
     while True:
         segments = SegmentSource(store=source, metas=plan.metas, spoilt=spoilt)
         try:
             with segments.opened(stream.assembly) as arrivals:
-                assembly = assemble(stream.assembly, _told(arrivals, progress), open_sink)
+                assembly = assemble(stream.assembly, _told(arrivals, progress), open_sink, upright=upright)
         except SpoiltSegmentError as error:
             spoilt[error.number] = error.detail
+            continue
+        if stream.assembly.pictures is Pictures.NORMALISE and upright is None and (upright := assembly.upright):
             continue
         return StreamResult(
             plan=stream, assembly=assembly, judgement=judge(assembly), proofs=segments.proofs, outputs=()
@@ -197,7 +205,7 @@ def _output(part: PartResult, uploaded: Uploaded, zero: int) -> Output:
         tracks=tuple(
             OutputTrack(
                 type=track.type,
-                codec=",".join(track.codecs),
+                codec=track.encoded or ",".join(track.codecs),
                 samples_in=track.ledger.samples_in,
                 trimmed=track.ledger.trimmed,
                 dropped=track.ledger.dropped,

@@ -1,5 +1,6 @@
 """Describe: results of assembling -> the records of the manifest, in seconds and UTC. Pure."""
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from catalog.model import (
     Evidence,
     Gap,
     Impaired,
+    Rotation,
     SegmentsFile,
     SegmentsSummary,
     StreamClock,
@@ -28,6 +30,7 @@ from flows.steps.assembling import StreamResult
 from flows.steps.presence import refined
 from media import losses
 from media.findings import Finding, Severity, finding
+from media.rotation import Turn
 from media.segments import SegmentResult
 from media.timing import TICKS_PER_SECOND, seconds
 from media.ts.chain import Relation
@@ -36,6 +39,8 @@ MOST_OF_ONE_CODE = 200
 """Findings of one code that a manifest lists one by one."""
 MOST_GAPS = 500
 """More of them are told as stretches."""
+MOST_ROTATIONS = 200
+"""The first ones are told; a finding counts the rest."""
 _SHORTEST_FOR_DRIFT = 60 * TICKS_PER_SECOND
 
 
@@ -83,7 +88,7 @@ def bounded_gaps(gaps: Sequence[losses.Gap]) -> Sequence[losses.Gap]:
 
 def findings_of(result: StreamResult) -> tuple[Finding, ...]:
     """Everything there is to say of one stream."""
-    return (*result.plan.findings, *result.judgement.findings, *result.findings)
+    return (*result.plan.findings, *result.judgement.findings, *result.findings, *_of_pictures(result))
 
 
 def describe_stream(
@@ -126,7 +131,45 @@ def describe_stream(
             for t in judgement.trims
         ),
         outputs=result.outputs,
+        rotations=tuple(_rotations(result))[:MOST_ROTATIONS],
     )
+
+
+def _rotations(result: StreamResult) -> Iterator[Rotation]:
+    """Wherever pictures turn, or a file begins that shows it or not; nothing if all pictures stand upright."""
+    assembly, clock = result.assembly, _clock(result)
+    turned = assembly.turns
+    files = [(min(t.start for t in p.tracks), v) for p in assembly.parts for v in p.tracks if v.type == "video"]
+    if not files or not any(turn.degrees for turn in turned):
+        return
+    told: tuple[Turn, bool] | None = None
+    begins, starts = [max(turn.begin, assembly.zero) for turn in turned], [begin for begin, _ in files]
+    for at in sorted({*begins, *starts}):
+        past, track = bisect_right(begins, at), files[max(bisect_right(starts, at) - 1, 0)][1]
+        turn = turned[past - 1] if past else None
+        applied = turn is not None and (track.encoded is not None or turn.degrees == track.degrees)
+        if turn is not None and told != (turn, applied):
+            told = (turn, applied)
+            from_s = seconds(at - assembly.zero)
+            yield Rotation(
+                from_s=from_s,
+                from_utc=_utc(clock, from_s),
+                degrees=turn.degrees,
+                width=turn.width,
+                height=turn.height,
+                applied=applied,
+            )
+
+
+def _of_pictures(result: StreamResult) -> Iterator[Finding]:
+    refused = sum(track.refused for part in result.assembly.parts for track in part.tracks)
+    if refused:
+        untaken = f"no decoder took {refused} pictures, so that they could not be encoded anew"
+        yield finding("pictures_refused", result.plan.objects.stream, untaken)
+    rest = tuple(_rotations(result))[MOST_ROTATIONS:]
+    if rest:
+        untold = f"{len(rest)} more turns from {rest[0].from_s} s on are not in the manifest"
+        yield finding("rotations_left_out", result.plan.objects.stream, untold)
 
 
 def segment_proofs(result: StreamResult) -> Iterator[SegmentProof]:

@@ -21,7 +21,7 @@ from flows.steps.rebuilding import index_start, rebuilt, rebuilt_findings
 from flows.steps.sequence import in_sequence
 from media.assemble import LIBAV_VERSION
 from media.findings import Finding, finding
-from media.plan import AssemblyPlan
+from media.plan import AssemblyPlan, Pictures
 from storage.base import ObjectMeta, ObjectStore
 from storage.errors import NotFound
 from storage.listing import listed
@@ -103,7 +103,11 @@ class RecordingPlan:
 
 
 def plan_recording(
-    store: ObjectStore, objects: RecordingObjects, metas: Mapping[str, ObjectMeta], vouched: Vouched = NOTHING_SAID
+    store: ObjectStore,
+    objects: RecordingObjects,
+    metas: Mapping[str, ObjectMeta],
+    vouched: Vouched = NOTHING_SAID,
+    pictures: Pictures = Pictures.AS_RECORDED,
 ) -> RecordingPlan:
     """Read the playlists of a recording and plan its streams; `vouched` is what its vendor has said of it."""
     reads = {stream.stream: _read(store, objects, stream, metas) for stream in objects.streams}
@@ -114,7 +118,9 @@ def plan_recording(
         raise OnlyVariantsError(message)
     files = {stream.stream: files_of(reads[stream.stream], objects, metas) for stream in listing}
     named = {entry.key for each in files.values() for file in each for entry in file.listed}
-    planned = [_plan_stream(objects, stream, files[stream.stream], named, metas) for stream in listing]
+    planned = [
+        _plan_stream(objects, stream, files[stream.stream], named, metas, pictures=pictures) for stream in listing
+    ]
     used = {segment.key for stream in planned for segment in stream.assembly.segments}
     orphans = tuple(listed for listed in objects.segments if listed.key not in used)
     known = [*objects.segments, *(p for s in objects.streams for p in s.playlists)]
@@ -170,13 +176,15 @@ def _plan_stream(
     listing: Sequence[StreamFile],
     named: Collection[str],
     metas: Mapping[str, ObjectMeta],
+    *,
+    pictures: Pictures,
 ) -> StreamPlan:
     files = rebuilt(listing, stream, recording, named)
     segments, doubles = in_sequence(files, recording, metas)
     put_in = [file for file in files if any(entry.rebuilt for entry in file.entries)]
     return StreamPlan(
         objects=stream,
-        assembly=AssemblyPlan(stream=stream.stream, segments=segments, libav=LIBAV_VERSION),
+        assembly=AssemblyPlan(stream=stream.stream, segments=segments, libav=LIBAV_VERSION, pictures=pictures),
         playlists=tuple(_playlist_object(read, file.role(read)) for file in files for read in file.versions),
         findings=(
             *findings_of_files(files),

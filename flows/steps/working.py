@@ -247,6 +247,7 @@ def seek(worker: Worker, held: Held) -> Task:
         patience=Now() if worker.is_forced else patience,
         licence=held,
         known_basis=None if worker.is_forced else recording.basis,
+        pictures=source.pictures,
         rescued=store.lent if isinstance(store, Overlay) else {},
     )
 

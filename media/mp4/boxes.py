@@ -21,7 +21,8 @@ MOVIE_TIMESCALE = 90_000
 """Ticks a second of the movie: exact for 90 kHz stamps, so that edit lists are not rounded to milliseconds."""
 
 UINT32_MAX = 0xFFFF_FFFF
-_MATRIX = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
+_ONE, _UNIT = 1 << 16, 1 << 30
+_MATRIX = struct.pack(">9i", _ONE, 0, 0, 0, _ONE, 0, 0, 0, _UNIT)
 _UNDETERMINED = struct.pack(">HH", 0x55C4, 0)
 _HANDLERS: dict[TrackType, tuple[bytes, bytes]] = {
     "video": (b"vide", b"VideoHandler\0"),
@@ -89,11 +90,16 @@ def mvhd(*, duration: int, next_track_id: int) -> Parts:
     return full_box(b"mvhd", times, rate_and_volume, _MATRIX, bytes(24), _u32(next_track_id), version=version)
 
 
-def tkhd(track_type: TrackType, *, track_id: int, duration: int, width: int, height: int) -> Parts:
-    """Track header, enabled and in the movie; `duration` in movie ticks, sizes in pixels, ISO/IEC 14496-12 §8.3.2."""
+def tkhd(track_type: TrackType, *, track_id: int, duration: int, width: int, height: int, degrees: int = 0) -> Parts:
+    """Track header, enabled and in the movie; `duration` in movie ticks, ISO/IEC 14496-12 §8.3.2.
+
+    Sizes are pixels of the pictures as they are coded, which players turn anticlockwise by `degrees`: 0, 90, 180 or
+    270.
+    """
     version, times = _times(struct.pack(">II", track_id, 0), duration)
     layout = struct.pack(">8xhhHH", 0, 0, 0x100 if track_type == "audio" else 0, 0)
-    return full_box(b"tkhd", times, layout, _MATRIX, _u32(width << 16, height << 16), version=version, flags=3)
+    size = _u32(width << 16, height << 16)
+    return full_box(b"tkhd", times, layout, _turned(degrees, width, height), size, version=version, flags=3)
 
 
 def elst(edits: Sequence[Edit]) -> Parts:
@@ -206,6 +212,17 @@ def _span(data: Buffer, start: int, end: int) -> Span:
     if start + size < body or start + size > end:
         raise Mp4Error(f"box {kind!r} at {start} says it has {size} bytes; {end - start} are there")
     return Span(kind=kind, start=start, body=body, end=start + size)
+
+
+def _turned(degrees: int, width: int, height: int) -> bytes:
+    """The matrix that turns a picture anticlockwise and puts its corner back to (0, 0), ISO/IEC 14496-12 §8.3.2.3."""
+    a, b, c, d, x, y = {
+        0: (1, 0, 0, 1, 0, 0),
+        90: (0, -1, 1, 0, 0, width),
+        180: (-1, 0, 0, -1, width, height),
+        270: (0, 1, -1, 0, height, 0),
+    }[degrees]
+    return struct.pack(">9i", a * _ONE, b * _ONE, 0, c * _ONE, d * _ONE, 0, x * _ONE, y * _ONE, _UNIT)
 
 
 def _u32(*values: int) -> bytes:

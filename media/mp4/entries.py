@@ -58,6 +58,11 @@ def sample_entry(codec: Codec, access_units: bytes) -> SampleEntry:
         raise EntryError(f"libav makes no {codec} sample entry of {len(access_units)} bytes: {error}") from error
 
 
+def configuration(entry: SampleEntry) -> bytes:
+    """What a decoder of pictures is told first: the body of avcC or hvcC, ISO/IEC 14496-15 §5.3.3.1 and §8.3.3.1."""
+    return next(body for kind, body in _children(entry.box, _VIDEO_HEADER) if kind in _NAMES)
+
+
 def _mux_first_packet(codec: Codec, access_units: bytes) -> bytes:
     target = io.BytesIO()
     with av.open(io.BytesIO(access_units), "r", format=codec) as source, av.open(target, "w", format="mp4") as output:

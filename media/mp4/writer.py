@@ -32,6 +32,7 @@ class _Laid:
     timescale: int
     entries: tuple[bytes, ...]
     size: tuple[int, int]
+    degrees: int
     start: Fraction
     """Of the first presentation, in seconds of the common timeline."""
     duration: int
@@ -119,6 +120,7 @@ class Track:
         self._timescale = timescale
         self._entries: list[bytes] = []
         self._size = (0, 0)
+        self._degrees = 0
         self._first_dts = 0
         self._last_dts: int | None = None
         self._last_duration = 0
@@ -145,6 +147,10 @@ class Track:
             self._entries.append(stsd_entry_box)
             self._size = max(self._size, (width, height), key=lambda size: size[0] * size[1])
         return self._entries.index(stsd_entry_box) + 1
+
+    def turn(self, degrees: int) -> None:
+        """Have players turn all pictures anticlockwise by 0, 90, 180 or 270 degrees."""
+        self._degrees = degrees
 
     def write(self, batch: SampleBatch, entry: int) -> None:
         """Append the batch as one chunk that uses that sample entry; an empty batch writes nothing.
@@ -222,6 +228,7 @@ class Track:
             timescale=self._timescale,
             entries=tuple(self._entries),
             size=self._size,
+            degrees=self._degrees,
             start=Fraction(self._first_dts + first, self._timescale),
             duration=duration,
             shown=shown,
@@ -293,7 +300,14 @@ def _trak(track: _Laid, number: int, zero: Fraction, base: int, *, wide: bool) -
     tables = boxes.box(b"stbl", boxes.stsd(track.entries), track.timing, track.packing, offsets)
     return boxes.box(
         b"trak",
-        boxes.tkhd(track.track_type, track_id=number, duration=_length(track, zero), width=width, height=height),
+        boxes.tkhd(
+            track.track_type,
+            track_id=number,
+            duration=_length(track, zero),
+            width=width,
+            height=height,
+            degrees=track.degrees,
+        ),
         _edits(track, zero),
         boxes.box(
             b"mdia",

@@ -18,6 +18,7 @@ from catalog.model import (
     Output,
     OutputTrack,
     PlaylistObject,
+    Rotation,
     SegmentsFile,
     SegmentsSummary,
     Software,
@@ -63,6 +64,11 @@ def absence(from_s: float = 40.0, to_s: float = 55.5, **changes: Any) -> Absence
         to_utc=at(to_s),
         evidence=Evidence.TRACK_START,
     )
+    return replace(base, **changes)
+
+
+def rotation(from_s: float = 0.0, **changes: Any) -> Rotation:
+    base = Rotation(from_s=from_s, from_utc=at(from_s), degrees=90, width=640, height=480, applied=True)
     return replace(base, **changes)
 
 
@@ -118,6 +124,7 @@ def stream(name: str = "mix", **changes: Any) -> StreamRecord:
         impaired=(Impaired(track="video", from_s=1.0, to_s=2.0, from_utc=None, to_utc=None, segment=None),),
         overlaps_trimmed=(TrimmedOverlap(track="audio", at_s=30.0, duration_s=0.4, segment="rec/late.ts"),),
         outputs=(output(),),
+        rotations=(rotation(), rotation(30.5, degrees=0, width=None, height=None, applied=False)),
     )
     return replace(base, **changes)
 

@@ -158,6 +158,14 @@ def test_unknown_fields_are_ignored_at_every_depth() -> None:
     assert from_json(json.dumps(later).encode()) == value
 
 
+def test_a_manifest_from_before_rotations_were_told_has_none() -> None:
+    older = document(manifest())
+    del older["streams"][0]["rotations"]
+    older["content_digest"] = _digest(older)
+
+    assert from_json(json.dumps(older).encode()).streams[0].rotations == ()
+
+
 def test_an_older_version_is_read_and_a_newer_one_is_refused_with_advice() -> None:
     assert from_json(altered(manifest(), schema="aftertake.manifest/0")) == manifest()
     with pytest.raises(DocumentError, match="update it"):

@@ -92,6 +92,7 @@ def test_what_we_write_is_valid(value: Manifest) -> None:
         (["streams", 0, "outputs", 0, "crc64xz"], "0x1"),
         (["streams", 0, "segments", "proofs", "length"], "one"),
         (["findings", 0, "severity"], "fatal"),
+        (["streams", 0, "rotations", 0, "degrees"], 45),
     ],
 )
 def test_what_we_would_not_write_is_invalid(path: list[str | int], wrong: object) -> None:

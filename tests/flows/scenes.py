@@ -10,6 +10,7 @@ from deployments.sandbox.layouts import STARTED_AT
 from flows.process import Inline, process, run_inline
 from flows.steps.finding import find_recordings
 from flows.steps.tasks import Task
+from media.plan import Pictures
 from storage.local import LocalStore
 from tests.lab import Laid, Slice, cut, flash_and_beep, restamp, sightings
 
@@ -59,11 +60,12 @@ class Outcome:
         return (self.folder / output.key).read_bytes()
 
 
-def outcome(laid: Laid, folder: Path) -> Outcome:
+def outcome(laid: Laid, folder: Path, pictures: Pictures = Pictures.AS_RECORDED) -> Outcome:
     """Process a recording that has been quiet for a day."""
     store, target = LocalStore(laid.write_to(folder / "in")), LocalStore(folder / "out")
     ((objects, metas),) = find_recordings(store)
-    task = Task(source=store, objects=objects, metas=metas, now=datetime.now(UTC) + timedelta(days=1))
+    now = datetime.now(UTC) + timedelta(days=1)
+    task = Task(source=store, objects=objects, metas=metas, now=now, pictures=pictures)
     return Outcome(manifest=run_inline(process(Inline(), task, target)).manifest, folder=folder / "out")
 
 

@@ -328,13 +328,13 @@ from flows.steps import assembling
 from media import assemble
 
 real = assembling.assemble
-def slowly(plan, arrivals, open_sink):
+def slowly(plan, arrivals, open_sink, **form):
     def slowed():
         for arrival in arrivals:
             print("reading", flush=True)
             time.sleep(2)
             yield arrival
-    return real(plan, slowed(), open_sink)
+    return real(plan, slowed(), open_sink, **form)
 assembling.assemble = slowly
 
 from flows.deployed import process_recording

@@ -7,12 +7,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
+import av
 import pytest
 
 from catalog.errors import LeaseLostError
 from catalog.model import State, Verdict
 from catalog.records import Queue, Run
-from flows.settings import OnDamage, OnDeadline
+from flows.settings import OnDamage, OnDeadline, Pictures
 from flows.steps import assembling, publishing
 from flows.steps.working import Held, abort_what_was_left, claim_recording
 from storage.base import ObjectMeta, PendingUpload
@@ -23,6 +24,7 @@ from storage.local_files import LocalBody
 from tests.flows.folders import contents, manifests, slices, unfinished
 from tests.flows.site import InlineStarter, Site, recording_id, sid
 from tests.lab import Slice
+from tests.media.recordings import recording, resumed
 
 NOTHING = timedelta(0)
 
@@ -199,6 +201,20 @@ def test_damage_that_is_uploaded_anew_was_never_published(site: Site) -> None:
 
     assert settled is not None
     assert (settled.verdict, settled.revision) == (Verdict.COMPLETE, 1)
+
+
+def test_pictures_are_made_upright_where_the_policy_says_so(tmp_path: Path) -> None:
+    site = Site(tmp_path, pictures=Pictures.NORMALISE)
+    site.lay(1, pieces=resumed(recording(4), recording(4, first_second=4, size=(320, 180)), 4))
+    site.submit(1)
+
+    site.process(1)
+
+    (stream,) = site.manifest(1).streams
+    (output,) = stream.outputs
+    with av.open(str(site.output / output.key)) as source:
+        assert {(frame.width, frame.height) for frame in source.decode(video=0)} == {(320, 180)}
+    assert unfinished(site.output) == []
 
 
 def test_damage_is_held_where_the_policy_says_so(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from flows.settings import (
     Endpoint,
     OnDamage,
     OnDeadline,
+    Pictures,
     Settings,
     SettingsError,
     Source,
@@ -41,6 +42,7 @@ settle_time = "90s"
 deadline = "48h"
 on_deadline = "hold"
 on_damage = "hold"
+pictures = "normalise"
 late_for = "0s"
 app = 4711
 webhook_secrets = "hooks/agora"
@@ -98,6 +100,7 @@ class TestReading:
                     deadline=timedelta(hours=48),
                     on_deadline=OnDeadline.HOLD,
                     on_damage=OnDamage.HOLD,
+                    pictures=Pictures.NORMALISE,
                     late_for=timedelta(),
                     app="4711",
                     webhook_secrets=folder / "hooks" / "agora",
@@ -128,6 +131,7 @@ class TestReading:
             timedelta(days=7),
         )
         assert (source.on_deadline, source.on_damage, source.vendor) == (OnDeadline.PUBLISH, OnDamage.PUBLISH, None)
+        assert source.pictures is Pictures.AS_RECORDED
 
     def test_variables_win_over_the_file(self, folder: Path) -> None:
         write(EVERYTHING)
@@ -231,6 +235,7 @@ IN_A_SOURCE = {
     'late_for = "9999d"': 'late_for: write "3650d" at most',
     'on_deadline = "stop"': "on_deadline: it should be 'publish' or 'hold'",
     'on_damage = ""': "on_damage: it should be 'publish' or 'hold'",
+    'pictures = "upright"': "pictures: it should be 'as_recorded' or 'normalise'",
     'store = "gs://bucket"': "store: the supported stores are file://, memory://, s3://, oss://, cos:// and plain",
     'store = "s3://bucket/?endpoint=host"': "store: it is written endpoint=https://host",
     'store = "file://host/folder"': "store: a folder is written file:///absolute/path, with three slashes",

@@ -19,6 +19,7 @@ def flash_and_beep(
     channels: int = 1,
     first_second: int = 0,
     seed: int = 0,
+    degrees: int = 0,
 ) -> bytes:
     """One continuous MPEG-TS: a flash and a beep begin together at every full second; see the `scene`."""
     clip = Clip(
@@ -35,5 +36,6 @@ def flash_and_beep(
         channels=channels,
         first_second=first_second,
         seed=seed,
+        degrees=degrees,
     )
     return cached(repr(clip), lambda: encode(clip))

@@ -10,6 +10,7 @@ import fastcrc
 from media.assemble import LIBAV_VERSION, Assembly, assemble
 from media.clock import ClockSource, WallClock
 from media.judge import Judgement, judge
+from media.normalise import Upright
 from media.parts import TrackResult
 from media.plan import AssemblyPlan, PlannedSegment
 from media.samples import Buffer, TrackType
@@ -118,7 +119,7 @@ def cut_up(data: bytes, size: int) -> list[bytes]:
     return [data[n * size : (n + 1) * size] for n in range(ceil(len(data) / size))]
 
 
-def run(plan: AssemblyPlan, coming: Iterable[Arrival]) -> Made:
+def run(plan: AssemblyPlan, coming: Iterable[Arrival], *, upright: Upright | None = None) -> Made:
     """Assemble and judge."""
     sinks: dict[int, Memory] = {}
 
@@ -126,7 +127,7 @@ def run(plan: AssemblyPlan, coming: Iterable[Arrival]) -> Made:
         sinks[part] = Memory()
         return sinks[part]
 
-    assembly = assemble(plan, {"both": coming}, open_sink)
+    assembly = assemble(plan, {"both": coming}, open_sink, upright=upright)
     files = tuple(part.head + bytes(sinks[part.number].data) for part in assembly.parts)
     assert sorted(sinks) == [part.number for part in assembly.parts]
     return Made(assembly=assembly, judgement=judge(assembly), files=files)

@@ -1,5 +1,6 @@
 """Recordings of every make that the tests judge, as intact slices."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -25,6 +26,7 @@ def recording(
     sample_rate: int = 48_000,
     channels: int = 1,
     flash_frames: int = 2,
+    degrees: int = 0,
 ) -> tuple[Slice, ...]:
     """A clip cut into slices; the same slices for the same wishes."""
     clip = flash_and_beep(
@@ -39,6 +41,7 @@ def recording(
         sample_rate=sample_rate,
         channels=channels,
         flash_frames=flash_frames,
+        degrees=degrees,
     )
     return tuple(cut(clip, slice_s, restart_counters=restart_counters))
 
@@ -92,6 +95,16 @@ def _first_dts(data: bytes, pid: int) -> int:
     stamp = pts_of(head)
     assert stamp is not None
     return stamp
+
+
+def undecodable(piece: Slice) -> Slice:
+    """The slice with whole pictures of which none but the key frames can be decoded: their slice headers are wrong.
+
+    Only headers that lie in one packet are.
+    """
+    header = re.compile(rb"(?<=\0\0\x01[\x01\x41])[^\0]{8}", re.DOTALL)
+    wrong = (header.sub(lambda _: b"\x80" + b"\x01" * 7, packet) for packet in packets(piece.data))
+    return piece.shows(b"".join(wrong))
 
 
 def later(piece: Slice, seconds: float) -> Slice:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from media.clock import ClockSource, WallClock
+from media.plan import ROTATE_MARK
 from media.playlist import Segment
 from media.playlist_tags import attributes
 from vendors.agora.names import parse_name
@@ -60,4 +61,4 @@ def _is_start(tag: str) -> bool:
 def _rotation(found: dict[str, str]) -> str:
     at = read_time(found.get("TIME", ""))
     when = f"@{at.isoformat(timespec='milliseconds')}" if at else ""
-    return f"rotate:{found.get('ROTATE', '0')}:{found.get('WIDTH', '?')}x{found.get('HEIGHT', '?')}{when}"
+    return f"{ROTATE_MARK}{found.get('ROTATE', '0')}:{found.get('WIDTH', '?')}x{found.get('HEIGHT', '?')}{when}"
