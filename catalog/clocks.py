@@ -26,12 +26,14 @@ class StreamClock:
     """How output time maps to the wall clock; `source` is None where nothing is known.
 
     Both times of the anchors ascend. Between two anchors the mapping is straight; before the first and after the last
-    the media clock runs faster than the wall clock by `drift_ppm` parts per million.
+    the media clock runs faster than the wall clock by `drift_ppm` parts per million. `disbelieved` are readings that
+    lie far from those around them, the first ones of each stream.
     """
 
     source: ClockSource | None
     anchors: tuple[ClockAnchor, ...]
     drift_ppm: Decimal6
+    disbelieved: tuple[ClockAnchor, ...] = ()
 
     @property
     def is_known(self) -> bool:

@@ -25,6 +25,11 @@ def utc_ticks(at: datetime) -> int:
     return ticks(at - _EPOCH)
 
 
+def from_utc_ticks(at: int) -> datetime:
+    """Ticks since 1970 as a UTC time, rounded to the nearest microsecond."""
+    return _EPOCH + timedelta(microseconds=(at * 100 + 4) // 9)
+
+
 def to_samples(at: Ints, rate: int) -> Ints:
     """Ticks as audio samples at `rate`, rounded to the nearest."""
     return (at * rate + TICKS_PER_SECOND // 2) // TICKS_PER_SECOND

@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypedDict
 
 from catalog.events import PresenceMark
@@ -29,10 +29,12 @@ from catalog.proofs import SegmentProof
 from flows.steps.assembling import StreamResult
 from flows.steps.presence import refined
 from media import losses
+from media.clock import ClockSource, Reading, mapped
 from media.findings import Finding, Severity, finding
+from media.plan import Lane
 from media.rotation import Turn
 from media.segments import SegmentResult
-from media.timing import TICKS_PER_SECOND, seconds
+from media.timing import from_utc_ticks, seconds, utc_ticks
 from media.ts.chain import Relation
 
 MOST_OF_ONE_CODE = 200
@@ -41,7 +43,8 @@ MOST_GAPS = 500
 """More of them are told as stretches."""
 MOST_ROTATIONS = 200
 """The first ones are told; a finding counts the rest."""
-_SHORTEST_FOR_DRIFT = 60 * TICKS_PER_SECOND
+MOST_DISBELIEVED = 20
+"""Readings of the wall clock that a manifest lists because they were not believed."""
 
 
 def verdict_of(
@@ -104,8 +107,8 @@ def describe_stream(
         user=stream.user,
         kind=StreamKind(stream.kind),
         tracks=tuple(dict.fromkeys(_tracks(result))),
-        started_at=_utc(clock, 0.0),
-        ended_at=_utc(clock, seconds(end - zero)),
+        started_at=clock.utc_at(0.0),
+        ended_at=clock.utc_at(seconds(end - zero)),
         duration_s=seconds(end - zero),
         clock=clock,
         segments=_summary(result, file),
@@ -153,7 +156,7 @@ def _rotations(result: StreamResult) -> Iterator[Rotation]:
             from_s = seconds(at - assembly.zero)
             yield Rotation(
                 from_s=from_s,
-                from_utc=_utc(clock, from_s),
+                from_utc=clock.utc_at(from_s),
                 degrees=turn.degrees,
                 width=turn.width,
                 height=turn.height,
@@ -212,44 +215,35 @@ def _summary(result: StreamResult, file: SegmentsFile | None) -> SegmentsSummary
 
 
 def _clock(result: StreamResult) -> StreamClock:
-    """An anchor wherever a run with a known wall clock begins; drift from the longest run."""
-    zero = result.assembly.zero
-    placed = sorted((s for s in result.assembly.segments if s.begin is not None), key=lambda s: s.begin or 0)
-    known = [s for s in placed if s.segment.wall]
-    if not known or known[0].segment.wall is None:
-        return StreamClock(source=None, anchors=(), drift_ppm=0.0)
-    anchors = [s for s in known if s is known[0] or s.relation is not Relation.CONTINUES]
+    """The line through what the segments of all lanes say; the times of objects count where nothing else is known."""
+    placed = [r for r in result.assembly.segments if r.begin is not None and r.segment.wall]
+    exact = [r for r in placed if r.segment.wall and r.segment.wall.is_exact]
+    mapping = mapped(list(_readings(exact or placed[:1])))
+    zero, sources = result.assembly.zero, list(ClockSource)
+    best = min((r.segment.wall.source for r in exact or placed if r.segment.wall), key=sources.index, default=None)
     return StreamClock(
-        source=known[0].segment.wall.source,
-        anchors=tuple(
-            ClockAnchor(media_s=seconds((s.begin or 0) - zero), utc=s.segment.wall.at)
-            for s in anchors
-            if s.segment.wall
-        ),
-        drift_ppm=_drift(known),
+        source=best,
+        anchors=tuple(_anchor(point, zero) for point in mapping.points),
+        drift_ppm=mapping.drift_ppm,
+        disbelieved=tuple(_anchor(reading, zero) for reading in mapping.wrong[:MOST_DISBELIEVED]),
     )
 
 
-def _drift(known: Sequence[SegmentResult]) -> float:
-    runs: list[list[SegmentResult]] = []
-    for segment in known:
-        if segment.relation is not Relation.CONTINUES or not runs:
-            runs.append([])
-        runs[-1].append(segment)
-    longest = max(runs, key=lambda run: (run[-1].begin or 0) - (run[0].begin or 0))
-    media = (longest[-1].begin or 0) - (longest[0].begin or 0)
-    first, last = longest[0].segment.wall, longest[-1].segment.wall
-    if media < _SHORTEST_FOR_DRIFT or first is None or last is None or last.at <= first.at:
-        return 0.0
-    return round((seconds(media) / (last.at - first.at).total_seconds() - 1) * 1e6, 1)
+def _readings(placed: Sequence[SegmentResult]) -> Iterator[Reading]:
+    """Recorders name a segment by the track that they cut by; a run ends where its stamps begin anew."""
+    runs: Counter[Lane] = Counter()
+    numbers: dict[tuple[Lane, int], int] = {}
+    for segment in placed:
+        lane, scan, wall = segment.segment.lane, segment.scan, segment.segment.wall
+        runs[lane] += segment.relation not in {Relation.CONTINUES, Relation.PAUSE}
+        if scan and wall and segment.begin is not None:
+            run = numbers.setdefault((lane, runs[lane]), len(numbers))
+            media = segment.begin + scan.lead_first - scan.shown_first
+            yield Reading(media=media, wall=utc_ticks(wall.at), run=run)
 
 
-def _utc(clock: StreamClock, media_s: float) -> datetime | None:
-    """Wall clock of a time in the output, counted from the last anchor before it."""
-    if not clock.anchors:
-        return None
-    anchor = next((a for a in reversed(clock.anchors) if a.media_s <= media_s), clock.anchors[0])
-    return anchor.utc + timedelta(seconds=media_s - anchor.media_s)
+def _anchor(reading: Reading, zero: int) -> ClockAnchor:
+    return ClockAnchor(media_s=seconds(reading.media - zero), utc=from_utc_ticks(reading.wall))
 
 
 class _SpanTimes(TypedDict):
@@ -261,4 +255,4 @@ class _SpanTimes(TypedDict):
 
 def _span(clock: StreamClock, begin: int, end: int) -> _SpanTimes:
     from_s, to_s = seconds(begin), seconds(end)
-    return _SpanTimes(from_s=from_s, to_s=to_s, from_utc=_utc(clock, from_s), to_utc=_utc(clock, to_s))
+    return _SpanTimes(from_s=from_s, to_s=to_s, from_utc=clock.utc_at(from_s), to_utc=clock.utc_at(to_s))
