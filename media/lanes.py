@@ -169,7 +169,7 @@ class Lane:
             if self.chain is not None and file != self.chain.last.file:
                 due = self._due.get(file, 0)
                 for segment in (self._numbered[number] for number in before.skipped):
-                    begin = handover.begin_by_wall(self.chain, exact_wall(segment))
+                    begin = chain.shown_by_wall(self.chain, exact_wall(segment))
                     due = (due if begin is None else begin) + segment.promised
                     if due <= self.chain.end + _SEAMLESS:
                         self._forgive([segment.number])

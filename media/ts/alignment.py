@@ -25,7 +25,7 @@ def informed(chain: Chain | None, sibling: Chain | None, wall: int | None) -> Ch
         return chain
     if chain.dated and abs(wall - chain.dated[0]) <= max(_STALE, abs(wall - sibling.dated[0])):
         return chain
-    return replace(chain, dated=sibling.dated, led=sibling.led)
+    return replace(chain, dated=sibling.dated)
 
 
 def aligned(place: Place, sibling: Chain | None) -> Place:
@@ -49,9 +49,9 @@ def _moved(place: Place, shift: int) -> Place:
 
 
 def _by_wall(place: Place, sibling: Chain) -> int | None:
-    if place.link.wall is None or sibling.led is None:
+    if place.link.wall is None or sibling.dated is None:
         return None
-    wall, at = sibling.led
+    wall, at = sibling.dated
     return at + place.link.wall - wall - place.link.scan.lead_first
 
 

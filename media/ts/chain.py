@@ -21,6 +21,8 @@ CLOCK_TOLERANCE = TICKS_PER_SECOND
 """How far a wall clock may be from what it tells."""
 FRESH_START = 5 * TICKS_PER_SECOND // 2
 """Stamps up to this may be those of a clock that began anew."""
+_SLACK = TICKS_PER_SECOND // 100
+"""By so much a track may begin before the one before it is over, without any sample being lost."""
 _LONGEST_PAUSE = 12 * 3600 * TICKS_PER_SECOND
 _LONGEST_OUTPUT = 100 * 3600 * TICKS_PER_SECOND
 """A bound on what stamps and names may ask for: pauses are filled with silence, and must not fill a store."""
@@ -61,8 +63,8 @@ class Link:
 class Chain:
     """What was placed so far. `ends` is where the next sample of each track is due.
 
-    `dated` is the wall clock of the newest segment that has one, and when that segment begins in the output; `led` the
-    same for its leading track, which names are given by. `shifts` are the newest of each file. `since` is where the
+    `dated` is the wall clock of the newest segment that has one, and when that segment's leading track begins in the
+    output, which names are given by. `shifts` are the newest of each file. `since` is where the
     file that was placed last took over.
     """
 
@@ -70,7 +72,6 @@ class Chain:
     shift: int
     last: Link
     dated: tuple[int, int] | None
-    led: tuple[int, int] | None
     shifts: Mapping[int, int]
     fingerprints: Mapping[TrackType, bytes]
     recent: tuple[int, ...]
@@ -124,7 +125,6 @@ def advance(chain: Chain | None, place: Place) -> Chain:
             shift=place.shift,
             last=link,
             dated=_dated(place),
-            led=_led(place),
             shifts={link.file: place.shift},
             fingerprints=fingerprints,
             recent=(link.digest,),
@@ -140,7 +140,6 @@ def advance(chain: Chain | None, place: Place) -> Chain:
         shift=place.shift,
         last=link,
         dated=_dated(place) or chain.dated,
-        led=_led(place) or chain.led,
         shifts={**chain.shifts, link.file: place.shift},
         fingerprints=fingerprints if is_other else {**chain.fingerprints, **fingerprints},
         recent=(*chain.recent, link.digest)[-_REMEMBERED:],
@@ -157,12 +156,6 @@ def _end(track: TrackScan, place: Place) -> int:
 
 
 def _dated(place: Place) -> tuple[int, int] | None:
-    """Wall clock of the segment, and when it begins in the output."""
-    link = place.link
-    return None if link.wall is None else (link.wall, link.scan.shown_first + place.shift)
-
-
-def _led(place: Place) -> tuple[int, int] | None:
     """Wall clock of the segment, and when its leading track begins in the output."""
     link = place.link
     return None if link.wall is None else (link.wall, link.scan.lead_first + place.shift)
@@ -224,16 +217,16 @@ def counts_on(earlier: SegmentScan, later: SegmentScan) -> bool:
 
 
 def shown_by_stamps(chain: Chain, head: Link) -> int:
-    """When the segment begins in the output if the recorder's clock ran on."""
-    return _same_clock_shift(chain, head) + head.scan.shown_first
+    """When the segment's leading track begins in the output if the recorder's clock ran on."""
+    return _same_clock_shift(chain, head) + head.scan.lead_first
 
 
-def shown_by_wall(chain: Chain, head: Link) -> int | None:
-    """When the segment begins in the output, by the wall clock."""
-    if head.wall is None or chain.dated is None:
+def shown_by_wall(chain: Chain, wall: int | None) -> int | None:
+    """When something begins in the output, by its wall clock; None where it, or what was placed, has none."""
+    if wall is None or chain.dated is None:
         return None
-    wall, begin = chain.dated
-    return begin + head.wall - wall
+    known, begin = chain.dated
+    return begin + wall - known
 
 
 def is_credible(chain: Chain, begin: int) -> bool:
@@ -243,7 +236,26 @@ def is_credible(chain: Chain, begin: int) -> bool:
 
 def restarted(chain: Chain, head: Link, hole: int) -> Place:
     """Under a new clock no track may go back in time; one shift serves all tracks, so that they stay in step."""
-    close = [chain.ends[t.type] - t.first_dts for t in head.scan.tracks if t.type in chain.ends]
-    shift = max(close) if close else chain.end - head.scan.first
     believed = hole > TOLERANCE and is_credible(chain, chain.end + hole)
-    return Place(link=head, shift=shift + (hole if believed else 0), relation=Relation.RESTART)
+    shift = _next_shift(chain, head) + (hole if believed else 0)
+    return Place(link=head, shift=shift, relation=Relation.RESTART)
+
+
+def restarted_by_wall(chain: Chain, head: Link, begin: int) -> Place:
+    """Under a new clock, where its leading track begins by the wall clock; one that is inexact tells of holes only.
+
+    A new clock with each segment would add up what the length of each is off, were they put end to end.
+    """
+    following = _next_shift(chain, head)
+    shift = begin - head.scan.lead_first
+    if head.wall_within and shift - following <= max(TOLERANCE, head.wall_within):
+        shift = following
+    if not is_credible(chain, begin):
+        shift = following
+    return Place(link=head, shift=max(shift, following - _SLACK), relation=Relation.RESTART)
+
+
+def _next_shift(chain: Chain, head: Link) -> int:
+    """The shift under which the segment follows on what was placed, none of its tracks earlier."""
+    close = [chain.ends[t.type] - t.first_dts for t in head.scan.tracks if t.type in chain.ends]
+    return max(close) if close else chain.end - head.scan.first

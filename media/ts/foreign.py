@@ -116,7 +116,7 @@ def _is_stray(chain: Chain, window: Sequence[Link]) -> bool:
     head = window[0]
     if len(window) > 1 or chain.placed < 2:
         return False
-    lag, by_wall = lag_of(chain, head), shown_by_wall(chain, head)
+    lag, by_wall = lag_of(chain, head), shown_by_wall(chain, head.wall)
     if by_wall is None:
         return (lag < 0 and _ran_on(chain, head)) or lag > _LONGEST_UNMARKED_PAUSE or differing(chain, head)
     off_due, off_stamps = abs(by_wall - chain.end - head.missing_before), abs(by_wall - shown_by_stamps(chain, head))
@@ -129,7 +129,7 @@ def _ran_on(chain: Chain, head: Link) -> bool:
 
 def _is_told_by_wall(chain: Chain, link: Link) -> bool:
     """Whether the wall clock puts the segment where its stamps do."""
-    by_wall = shown_by_wall(chain, link)
+    by_wall = shown_by_wall(chain, link.wall)
     return by_wall is not None and abs(by_wall - shown_by_stamps(chain, link)) <= TOLERANCE
 
 

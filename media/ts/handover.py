@@ -42,14 +42,6 @@ def decide(chain: Chain | None, window: Sequence[Link]) -> Place | Leave | Spare
     return _limited(chain, found, window) if isinstance(found, Place) else found
 
 
-def begin_by_wall(chain: Chain, wall: int | None) -> int | None:
-    """When something begins in the output, by its wall clock; None where it, or what was placed, has none."""
-    if wall is None or chain.led is None:
-        return None
-    known, at = chain.led
-    return at + wall - known
-
-
 def _is_early(chain: Chain, window: Sequence[Link]) -> bool:
     """Whether the next file came before the last of the one it follows, because that has no clock in its names."""
     head = window[0]
@@ -97,7 +89,7 @@ def _shift(chain: Chain, link: Link, *, goes_on: bool) -> int | None:
     A wall clock that is right within a second only says nothing against a file that begins where the one before ends,
     unless that one goes on.
     """
-    begin = begin_by_wall(chain, link.wall)
+    begin = within.shown_by_wall(chain, link.wall)
     if begin is not None:
         if not goes_on and abs(begin - chain.end) <= link.wall_within:
             return within.restarted(chain, link, 0).shift

@@ -20,6 +20,7 @@ from media.ts.chain import (
     lag_of,
     placed,
     restarted,
+    restarted_by_wall,
     shown_by_stamps,
     shown_by_wall,
     tolerance,
@@ -74,17 +75,17 @@ def _misplaced(window: Sequence[Link]) -> Sequence[Link]:
 def _after_jump(chain: Chain, head: Link, lag: int) -> Place:
     """A pause, or time that came before, keeps the recorder's clock; else a new one is tied to it by wall or order."""
     pause = lag > 0 and is_credible(chain, chain.end + lag)
-    by_wall = shown_by_wall(chain, head)
+    by_wall = shown_by_wall(chain, head.wall)
     if by_wall is None:
         return placed(chain, head, Relation.PAUSE) if pause else restarted(chain, head, head.missing_before)
     if abs(by_wall - shown_by_stamps(chain, head)) <= CLOCK_TOLERANCE and (pause or lag < 0):
         return placed(chain, head, Relation.PAUSE if pause else Relation.CONTINUES)
-    return restarted(chain, head, by_wall - chain.end)
+    return restarted_by_wall(chain, head, by_wall)
 
 
 def _off_the_clock(chain: Chain, head: Link) -> bool:
     """Whether the wall clock puts the segment elsewhere: after a discontinuity, stamps may fit by chance."""
-    by_wall = shown_by_wall(chain, head)
+    by_wall = shown_by_wall(chain, head.wall)
     return by_wall is not None and abs(by_wall - chain.end - head.missing_before) > CLOCK_TOLERANCE
 
 

@@ -1,6 +1,7 @@
 """The line through what a stream's segments say of the wall clock."""
 
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -86,5 +87,5 @@ def test_times_ascend_whatever_is_said() -> None:
     for count in range(8):
         readings = [Reading(media=rng.randint(0, 9), wall=rng.randint(0, 9)) for _ in range(count)]
         points = mapped(readings).points
-        assert all(a.media < b.media and a.wall < b.wall for a, b in zip(points, points[1:], strict=False))
+        assert all(a.media < b.media and a.wall < b.wall for a, b in pairwise(points))
         assert bool(points) == bool(readings)
