@@ -4,7 +4,7 @@ Pure. All times are ticks of the output, counted from its first sample; time bef
 """
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -12,9 +12,10 @@ from typing import TypeVar
 from media.assemble import Assembly
 from media.faults import joined_trims, told
 from media.findings import Finding
+from media.holes import LATE, Story, begin_by_wall, cause, divide, loss_cause, named_begin
 from media.losses import NO_KEYFRAME, Absence, Gap
 from media.parts import PartResult
-from media.plan import FAILOVER_MARK, Lane
+from media.plan import Lane
 from media.samples import TrackType
 from media.segments import SegmentResult, exact_wall
 from media.timing import TICKS_PER_SECOND
@@ -22,16 +23,8 @@ from media.tracks import Hole, Interval
 
 Span = TypeVar("Span", Gap, Absence)
 
-_UNNOTICED: dict[TrackType, int] = {"audio": TICKS_PER_SECOND // 4, "video": 2 * TICKS_PER_SECOND}
-_LATE = TICKS_PER_SECOND
 _TOGETHER = TICKS_PER_SECOND // 4
-_TOLERANCE = 35 * TICKS_PER_SECOND // 100
-_CUT_CAUSES = frozenset({"truncated", "corrupt"})
-_CAUSES = {"segment_declared_gap": "declared", "uri_self": "uri_outside"}
 _ROUNDING = TICKS_PER_SECOND // 500
-_TRACK_START = "track_start"
-_SEAM = TICKS_PER_SECOND // 4
-"""What is left open between two files by rounding to whole samples, and by names that tell milliseconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,17 +71,17 @@ def _lanes(assembly: Assembly) -> Iterator[Sequence[SegmentResult]]:
 
 def _judged(segments: Sequence[SegmentResult], assembly: Assembly) -> tuple[list[Gap], list[Absence]]:
     """What is lost and what was not recorded of the tracks of one lane."""
-    story = _Story.of(segments)
+    story = Story.of(segments)
     if not story.order:
         return list(_all_lost(segments, _begin_by_wall(segments, assembly))), []
     losses: list[Gap] = []
     absences: list[Absence] = []
     parts = [part for part in map(partial(_of_lane, lane=segments[0].segment.lane), assembly.parts) if part.tracks]
     for hole in (*_holes(parts), *_between_parts(parts, story)):
-        divided = _divide(hole, story)
+        divided = divide(hole, story)
         losses += divided[0]
         absences += divided[1]
-    return [*losses, *_outside(segments, parts[-1])], absences
+    return [*losses, *_outside(segments, parts[-1] if parts else None)], absences
 
 
 def _of_lane(part: PartResult, lane: Lane) -> PartResult:
@@ -98,21 +91,13 @@ def _of_lane(part: PartResult, lane: Lane) -> PartResult:
 
 def _begin_by_wall(segments: Sequence[SegmentResult], assembly: Assembly) -> int:
     """When the first segment of a lane would have begun in the output, of which nothing could be placed."""
-    known = [(wall, r.begin) for r in assembly.segments if r.begin is not None and (wall := exact_wall(r.segment))]
-    own = next((wall for r in segments if (wall := exact_wall(r.segment))), None)
-    if own is None or not known:
-        return assembly.zero
-    wall, begin = min(known, key=lambda each: abs(each[0] - own))
-    return begin + own - wall
+    placed = next((r for r in assembly.segments if r.begin is not None and exact_wall(r.segment) is not None), None)
+    named = begin_by_wall(segments[0], placed) if segments and placed else None
+    return assembly.zero if named is None else named
 
 
 def _shifted(intervals: Iterable[Interval], zero: int) -> tuple[Interval, ...]:
     return tuple(replace(i, begin=i.begin - zero, end=i.end - zero) for i in intervals)
-
-
-def cause(code: str) -> str:
-    """The cause of a gap from the finding code of the segment to blame."""
-    return _CAUSES.get(code, code.removeprefix("segment_"))
 
 
 def _holes(parts: Sequence[PartResult]) -> Iterator[Hole]:
@@ -121,35 +106,7 @@ def _holes(parts: Sequence[PartResult]) -> Iterator[Hole]:
             yield from track.holes
 
 
-@dataclass(frozen=True, slots=True)
-class _Story:
-    """The segments by number, and the numbers of the used ones in the order of their time."""
-
-    results: Mapping[int, SegmentResult]
-    order: Sequence[int]
-    place: Mapping[int, int]
-
-    @classmethod
-    def of(cls, segments: Sequence[SegmentResult]) -> "_Story":
-        used = sorted((r for r in segments if r.begin is not None), key=lambda r: r.begin or 0)
-        order = [r.segment.number for r in used]
-        return cls({r.segment.number: r for r in segments}, order, {number: at for at, number in enumerate(order)})
-
-    def around(self, begin: int, end: int) -> tuple[int, int]:
-        """The last segment that begins before a stretch is over, and the first that ends after it has begun."""
-        middle = (begin + end) // 2
-        after = [number for number in self.order if (self.results[number].begin or 0) <= middle]
-        before = [number for number in self.order if (self.results[number].end or 0) > middle]
-        first, last = self.order[0], self.order[-1]
-        return (after[-1] if after else first), (before[0] if before else last)
-
-    def skipped(self, hole: Hole) -> list[SegmentResult]:
-        """Segments left out between the two that the hole lies between, over any that lacked the hole's track."""
-        between = self.order[self.place[hole.after] + 1 : self.place[hole.before] + 1]
-        return [self.results[number] for used in between for number in self.results[used].skipped]
-
-
-def _between_parts(parts: Sequence[PartResult], story: _Story) -> Iterator[Hole]:
+def _between_parts(parts: Sequence[PartResult], story: Story) -> Iterator[Hole]:
     """Time between the end of a track in one part and its begin in the next one that has it."""
     kinds: tuple[TrackType, ...] = ("audio", "video")
     for kind in kinds:
@@ -159,155 +116,17 @@ def _between_parts(parts: Sequence[PartResult], story: _Story) -> Iterator[Hole]
                 yield Hole(track=kind, begin=earlier.end, end=later.start, after=after, before=before, lost=False)
 
 
-def _divide(hole: Hole, story: _Story) -> tuple[list[Gap], list[Absence]]:
-    """Gap or absence: lost segments in it, loss inside a segment, a cut end before it; what is left is absence."""
-    skipped = story.skipped(hole)
-    after, before = story.results[hole.after], story.results[hole.before]
-    if after.segment.file != before.segment.file:
-        return _between_files(hole, after, before, skipped)
-    if skipped:
-        return _by_promise(hole, skipped), []
-    blame = _blame(hole, after, before)
-    if blame is None and _is_unvouched(hole, after, before):
-        blame = "missing", before
-    if blame is None:
-        return [], _absence(hole, hole.begin, after, before)
-    why, segment = blame
-    end = _promised_end(hole, after) if why in _CUT_CAUSES and segment is after and after is not before else hole.end
-    lost = _gap(hole, hole.begin, end, why, segment.segment.key)
-    return [lost], _absence(hole, end, after, before) if end < hole.end else []
-
-
-def _between_files(
-    hole: Hole, after: SegmentResult, before: SegmentResult, skipped: Sequence[SegmentResult]
-) -> tuple[list[Gap], list[Absence]]:
-    """What the files on either side promised and lack, next to each; between them no recorder ran, or nobody spoke."""
-    if hole.end - hole.begin <= (_LATE if after.overtaken else _SEAM) and not skipped:
-        return [], []
-    begin = max(hole.begin, min(_due(after, hole) if after.cut else hole.begin, hole.end))
-    gaps = [] if begin == hole.begin else [_gap(hole, hole.begin, begin, _loss_cause(after), after.segment.key)]
-    end = hole.end
-    for lost in reversed([r for r in skipped if r.segment.file == before.segment.file]):
-        end, until = max(begin, end - lost.segment.promised), end
-        gaps.append(_gap(hole, end, until, cause(lost.code or "segment_missing"), lost.segment.key))
-    for lost in (r for r in skipped if r.segment.file != before.segment.file):
-        since, begin = begin, min(end, begin + lost.segment.promised)
-        gaps.append(_gap(hole, since, begin, cause(lost.code or "segment_missing"), lost.segment.key))
-    if end - begin <= _SEAM:
-        return [gap for gap in _closed(gaps, begin, end) if gap.end > gap.begin], []
-    gaps = [gap for gap in gaps if gap.end > gap.begin]
-    if FAILOVER_MARK in (*after.segment.marks, *before.segment.marks):
-        return [*gaps, _gap(hole, begin, end, "failover", before.segment.key)], []
-    return gaps, _absence(replace(hole, end=end), begin, after, before)
-
-
-def _closed(gaps: Sequence[Gap], begin: int, end: int) -> Iterator[Gap]:
-    """The gaps, with what rounding left open between them given to the later one."""
-    later = next((gap for gap in gaps if gap.begin == end), None)
-    for gap in gaps:
-        if gap is later:
-            yield replace(gap, begin=begin)
-        else:
-            yield replace(gap, end=end) if later is None and gap.end == begin else gap
-
-
-def _is_unvouched(hole: Hole, after: SegmentResult, before: SegmentResult) -> bool:
-    """Whether slices may be missing in a hole although no playlist promised any, because none was there to do so.
-
-    A mark that a stream starts is no sign of a pause here: the first segment of every playlist has it.
-    """
-    if after is before or not (after.segment.rebuilt or before.segment.rebuilt):
-        return False
-    return hole.end - hole.begin >= _SEAM and not before.counts_on
-
-
-def _blame(hole: Hole, after: SegmentResult, before: SegmentResult) -> tuple[str, SegmentResult] | None:
-    """Why the time of a hole is lost, and by which segment; None if nothing shows that it is."""
-    if after is before:
-        return (_loss_cause(before), before) if hole.lost else None
-    if after.cut and _due(after, hole) > hole.begin:
-        return _loss_cause(after), after
-    if before.counts_on and not before.segment.tagged and not _runs_on(hole, after, before):
-        return "recorder_loss", before
-    if hole.lost:
-        blamed = before if before.dropped or (before.scan and before.scan.is_damaged) else after
-        return _loss_cause(blamed), blamed
-    return None
-
-
-def _promised_end(hole: Hole, cut: SegmentResult) -> int:
-    """Up to where a cut segment should have reached: what lies beyond was never promised."""
-    if not cut.cut:
-        return hole.end
-    end = min(hole.end, _due(cut, hole) + _TOLERANCE)
-    return hole.end if hole.end - end < _TOLERANCE else end
-
-
-def _by_promise(hole: Hole, skipped: Sequence[SegmentResult]) -> list[Gap]:
-    """Each lost segment gets the time it promised; the last one the rest, as long as that is near its promise."""
-    gaps: list[Gap] = []
-    at = hole.begin
-    for nth, lost in enumerate(skipped):
-        last = nth == len(skipped) - 1
-        end = hole.end if last else min(at + lost.segment.promised, hole.end)
-        if end > at:
-            gaps.append(_gap(hole, at, end, cause(lost.code or "segment_missing"), lost.segment.key))
-        at = end
-    return gaps
-
-
-def _gap(hole: Hole, begin: int, end: int, why: str, segment: str) -> Gap:
-    return Gap(track=hole.track, begin=begin, end=end, cause=why, segment=segment)
-
-
-def _due(result: SegmentResult, hole: Hole) -> int:
-    """Where the segment should have ended: by its promise, or where its packets were cut."""
-    if result.begin is None:
-        return hole.begin
-    promised = result.begin + result.promised
-    return promised if promised > hole.begin else hole.end
-
-
-def _loss_cause(result: SegmentResult) -> str:
-    if result.scan and result.scan.is_corrupt:
-        return "corrupt"
-    return "truncated" if result.cut else "recorder_loss"
-
-
-def _absence(hole: Hole, begin: int, after: SegmentResult, before: SegmentResult) -> list[Absence]:
-    if hole.end - begin < _UNNOTICED[hole.track]:
-        return []
-    return [Absence(track=hole.track, begin=begin, end=hole.end, evidence=_evidence(hole, after, before))]
-
-
-def _runs_on(hole: Hole, after: SegmentResult, before: SegmentResult) -> bool:
-    """Whether the track's continuity counter shows that no packet of it is missing in the hole."""
-    ended = after.scan.track(hole.track) if after.scan else None
-    begun = before.scan.track(hole.track) if before.scan else None
-    if ended is None or begun is None or ended.pid != begun.pid:
-        return False
-    return (ended.last_counter + 1) % 16 == begun.first_counter
-
-
-def _evidence(hole: Hole, after: SegmentResult, before: SegmentResult) -> str:
-    if after is before:
-        return "counters"
-    if any(mark.startswith(_TRACK_START) for mark in before.segment.marks):
-        return _TRACK_START
-    if before.segment.tagged:
-        return "discontinuity"
-    return "counters" if _runs_on(hole, after, before) else "unmarked"
-
-
 def _late_and_early(parts: Sequence[PartResult]) -> Iterator[Absence]:
     """A track that begins after the other, or ends before it, was not recorded in between."""
-    for part in parts:
-        begin, end = min(t.start for t in part.tracks), max(t.end for t in part.tracks)
-        for track in part.tracks:
-            if track.start - begin > _LATE:
-                yield Absence(track=track.type, begin=begin, end=track.start, evidence="late_start")
-            if end - track.end > _LATE:
-                yield Absence(track=track.type, begin=track.end, end=end, evidence="early_end")
+    tracks = [track for part in parts for track in part.tracks]
+    begin, end = min(t.start for t in tracks), max(t.end for t in tracks)
+    for kind in dict.fromkeys(t.type for t in tracks):
+        start = min(t.start for t in tracks if t.type == kind)
+        last = max(t.end for t in tracks if t.type == kind)
+        if start - begin > LATE:
+            yield Absence(track=kind, begin=begin, end=start, evidence="late_start")
+        if end - last > LATE:
+            yield Absence(track=kind, begin=last, end=end, evidence="early_end")
 
 
 def _without_keyframe(parts: Sequence[PartResult]) -> Iterator[Gap]:
@@ -328,7 +147,7 @@ def _covers(loss: Gap, absence: Absence) -> bool:
     )
 
 
-def _outside(segments: Sequence[SegmentResult], last_part: PartResult) -> Iterator[Gap]:
+def _outside(segments: Sequence[SegmentResult], last_part: PartResult | None) -> Iterator[Gap]:
     """What is lost before the first sample and after the last."""
     placed = sorted((r for r in segments if r.begin is not None), key=lambda r: r.begin or 0)
     first, last = placed[0], placed[-1]
@@ -336,14 +155,18 @@ def _outside(segments: Sequence[SegmentResult], last_part: PartResult) -> Iterat
     leading = [r for r in segments if r.code and r.segment.number in before_all]
     at = (first.begin or 0) - sum(r.segment.promised for r in leading)
     for lost in leading:
-        yield _promised_gap(lost, at)
+        named = begin_by_wall(lost, first)
+        begin = at if named is None else min(named, at)
+        yield _promised_gap(lost, begin)
         at += lost.segment.promised
-    yield from _lost_at_end(last, last_part)
+    if last_part is not None:
+        yield from _lost_at_end(last, last_part)
     end = _last_due(last)
     accounted = {number for r in placed for number in r.skipped}
     for lost in (r for r in segments if r.code and r.segment.number not in accounted):
-        yield _promised_gap(lost, end)
-        end += lost.segment.promised
+        begin = named_begin(lost, last, end)
+        yield _promised_gap(lost, begin)
+        end = begin + lost.segment.promised
 
 
 def _all_lost(segments: Sequence[SegmentResult], at: int = 0) -> Iterator[Gap]:
@@ -368,7 +191,7 @@ def _lost_at_end(last: SegmentResult, part: PartResult) -> Iterator[Gap]:
             due = known.shown_end - last.scan.shown_first + (last.begin or 0)
         damaged = last.cut or last.dropped or (last.scan and last.scan.is_damaged)
         if known and damaged and due - track.end > _ROUNDING:
-            yield Gap(track=track.type, begin=track.end, end=due, cause=_loss_cause(last), segment=last.segment.key)
+            yield Gap(track=track.type, begin=track.end, end=due, cause=loss_cause(last), segment=last.segment.key)
 
 
 def _promised_gap(lost: SegmentResult, at: int) -> Gap:

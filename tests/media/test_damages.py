@@ -3,7 +3,7 @@
 import pytest
 
 from media.findings import Severity
-from media.judge import cause
+from media.holes import cause
 from media.timing import seconds
 from tests.lab import CASES, DAMAGES, Position, Slice
 from tests.media.driving import Made, assert_accounted, assert_intact, key, make

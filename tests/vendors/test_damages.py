@@ -10,7 +10,7 @@ from flows.process import Inline, check, run_inline
 from flows.steps.finding import find_recordings
 from flows.steps.tasks import Task
 from media.findings import Severity
-from media.judge import cause
+from media.holes import cause
 from storage.keys import ObjectKey
 from storage.memory import MemoryStore
 from tests.lab import CASES, DAMAGES, MIXED, Laid, Position, Slice, Stored, agora_individual
