@@ -8,7 +8,7 @@ playlist may count from zero. Pure.
 from dataclasses import replace
 
 from media.timing import TICKS_PER_SECOND
-from media.ts.chain import Chain, Cut, Place, Relation, is_credible
+from media.ts.chain import Chain, Cut, Place, Relation, is_credible, placed, wrapped
 
 _NAMED = 3 * TICKS_PER_SECOND // 1000
 """How far two times may lie apart that were rounded to milliseconds."""
@@ -37,9 +37,11 @@ def aligned(place: Place, sibling: Chain | None) -> Place:
         return place
     by_wall = _by_wall(place, sibling) if place.relation is Relation.FIRST else place.shift
     if by_wall is not None:
-        return _moved(place, sibling.shift if _agree(place, sibling.shift, by_wall) else by_wall)
-    is_one_clock = is_credible(sibling, place.link.scan.shown_first + sibling.shift)
-    return _moved(place, sibling.shift if is_one_clock else sibling.since - place.link.scan.shown_first)
+        by_stamps = by_wall + wrapped(sibling.shift - by_wall)
+        return _moved(place, by_stamps if _agree(place, by_stamps, by_wall) else by_wall)
+    by_stamps = placed(sibling, place.link, place.relation).shift
+    is_one_clock = is_credible(sibling, place.link.scan.shown_first + by_stamps)
+    return _moved(place, by_stamps if is_one_clock else sibling.since - place.link.scan.shown_first)
 
 
 def _moved(place: Place, shift: int) -> Place:
