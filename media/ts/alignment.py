@@ -40,7 +40,8 @@ def aligned(place: Place, sibling: Chain | None) -> Place:
         by_stamps = by_wall + wrapped(sibling.shift - by_wall)
         return _moved(place, by_stamps if _agree(place, by_stamps, by_wall) else by_wall)
     by_stamps = placed(sibling, place.link, place.relation).shift
-    is_one_clock = is_credible(sibling, place.link.scan.shown_first + by_stamps)
+    begin = place.link.scan.shown_first + by_stamps
+    is_one_clock = is_credible(sibling, begin) and sibling.since - begin <= _STALE
     return _moved(place, by_stamps if is_one_clock else sibling.since - place.link.scan.shown_first)
 
 
