@@ -137,7 +137,7 @@ class _Assembler:
             scans.append(window.scan)
             cut = following is None and now.lane.is_cut(taken, merge(scans))
             dropped += part.add(window, now.place.shift, taken.segment.number, drop_last=cut, seams=seams)
-            window, seams = following, _seams(replace(now.place, relation=chain.Relation.CONTINUES))
+            window, seams = following, _seams(_going_on(now.place))
         now.lane.end(taken, merge(scans), cut=cut, dropped=dropped, part=part.number)
 
     def _part_for(self, now: _Upcoming) -> Part:
@@ -182,8 +182,13 @@ def _first_by_wall(upcoming: _Upcoming) -> tuple[bool, int, int]:
     return link.wall is None, link.wall or 0, link.scan.first
 
 
+def _going_on(place: chain.Place) -> chain.Place:
+    """The place of what follows within a segment."""
+    return replace(place, relation=chain.Relation.CONTINUES, link=replace(place.link, missing_before=0))
+
+
 def _seams(place: chain.Place) -> Seams:
     """Where other files begin in a segment: with it, or before its end."""
-    begins = place.relation is chain.Relation.TAKEOVER
+    begins, lost = place.relation is chain.Relation.TAKEOVER, place.link.missing_before > 0
     kinds: tuple[TrackType, ...] = ("audio", "video")
-    return {kind: Seam(begins_file=begins, cut=place.until.get(kind)) for kind in kinds}
+    return {kind: Seam(begins_file=begins, cut=place.until.get(kind), follows_loss=lost) for kind in kinds}

@@ -47,6 +47,12 @@ class Story:
         first, last = self.order[0], self.order[-1]
         return (after[-1] if after else first), (before[0] if before else last)
 
+    def ran_on(self, placed: SegmentResult, until: int) -> bool:
+        """Whether the recorder that wrote this segment wrote another one at that time, used or not."""
+        others = (r for r in self.results.values() if r.segment.file == placed.segment.file)
+        named = (begin_by_wall(other, placed) for other in others)
+        return any(begin is not None and begin >= until - _SEAM for begin in named)
+
     def skipped(self, hole: Hole) -> list[SegmentResult]:
         """Segments left out between the two that the hole lies between, over any that lacked the hole's track."""
         between = self.order[self.place[hole.after] + 1 : self.place[hole.before] + 1]
@@ -58,7 +64,7 @@ def divide(hole: Hole, story: Story) -> tuple[list[Gap], list[Absence]]:
     skipped = story.skipped(hole)
     after, before = story.results[hole.after], story.results[hole.before]
     if after.segment.file != before.segment.file:
-        return _between_files(hole, after, before, skipped)
+        return _between_files(hole, after, before, skipped, ran_on=story.ran_on(after, hole.end))
     if skipped:
         return _by_promise(hole, skipped, after, before)
     blame = _blame(hole, after, before)
@@ -73,9 +79,12 @@ def divide(hole: Hole, story: Story) -> tuple[list[Gap], list[Absence]]:
 
 
 def _between_files(
-    hole: Hole, after: SegmentResult, before: SegmentResult, skipped: Sequence[SegmentResult]
+    hole: Hole, after: SegmentResult, before: SegmentResult, skipped: Sequence[SegmentResult], *, ran_on: bool
 ) -> tuple[list[Gap], list[Absence]]:
-    """What the files on either side promised and lack, next to each; between them no recorder ran, or nobody spoke."""
+    """What the files on either side promised and lack, next to each; between them no recorder ran, or nobody spoke.
+
+    The latter where the first recorder `ran_on`.
+    """
     if hole.end - hole.begin <= (LATE if after.overtaken else _SEAM) and not skipped:
         return [], []
     begin = max(hole.begin, min(_due(after, hole) if after.cut else hole.begin, hole.end))
@@ -90,7 +99,7 @@ def _between_files(
     if end - begin <= _SEAM:
         return [gap for gap in _closed(gaps, begin, end) if gap.end > gap.begin], []
     gaps = [gap for gap in gaps if gap.end > gap.begin]
-    if FAILOVER_MARK in (*after.segment.marks, *before.segment.marks):
+    if FAILOVER_MARK in (*after.segment.marks, *before.segment.marks) and not ran_on:
         return [*gaps, _gap(hole, begin, end, "failover", before.segment.key)], []
     return gaps, _absence(replace(hole, end=end), begin, after, before)
 
@@ -150,7 +159,7 @@ def _by_promise(
     for nth, lost in enumerate(skipped):
         begin = named_begin(lost, after, at)
         if begin > at:
-            absences += _absence(replace(hole, end=min(begin, hole.end)), at, after, before)
+            absences += _absence(replace(hole, end=min(begin, hole.end)), at, after, lost)
         is_last = nth == len(skipped) - 1
         end = min(begin + lost.segment.promised, hole.end)
         if is_last and not (lost.segment.promised and _is_named_later(before, after, end)):

@@ -51,7 +51,7 @@ def judge(assembly: Assembly) -> Judgement:
         losses += own_losses
         absences += own_absences
     losses += _without_keyframe(assembly.parts)
-    absences += (a for a in _late_and_early(assembly.parts) if not any(_covers(loss, a) for loss in losses))
+    absences += (a for late in _late_and_early(assembly.parts) for a in _unlost(late, losses))
     gaps = _joined(losses)
     absences = _joined(absences)
     return Judgement(
@@ -139,12 +139,16 @@ def _without_keyframe(parts: Sequence[PartResult]) -> Iterator[Gap]:
                 yield Gap(track="video", begin=interval.begin, end=end, cause=NO_KEYFRAME, segment=None)
 
 
-def _covers(loss: Gap, absence: Absence) -> bool:
-    return (
-        loss.track in {absence.track, "both"}
-        and loss.begin - _TOGETHER <= absence.begin
-        and absence.end <= loss.end + _TOGETHER
-    )
+def _unlost(absence: Absence, losses: Sequence[Gap]) -> Iterator[Absence]:
+    """What is left of an absence beside the time that is lost."""
+    begin = absence.begin
+    for loss in sorted((g for g in losses if g.track in {absence.track, "both"}), key=lambda gap: gap.begin):
+        if loss.begin < absence.end and loss.end > begin:
+            if loss.begin - begin > _TOGETHER:
+                yield replace(absence, begin=begin, end=loss.begin)
+            begin = loss.end
+    if absence.end - begin > _TOGETHER:
+        yield replace(absence, begin=begin)
 
 
 def _outside(segments: Sequence[SegmentResult], last_part: PartResult | None) -> Iterator[Gap]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain as joined
 
-from media.plan import PlannedSegment
+from media.plan import ROTATE_MARK, PlannedSegment
 from media.segments import Arrival, SegmentResult, exact_wall
 from media.timing import TICKS_PER_SECOND, ticks
 from media.ts import alignment, chain, handover, succession
@@ -157,7 +157,7 @@ class Lane:
             promised=taken.promised,
             cut=cut and not overtaken,
             part=part,
-            counts_on=before is not None and chain.counts_on(before.last.scan, scan),
+            counts_on=_counts_on(before, place.link, scan),
             dropped=dropped,
             skipped=taken.skipped,
             overtaken=overtaken,
@@ -220,6 +220,7 @@ class Lane:
             wall_within=ticks(segment.wall.right_within) if segment.wall else TICKS_PER_SECOND,
             tagged=segment.tagged,
             file=segment.file,
+            announced=any(mark.startswith(ROTATE_MARK) for mark in segment.marks),
         )
         self._waiting.append(_Waiting(arrival, link, windows, later, tuple(before.skipped)))
 
@@ -289,6 +290,11 @@ class Lane:
             return missed
         self._forgive(missed)
         return ()
+
+
+def _counts_on(before: chain.Chain | None, link: chain.Link, scan: SegmentScan) -> bool:
+    """Of two recorders the counters may fit by chance."""
+    return before is not None and before.last.file == link.file and chain.counts_on(before.last.scan, scan)
 
 
 def _is_overtaken(scan: SegmentScan, place: chain.Place) -> bool:

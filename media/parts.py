@@ -417,7 +417,7 @@ class _AudioTrack:
         rate = self.parameters.sample_rate
         return [
             _Sound(batch=self._batch(frames, run, offsets), rate=rate, is_silence=run.kind == "silence")
-            for run in self.timeline.place(frames, shift, segment, cut=seam.cut)
+            for run in self.timeline.place(frames, shift, segment, seam=seam)
         ]
 
     def batches(self, sound: Iterable[_Sound]) -> list[_Batch]:

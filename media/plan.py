@@ -31,8 +31,8 @@ class Pictures(StrEnum):
 class PlannedSegment:
     """One promised segment, in playlist order.
 
-    `promised` is its EXTINF in ticks; `tagged` says that a discontinuity was declared before it; `marks` are the
-    vendor's own words before it. `absent` is a finding code where there is nothing to fetch, with its `detail`.
+    `promised` is its EXTINF in ticks; `tagged` says that a discontinuity or a new start was declared before it; `marks`
+    are the vendor's own words before it. `absent` is a finding code where there is nothing to fetch, with its `detail`.
     `file` counts the files of a stream; segments of several stand in the order of their wall clock. One that is
     `rebuilt` was named by no playlist, so that nothing is promised of it. `lane` says what its playlist carries.
     """

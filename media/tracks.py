@@ -50,10 +50,14 @@ class Interval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seam:
-    """Where another file of the stream begins: at the first unit of a window, or at `cut` in it."""
+    """Where another file of the stream begins: at the first unit of a window, or at `cut` in it.
+
+    `follows_loss`: segments are missing before the window.
+    """
 
     begins_file: bool = False
     cut: Cut | None = None
+    follows_loss: bool = False
 
 
 NO_SEAM = Seam()
@@ -274,10 +278,11 @@ class AudioTimeline:
         """Where the next frame is due, in ticks of the output."""
         return None if self._next is None else from_samples(self._next, self.rate)
 
-    def place(self, frames: AudioFrames, shift: int, segment: int, *, cut: Cut | None = None) -> list[Run]:
+    def place(self, frames: AudioFrames, shift: int, segment: int, *, seam: Seam = NO_SEAM) -> list[Run]:
         """The runs of `frames` and of silence, in order, that put each frame where it belongs."""
         stamps = to_samples(frames.anchor + shift, self.rate) + frames.rank
-        count = self._cut_at(stamps, cut)
+        self._lost |= seam.follows_loss
+        count = self._cut_at(stamps, seam.cut)
         is_cut, stamps = count < len(stamps), stamps[:count]
         if not count:
             self._lost |= frames.lost_at_end and not is_cut

@@ -16,6 +16,8 @@ StreamKind = Literal["mixed", "participant", "whiteboard"]
 
 MIX = "mix"
 """The stream id of the one stream of a mixed recording."""
+TRACK_START = "track_start"
+"""Mark of the first segment after a stream started or resumed."""
 NUMBER = "(?:0|[1-9][0-9]*)"
 """A number as vendors write it, so that a name is read and written in one way only."""
 UTC_DIGITS = "[0-9]{17}"
@@ -131,7 +133,7 @@ class Grouping:
 class SegmentFacts:
     """What a playlist and a name say of one segment beside its bytes.
 
-    `marks`: `track_start` where a stream starts or resumes, `rotate:…` where the picture's size or rotation changes.
+    `marks`: `TRACK_START` where a stream starts or resumes, `rotate:…` where the picture's size or rotation changes.
     """
 
     wall_clock: WallClock | None = None

@@ -9,7 +9,7 @@ from media.findings import Finding, finding
 from media.plan import FAILOVER_MARK, PlannedSegment
 from media.timing import TICKS_PER_SECOND, ticks
 from storage.base import ObjectMeta
-from vendors.base import RecordingObjects
+from vendors.base import TRACK_START, RecordingObjects
 from vendors.registry import VENDORS
 
 _AT_LEAST = 0.95
@@ -55,7 +55,7 @@ def _planned(
         size_bytes=meta.size_bytes if meta else 0,
         etag=meta.etag if meta else "",
         promised=ticks(entry.segment.duration),
-        tagged=entry.segment.discontinuity and not first,
+        tagged=(entry.segment.discontinuity or TRACK_START in facts.marks) and not first,
         marks=(*facts.marks, FAILOVER_MARK) if file.id.leg != ORIGINAL else facts.marks,
         wall=facts.wall_clock,
         byte_range=entry.part,

@@ -45,7 +45,8 @@ class Link:
 
     `promised` is its EXTINF, `missing_before` the EXTINF sum of what is missing between it and the one before it in
     the playlist, `wall` its exact wall clock if it has one, right to `wall_within`; all in ticks. `tagged`: a
-    discontinuity was declared. `file` counts the files of a stream that follow each other (see `media.ts.handover`).
+    discontinuity or a new start was declared, `announced`: other pictures from it on. `file` counts the files of a
+    stream that follow each other (see `media.ts.handover`).
     """
 
     number: int
@@ -57,6 +58,7 @@ class Link:
     tagged: bool
     file: int = 0
     wall_within: int = 0
+    announced: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ from media.ts.chain import (
     tolerance,
 )
 
+_EXACT = 3 * TICKS_PER_SECOND // 1000
 _LONGEST_UNMARKED_PAUSE = 600 * TICKS_PER_SECOND
 """Longer before a single last segment, without any mark of it: more likely a stray segment than a pause."""
 
@@ -70,13 +71,15 @@ def _differing_alone(chain: Chain, window: Sequence[Link]) -> Leave | None:
     runs_on = counts_on(chain.last.scan, window[0].scan) and any(counts_on(window[0].scan, n.scan) for n in following)
     if runs_on or any(differing(chain, link) for link in following):
         return None
+    if not following and _fits_exactly(chain, window[0]):
+        return None
     detail = "its parameters differ from those of the slices around it, and no discontinuity is declared"
     return Leave(link=window[0], code="segment_foreign", detail=detail)
 
 
 def _neighbours(chain: Chain, window: Sequence[Link]) -> Sequence[Link] | None:
     """The segment behind the head, if there is one; None where what is on either side of the head says nothing."""
-    if chain.placed < 2 or any(link.tagged for link in window[:2]):
+    if chain.placed < 2 or any(link.tagged or link.announced for link in window[:2]):
         return None
     return window[1:2]
 
@@ -131,6 +134,13 @@ def _is_told_by_wall(chain: Chain, link: Link) -> bool:
     """Whether the wall clock puts the segment where its stamps do."""
     by_wall = shown_by_wall(chain, link.wall)
     return by_wall is not None and abs(by_wall - shown_by_stamps(chain, link)) <= TOLERANCE
+
+
+def _fits_exactly(chain: Chain, last: Link) -> bool:
+    """Whether a last segment follows, and its stamps say to the millisecond what its name does."""
+    by_wall = shown_by_wall(chain, last.wall)
+    is_named = by_wall is not None and abs(by_wall - shown_by_stamps(chain, last)) <= _EXACT
+    return is_named and abs(lag_of(chain, last)) <= TIGHT
 
 
 def _elsewhere(chain: Chain, link: Link) -> str:

@@ -52,7 +52,7 @@ def _begin(window: Sequence[Link]) -> Place | Leave:
     head = window[0]
     first = Place(link=head, shift=-head.scan.first, relation=Relation.FIRST)
     alone = advance(None, first)
-    if len(window) > 2 and not window[1].tagged and not window[2].tagged:
+    if len(window) > 2 and not any(link.tagged or link.announced for link in window[1:3]):
         later = advance(None, Place(link=window[1], shift=-window[1].scan.first, relation=Relation.FIRST))
         if reason := disagrees(alone, later, window[1], window[2]):
             return Leave(link=head, code="segment_foreign", detail=reason)

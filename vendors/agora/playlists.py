@@ -8,7 +8,7 @@ from media.plan import ROTATE_MARK
 from media.playlist import Segment
 from media.playlist_tags import attributes
 from vendors.agora.names import parse_name
-from vendors.base import SegmentFacts, basename, parse_utc, program_clock
+from vendors.base import TRACK_START, SegmentFacts, basename, parse_utc, program_clock
 
 TRACK_EVENT = "#EXT-X-AGORA-TRACK-EVENT"
 ROTATE = "#EXT-X-AGORA-ROTATE"
@@ -48,7 +48,7 @@ def _start_clock(segment: Segment) -> WallClock | None:
 def _marks(segment: Segment) -> Iterator[str]:
     for tag in segment.tags:
         if _is_start(tag):
-            yield "track_start"
+            yield TRACK_START
         elif tag.partition(":")[0] == ROTATE:
             yield _rotation(attributes(tag.partition(":")[2]))
 
