@@ -32,6 +32,8 @@ _STANDARD_HEADER = frozenset(
 _STANDARD_UNUSED = frozenset({"#EXT-X-BITRATE", "#EXT-X-DATERANGE"})
 
 _NUMBER = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))?(?=[,\s]|$)")
+# of so few digits that a float is exact enough to be rounded to the microsecond
+_PLAIN_EXTINF = re.compile(r"#EXTINF:([0-9]{1,9}(?:\.[0-9]{1,6})?),?")
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 # always matches at the end of the match before it, so a line is walked once
 _ATTRIBUTE = re.compile(r'([^=,]*)(?:=("[^"]*"|[^,]*))?[^,]*,?')
@@ -176,6 +178,12 @@ _SEGMENT_TAGS: Mapping[str, Callable[[str, dict[str, Any]], None]] = MappingProx
         "#EXT-X-PROGRAM-DATE-TIME": _program_date_time,
     }
 )
+
+
+def plain_duration(line: str) -> timedelta | None:
+    """The duration of an EXTINF line that says nothing else; None for any other line."""
+    found = _PLAIN_EXTINF.fullmatch(line)
+    return timedelta(microseconds=round(float(found[1]) * 1e6)) if found else None
 
 
 def _integer(value: str, otherwise: int) -> int:

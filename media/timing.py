@@ -7,12 +7,13 @@ from media.ts.packets import Ints
 TICKS_PER_SECOND = 90_000
 """Ticks of the system clock that MPEG-TS stamps count (ISO/IEC 13818-1 §2.4.3.7), and of every timeline here."""
 
+_MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def ticks(duration: timedelta) -> int:
     """A duration in ticks, rounded to the nearest."""
-    return (duration // timedelta(microseconds=1) * TICKS_PER_SECOND + 500_000) // 1_000_000
+    return (duration // _MICROSECOND * TICKS_PER_SECOND + 500_000) // 1_000_000
 
 
 def seconds(at: int) -> float:

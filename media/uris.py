@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _AUTHORITY = re.compile(r"(?:https?:)?//[^/?#]*", re.IGNORECASE)
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_SPECIAL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029/\\\\?#%:]")
 _PLAYLIST_SUFFIXES = (".m3u8", ".m3u")
 
 
@@ -50,6 +51,8 @@ def resolve(uri: str, *, playlist_key: str, prefix: str, known: Container[str]) 
     percent-decoded. No host is ever asked. `prefix` ends in `/` or is empty.
     """
     folder = playlist_key[: playlist_key.rfind("/") + 1]
+    if (key := folder + uri) in known and key.startswith(prefix) and _is_bare_name(uri):
+        return Resolution(key=key, rule=Rule.RELATIVE)
     authority = _AUTHORITY.match(uri)
     readings = _readings(uri[authority.end() :] if authority else uri)
     for reading in readings:
@@ -65,6 +68,11 @@ def resolve(uri: str, *, playlist_key: str, prefix: str, known: Container[str]) 
 
 
 _ORDER = {Rule.URL: 0, Rule.RELATIVE: 1, Rule.ROOT: 2, Rule.BASENAME: 3}
+
+
+def _is_bare_name(uri: str) -> bool:
+    """Whether it can be read in one way only, and names no playlist; nearly all do."""
+    return not (_SPECIAL.search(uri) or uri.endswith(_PLAYLIST_SUFFIXES) or uri in {"", ".", ".."})
 
 
 def _readings(text: str) -> list[str]:

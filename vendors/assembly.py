@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from vendors.base import (
     MIX,
@@ -28,9 +29,8 @@ class NamedObject:
     name: ObjectName
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamRef:
-    """Which stream an object belongs to."""
+class StreamRef(NamedTuple):
+    """Which stream an object belongs to; a tuple, for one is made and looked up for every slice."""
 
     stream: str
     kind: StreamKind

@@ -1,6 +1,5 @@
 """What the vendors' object names say, in our words, and how the objects of one recording are put together."""
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,8 +22,6 @@ NUMBER = "(?:0|[1-9][0-9]*)"
 UTC_DIGITS = "[0-9]{17}"
 """`yyyyMMddHHmmssSSS` in UTC."""
 
-# newer Pythons read hour 24 as the next day's midnight, which would not be written back as it was read
-_UTC = re.compile("[0-9]{8}(?:[01][0-9]|2[0-3])[0-9]{7}")
 _MEDIA_FILES = frozenset({"mp4", "aac", "mp3", "m4a", "flv", "ogg"})
 _SEGMENTS = frozenset({"ts", "webm", "m4s", "cmfv", "cmfa"})
 
@@ -199,7 +196,8 @@ def kind_of(extension: str) -> ObjectKind | None:
 
 def parse_utc(digits: str) -> datetime | None:
     """The time that 17 digits `yyyyMMddHHmmssSSS` say, or None where they are no time."""
-    if not _UTC.fullmatch(digits):
+    # newer Pythons read hour 24 as the next day's midnight, which would not be written back as it was read
+    if len(digits) != 17 or not (digits.isascii() and digits.isdigit()) or digits[8:10] > "23":
         return None
     try:
         return datetime.fromisoformat(f"{digits[:8]}T{digits[8:14]}.{digits[14:]}+0000")

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from types import MappingProxyType
 
+from media.heap import without_cycle_search
 from vendors.agora import events as agora_events
 from vendors.agora import grouping as agora_grouping
 from vendors.agora import names as agora_names
@@ -100,6 +101,11 @@ def detect(basename: str) -> str | None:
 
 def group(objects: Iterable[ListedObject]) -> Grouping:
     """The recordings that these objects make, by names alone; the order of the listing does not matter."""
+    with without_cycle_search():
+        return _group(objects)
+
+
+def _group(objects: Iterable[ListedObject]) -> Grouping:
     rest = sorted(objects, key=lambda listed: listed.key)
     recordings: list[RecordingObjects] = []
     for vendor in _IN_ORDER:

@@ -8,7 +8,7 @@ where several name a slice, the newest entry counts.
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -60,9 +60,9 @@ class Entry:
         return (self.segment.byte_range.offset, self.segment.byte_range.length) if self.segment.byte_range else None
 
     @property
-    def identity(self) -> tuple[str, tuple[int, int] | None]:
+    def identity(self) -> Hashable:
         """The same object, or the same part of it, is the same segment."""
-        return self.key, self.part
+        return self.key if self.segment.byte_range is None else (self.key, self.part)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +161,9 @@ def _entries(read: Read, recording: RecordingObjects, metas: Mapping[str, Object
 
 def _absent(segment: Segment, found: Resolution, metas: Mapping[str, ObjectMeta]) -> tuple[str | None, str]:
     """Why there is nothing to fetch for a playlist entry: a finding code and its detail."""
+    is_plain = not (segment.is_gap or segment.is_encrypted or segment.init_section is not None)
+    if is_plain and found.key in metas:
+        return None, ""
     reasons = (
         (found.rule is Rule.OUTSIDE, "uri_outside", found.problem or "it leads out of the recording"),
         (found.rule in {Rule.SELF, Rule.PLAYLIST}, "uri_self", found.problem or "it names a playlist"),

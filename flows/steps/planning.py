@@ -21,6 +21,7 @@ from flows.steps.rebuilding import index_start, rebuilt, rebuilt_findings
 from flows.steps.sequence import in_sequence
 from media.assemble import LIBAV_VERSION
 from media.findings import Finding, finding
+from media.heap import without_cycle_search
 from media.plan import AssemblyPlan, Pictures
 from storage.base import ObjectMeta, ObjectStore
 from storage.errors import NotFound
@@ -102,6 +103,7 @@ class RecordingPlan:
         return next((stream.open_end for stream in self.streams if stream.open_end), None)
 
 
+@without_cycle_search()
 def plan_recording(
     store: ObjectStore,
     objects: RecordingObjects,

@@ -16,6 +16,8 @@ def unkept_of(objects: RecordingObjects, vouched: Vouched, metas: Mapping[str, O
     Folders are left out, because vendors write names with and without them. One that came by way of the vendor's backup
     has another name (Agora: `_<tick>_<index>`); a whole file is no loss while its slices are there.
     """
+    if not vouched.files:
+        return ()
     there = {basename(key) for key in metas}
     absent = {basename(file.name) for file in vouched.files if file.kept is not Kept.LOST} - there
     wanted = {name: read for name in absent if (read := _playlist_name(objects, name))}
@@ -40,7 +42,8 @@ def broken_promises(unkept: Sequence[str], vouched: Vouched, metas: Mapping[str,
     """What is said of files that were named and are not there."""
     for name in unkept:
         yield finding("file_missing", name, "the vendor says that it was uploaded, and it is not there")
-    there = {basename(key) for key in metas}
-    for file in vouched.files:
-        if file.kept is Kept.LOST and basename(file.name) not in there:
+    lost = [file for file in vouched.files if file.kept is Kept.LOST]
+    there = {basename(key) for key in metas} if lost else set()
+    for file in lost:
+        if basename(file.name) not in there:
             yield finding("file_lost", file.name, "the vendor says that it could be stored nowhere")

@@ -392,3 +392,23 @@ def test_any_bytes_give_a_value_or_a_playlist_error(data: bytes) -> None:
         with suppress(PlaylistError):
             found = parse(tried)
             assert parse(render(found)) == found
+
+
+_PAIRS = st.lists(st.sampled_from(["#EXTINF:15.019000\na.ts", "#EXTINF:9.94,\nb.ts"]), max_size=4).map("\n".join)
+
+
+@given(st.lists(_LINES | _PAIRS, max_size=25).map("\n".join))
+@settings(deadline=None, max_examples=500)
+def test_segments_that_the_package_is_not_shown_are_what_it_would_have_said(text: str) -> None:
+    data = f"#EXTM3U\n{text}".encode()
+    found = outcome(data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("media.playlist.plain_duration", lambda _line: None)
+        assert outcome(data) == found
+
+
+def outcome(data: bytes) -> MediaPlaylist | tuple[type[PlaylistError], str]:
+    try:
+        return parse(data)
+    except PlaylistError as error:
+        return type(error), str(error)

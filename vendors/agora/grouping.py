@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from vendors.agora.names import VENDOR, parse_name
+from vendors.agora.names import VENDOR, family, parse_name
 from vendors.assembly import MIXED_STREAM, NamedObject, StreamRef, Task, assemble
 from vendors.base import ListedObject, ObjectKind, ObjectName, RecordingObjects, basename
 
@@ -13,8 +13,8 @@ _ROOM_EVIDENCE = (ObjectKind.SEGMENT, ObjectKind.PLAYLIST, ObjectKind.DASH, Obje
 def group(objects: Sequence[ListedObject]) -> Iterator[RecordingObjects]:
     """The recordings of these objects."""
     tasks: dict[str, list[NamedObject]] = defaultdict(list)
-    for listed in objects:
-        if name := parse_name(basename(listed.key)):
+    for listed, name in _named(objects):
+        if name is not None:
             tasks[name.task_id.lower()].append(NamedObject(listed=listed, name=name))
     for _, members in sorted(tasks.items()):
         room = _room([member.name for member in members])
@@ -30,6 +30,17 @@ def group(objects: Sequence[ListedObject]) -> Iterator[RecordingObjects]:
         yield assemble(task, _stream_of)
 
 
+def _named(objects: Sequence[ListedObject]) -> Iterator[tuple[ListedObject, ObjectName | None]]:
+    """Each object with its name; slices that differ in nothing but their time share one, which is read once."""
+    read: dict[str, ObjectName | None] = {}
+    for listed in objects:
+        base = basename(listed.key)
+        alike, _ = family(base) or (base, None)
+        if alike not in read:
+            read[alike] = parse_name(alike)
+        yield listed, read[alike]
+
+
 def _room(names: Sequence[ObjectName]) -> str | None:
     """The channel's name: individual names say it outright, slices nearly; a plain playlist is the shortest."""
     outright = [name.room for name in names if name.user is not None and name.room]
@@ -43,6 +54,8 @@ def _room(names: Sequence[ObjectName]) -> str | None:
 
 def _anchored(member: NamedObject, room: str | None) -> NamedObject:
     """The object with its name read against the channel's name, where that says more."""
+    if member.name.room == room:
+        return member
     again = parse_name(basename(member.listed.key), room=room)
     return NamedObject(listed=member.listed, name=again) if again else member
 

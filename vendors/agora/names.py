@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 
 from vendors.base import NUMBER, UTC_DIGITS, ObjectKind, ObjectName, Track, encode_utc, parse_utc
 
@@ -25,6 +26,10 @@ _SLICE_ROOM = re.compile(rf"(?P<room>.+?)_{UTC_DIGITS}\.(?:ts|webm)", re.DOTALL)
 _FILE_ROOM = re.compile(rf"(?P<room>.+)_{NUMBER}\.(?:mp4|mp3|m4a|aac)", re.DOTALL)
 _LIST_ROOM = re.compile(r"(?P<room>.+)\.(?:m3u8|mpd)", re.DOTALL)
 _MIXED_REST = re.compile(f"(?:{_UTC}|_{_FILE}|{_LIST})")
+_ENDING = ("utc", "slice_ext", "list_ext", "file_ext", "index", "tick", "version")
+_TIMED = frozenset({"ts", "webm", "jpg"})
+_ANY_TIME = "19700101000000000"
+_TIME_LENGTH = len(_ANY_TIME)
 
 _TRACKS: dict[str, Track] = {"audio": "audio", "video": "video", "av": "both"}
 _TYPES = {track: written for written, track in _TRACKS.items()}
@@ -36,17 +41,29 @@ def parse_name(basename: str, *, room: str | None = None) -> ObjectName | None:
     Mixed names are ambiguous (`_1_2` may end the channel's name or be a transfer). With the channel's name in `room`
     they are read against it; without, only a slice's time and a file's index are taken off.
     """
-    if room is not None and (found := _mixed(basename, room)):
-        return found
-    if individual := _INDIVIDUAL.fullmatch(basename):
-        return _name(
-            individual,
-            individual,
-            room=individual["room"],
-            user=individual["uid"],
-            track=_TRACKS.get(individual["type"]),
-        )
-    return _mixed(basename, None) if room is None else None
+    found = _read(basename, room)
+    return None if found is None else _name(*found)
+
+
+def started_at(basename: str) -> datetime | None:
+    """The time in a slice's or a snapshot's name: of all that `parse_name` says, what is asked again and again."""
+    apart = family(basename)
+    return apart[1] if apart and _is_ours(apart[0]) else None
+
+
+def family(basename: str) -> tuple[str, datetime] | None:
+    """A name that ends in a time, with another time, always the same, and its own time.
+
+    All names that have the first in common say the same but when they begin.
+    """
+    stem, _, extension = basename.rpartition(".")
+    head, at = stem[:-_TIME_LENGTH], parse_utc(stem[-_TIME_LENGTH:])
+    return None if at is None or extension not in _TIMED else (f"{head}{_ANY_TIME}.{extension}", at)
+
+
+@lru_cache(maxsize=256)
+def _is_ours(basename: str) -> bool:
+    return _read(basename, None) is not None
 
 
 def name_starts(task_id: str) -> Iterator[str]:
@@ -89,38 +106,44 @@ def _likely_room(rest: str) -> str | None:
     return None
 
 
-def _mixed(basename: str, room: str | None) -> ObjectName | None:
+def _read(basename: str, room: str | None) -> tuple[re.Match[str], re.Match[str], str] | None:
+    """What was found of the head and of the ending of a name (the same for an individual one), and its room."""
+    if room is not None and (found := _mixed(basename, room)):
+        return found
+    if individual := _INDIVIDUAL.fullmatch(basename):
+        return individual, individual, individual["room"]
+    return _mixed(basename, None) if room is None else None
+
+
+def _mixed(basename: str, room: str | None) -> tuple[re.Match[str], re.Match[str], str] | None:
     head = _MIXED.fullmatch(basename)
     anchor = _likely_room(head["rest"]) if head and room is None else room
     if head is None or anchor is None or not head["rest"].startswith(anchor):
         return None
     ending = _MIXED_REST.fullmatch(head["rest"][len(anchor) :])
-    if ending is None or ending["slice_ext"] == "jpg":
+    return None if ending is None or ending["slice_ext"] == "jpg" else (head, ending, anchor)
+
+
+def _name(head: re.Match[str], ending: re.Match[str], room: str) -> ObjectName | None:
+    leg, sid = head.group("leg", "sid")
+    utc, *extensions, index, tick, version = ending.group(*_ENDING)
+    at = parse_utc(utc) if utc else None
+    if utc and at is None:
         return None
-    return _name(head, ending, room=anchor, user=None, track="both")
-
-
-def _name(
-    head: re.Match[str], ending: re.Match[str], *, room: str, user: str | None, track: Track | None
-) -> ObjectName | None:
-    started_at: datetime | None = None
-    if ending["utc"]:
-        started_at = parse_utc(ending["utc"])
-        if started_at is None:
-            return None
-    extension = ending["slice_ext"] or ending["list_ext"] or ending["file_ext"]
+    extension = next(filter(None, extensions))
+    user, track = (head["uid"], _TRACKS.get(head["type"])) if head is ending else (None, _TRACKS["av"])
     return ObjectName(
         vendor=VENDOR,
-        task_id=head["sid"],
+        task_id=sid,
         kind=_kind(extension, user, track),
         extension=extension,
         room=room,
         user=user,
         track=track,
-        started_at=started_at,
-        index=_int(ending["index"]),
-        leg=_int(head["leg"]),
-        transfer=(int(ending["tick"]), int(ending["version"])) if ending["tick"] else None,
+        started_at=at,
+        index=_int(index),
+        leg=_int(leg),
+        transfer=(int(tick), int(version)) if tick else None,
     )
 
 

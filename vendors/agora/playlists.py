@@ -7,7 +7,7 @@ from media.clock import ClockSource, WallClock
 from media.plan import ROTATE_MARK
 from media.playlist import Segment
 from media.playlist_tags import attributes
-from vendors.agora.names import parse_name
+from vendors.agora.names import started_at
 from vendors.base import TRACK_START, SegmentFacts, basename, parse_utc, program_clock
 
 TRACK_EVENT = "#EXT-X-AGORA-TRACK-EVENT"
@@ -23,13 +23,9 @@ def segment_facts(segment: Segment, key: str, *, first_of: str | None = None) ->
     tags: `track_start`; `rotate:<degrees>:<width>x<height>` with `@<UTC>` where the tag has a time, anticlockwise
     (several may precede one slice, and the time says where in it).
     """
-    name = parse_name(basename(key))
-    clock = None
-    if name is not None and name.started_at is not None:
-        clock = WallClock(at=name.started_at, source=ClockSource.SLICE_NAME)
-    return SegmentFacts(
-        wall_clock=clock or _start_clock(segment) or program_clock(segment), marks=tuple(_marks(segment))
-    )
+    at = started_at(basename(key))
+    clock = WallClock(at=at, source=ClockSource.SLICE_NAME) if at else _start_clock(segment) or program_clock(segment)
+    return SegmentFacts(wall_clock=clock, marks=tuple(_marks(segment)) if segment.tags else ())
 
 
 def read_time(text: str) -> datetime | None:

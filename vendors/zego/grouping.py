@@ -27,6 +27,8 @@ def group(objects: Sequence[ListedObject]) -> Iterator[RecordingObjects]:
     Slices may have any name: what begins with a task id in a folder where that task has a readable name is its own.
     """
     names = {listed.key: name for listed in objects if (name := parse_name(basename(listed.key)))}
+    if not names:
+        return
     known = {(folder(key), name.task_id) for key, name in names.items()}
     tasks: dict[str, list[NamedObject]] = defaultdict(list)
     for listed in objects:
