@@ -34,10 +34,14 @@ def to_json(manifest: Manifest) -> bytes:
     if contradictions:
         message = f"a manifest of {manifest.vendor} {manifest.task_id} contradicts itself: {'; '.join(contradictions)}"
         raise DocumentError(message)
-    document = to_document(_ADAPTER, manifest)
-    body = to_bytes({"schema": SCHEMA, "content_digest": _digest_of(document), **document}) + b"\n"
+    body = _body(manifest)
     from_document(_ADAPTER, body)  # dumping checks no values: a manifest nobody can read must not become a commit
     return body
+
+
+def stored_bytes(manifest: Manifest) -> int:
+    """How long its JSON is, whatever it says."""
+    return len(_body(manifest))
 
 
 def from_json(body: bytes) -> Manifest:
@@ -67,6 +71,11 @@ def content_digest(manifest: Manifest) -> str:
 def digest12(body: bytes) -> str:
     """First 12 hex digits of the SHA-256 of the manifest as stored."""
     return hashlib.sha256(body).hexdigest()[:12]
+
+
+def _body(manifest: Manifest) -> bytes:
+    document = to_document(_ADAPTER, manifest)
+    return to_bytes({"schema": SCHEMA, "content_digest": _digest_of(document), **document}) + b"\n"
 
 
 def _digest_of(document: Mapping[str, Any]) -> str:

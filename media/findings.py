@@ -112,6 +112,9 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "objects_rescued": Kind(Severity.NOTICE, "Nothing to do: they lie below backup/ of the output."),
         "orphan_segment": Kind(Severity.WARNING, "No playlist names it. Ask the vendor for the newest playlist."),
         # ours
+        "manifest_shortened": Kind(
+            Severity.NOTICE, "Nothing to do: each slice's own story stands in the proof files of the streams."
+        ),
         "output_key_taken": Kind(Severity.WARNING, "Another object stood under the key; ours lies beside it."),
         "ledger_open": Kind(Severity.ERROR, "This is a fault of Aftertake: please report it with the manifest."),
     }

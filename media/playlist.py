@@ -197,21 +197,22 @@ class _Sorted:
 def _sorted(lines: list[str]) -> _Sorted:
     given = _Sorted()
     announced: set[str] = set()
-    is_after_segment, held = False, None
+    is_after_segment = False
+    held: tuple[str, timedelta] | None = None
     for line in lines:
         if line[0] == "#":
             if held is not None:
-                given.lines.append(held)
+                given.lines.append(held[0])
                 announced.add("#EXTINF")
                 is_after_segment, held = False, None
             if is_after_segment and (duration := plain_duration(line)) is not None:
-                held = line
+                held = line, duration
                 continue
             is_after_segment = False
             given.lines.append(line)
             announced |= _ANNOUNCING & {line.partition(":")[0]}
         elif held is not None:
-            given.plain[-1].append((duration, line))
+            given.plain[-1].append((held[1], line))
             held = None
         elif announced:
             given.lines.append(line)
@@ -221,7 +222,7 @@ def _sorted(lines: list[str]) -> _Sorted:
             announced.clear()
         else:
             given.strays.append(line)
-    given.lines += [] if held is None else [held]
+    given.lines += [] if held is None else held[:1]
     return given
 
 

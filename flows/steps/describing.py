@@ -63,15 +63,15 @@ def verdict_of(
     return Verdict.MISSING if lost or known else Verdict.EMPTY
 
 
-def bounded(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+def bounded(findings: Sequence[Finding], most: int = MOST_OF_ONE_CODE) -> tuple[Finding, ...]:
     """At most so many findings of one code, and one that counts the rest; proof files name those of slices."""
     told: Counter[str] = Counter()
     kept = []
     for found in findings:
         told[found.code] += 1
-        if told[found.code] <= MOST_OF_ONE_CODE:
+        if told[found.code] <= most:
             kept.append(found)
-    rest = {code: count - MOST_OF_ONE_CODE for code, count in told.items() if count > MOST_OF_ONE_CODE}
+    rest = {code: count - most for code, count in told.items() if count > most}
     return (*kept, *(finding(code, "", f"{count} more of this kind") for code, count in rest.items()))
 
 

@@ -31,6 +31,7 @@ from catalog.publishing import (
 from catalog.records import Reservation
 from flows.steps.accounts import Account, standing_accounts, without_outputs
 from flows.steps.assembling import StreamResult
+from flows.steps.bounding import fitting
 from flows.steps.describing import bounded, describe_stream, findings_of, verdict_of
 from flows.steps.planning import RecordingPlan
 from flows.steps.presence import unrecorded
@@ -200,7 +201,7 @@ def _manifest(source: ObjectStore, plan: RecordingPlan, accounts: Sequence[Accou
     ordered = tuple(sorted(findings, key=lambda f: _SEVERITIES.index(f.severity)))
     starts = [r.started_at for r in records if r.started_at]
     ends = [r.ended_at for r in records if r.ended_at]
-    return Manifest(
+    manifest = Manifest(
         vendor=plan.id.vendor,
         task_id=plan.id.task_id,
         room=plan.objects.room,
@@ -219,6 +220,7 @@ def _manifest(source: ObjectStore, plan: RecordingPlan, accounts: Sequence[Accou
         side_files=_stored(plan.objects.side_files),
         software=Software(aftertake=version("aftertake"), libav=LIBAV_VERSION, layout=LAYOUT_VERSION),
     )
+    return fitting(manifest, ordered)
 
 
 def _now() -> datetime:
