@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Literal
 
 from media.clock import WallClock
+from media.heap import without_cycle_search
 
 Lane = Literal["audio", "video", "both"]
 """Which tracks of a stream a playlist carries: a vendor may list the sound and the pictures of one user apart."""
@@ -68,6 +69,7 @@ class AssemblyPlan:
         return tuple(dict.fromkeys(segment.lane for segment in self.segments))
 
     @property
+    @without_cycle_search()
     def digest(self) -> str:
         """SHA-256 (hex) of the plan in canonical JSON: same plan, same key, same bytes."""
         canonical = {

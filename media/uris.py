@@ -51,7 +51,7 @@ def resolve(uri: str, *, playlist_key: str, prefix: str, known: Container[str]) 
     percent-decoded. No host is ever asked. `prefix` ends in `/` or is empty.
     """
     folder = playlist_key[: playlist_key.rfind("/") + 1]
-    if (key := folder + uri) in known and key.startswith(prefix) and _is_bare_name(uri):
+    if key := bare_key(uri, folder, prefix, known):
         return Resolution(key=key, rule=Rule.RELATIVE)
     authority = _AUTHORITY.match(uri)
     readings = _readings(uri[authority.end() :] if authority else uri)
@@ -67,12 +67,14 @@ def resolve(uri: str, *, playlist_key: str, prefix: str, known: Container[str]) 
     return _promised(uri, candidates, prefix, playlist_key)
 
 
+def bare_key(uri: str, folder: str, prefix: str, known: Container[str]) -> str | None:
+    """The key of an existing object that `uri` names plainly and can only mean; what `resolve` says, sooner."""
+    key = folder + uri
+    is_bare = key in known and key.startswith(prefix) and not _SPECIAL.search(uri)
+    return key if is_bare and uri not in {"", ".", ".."} and not uri.endswith(_PLAYLIST_SUFFIXES) else None
+
+
 _ORDER = {Rule.URL: 0, Rule.RELATIVE: 1, Rule.ROOT: 2, Rule.BASENAME: 3}
-
-
-def _is_bare_name(uri: str) -> bool:
-    """Whether it can be read in one way only, and names no playlist; nearly all do."""
-    return not (_SPECIAL.search(uri) or uri.endswith(_PLAYLIST_SUFFIXES) or uri in {"", ".", ".."})
 
 
 def _readings(text: str) -> list[str]:

@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 from vendors.base import (
@@ -57,7 +59,7 @@ def assemble(task: Task, stream_of: Callable[[ObjectName], StreamRef | None]) ->
     Media files are side files wherever there are playlists or slices: the vendor made them from the same feed.
     """
     by_kind: dict[ObjectKind, list[NamedObject]] = defaultdict(list)
-    for member in sorted(task.members, key=lambda member: member.listed.key):
+    for member in sorted(task.members, key=attrgetter("listed.key")):
         by_kind[member.name.kind].append(member)
     playlists, segments = by_kind.pop(ObjectKind.PLAYLIST, []), by_kind.pop(ObjectKind.SEGMENT, [])
     files = [] if playlists or segments else by_kind.pop(ObjectKind.MEDIA_FILE, [])
@@ -94,8 +96,8 @@ def _streams(
     lists: dict[StreamRef, list[NamedObject]] = defaultdict(list)
     media: dict[StreamRef, list[NamedObject]] = defaultdict(list)
     slices: dict[StreamRef | None, list[NamedObject]] = defaultdict(list)
-    for member in segments:
-        slices[stream_of(member.name)].append(member)
+    for name, alike in groupby(segments, key=attrgetter("name")):
+        slices[stream_of(name)] += alike
     for member in playlists:
         lists[stream_of(member.name) or MIXED_STREAM].append(member)
     for member in files:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
+from operator import attrgetter
 from types import MappingProxyType
 
 from media.heap import without_cycle_search
@@ -106,7 +107,7 @@ def group(objects: Iterable[ListedObject]) -> Grouping:
 
 
 def _group(objects: Iterable[ListedObject]) -> Grouping:
-    rest = sorted(objects, key=lambda listed: listed.key)
+    rest = sorted(objects, key=attrgetter("key"))
     recordings: list[RecordingObjects] = []
     for vendor in _IN_ORDER:
         found = list(vendor.group(rest))

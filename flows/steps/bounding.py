@@ -20,7 +20,7 @@ from media.findings import Finding, finding
 _ROOM_BYTES: Final = 1024
 """For what is filled in when it is published: revision, trace and the key of the revision before."""
 _LADDER: Final = (200, 140, 100, 80, 60, 50, 40, 32, 26, 21, 17, 13, 10, 7, 5, 3, 2)
-"""So many of each kind in a stream and of findings of each code, twice as many gaps and clock anchors; the first that fits."""
+"""So many of each kind in a stream and of findings of each code, and twice as many gaps and anchors."""
 
 _Span = TypeVar("_Span", bound=Span)
 

@@ -17,9 +17,10 @@ from media.clock import ClockSource
 from media.findings import Finding, finding
 from media.plan import Lane
 from media.playlist import Segment
-from media.uris import Resolution, Rule, resolve
+from media.uris import Resolution, Rule, bare_key, resolve
 from storage.base import ObjectMeta
 from vendors.base import ObjectName, RecordingObjects
+from vendors.base import folder as folder_of
 from vendors.registry import VENDORS
 
 ORIGINAL = -1
@@ -153,17 +154,23 @@ def _length(read: Read) -> int:
 
 
 def _entries(read: Read, recording: RecordingObjects, metas: Mapping[str, ObjectMeta]) -> Iterator[Entry]:
+    folder = folder_of(read.meta.key)
     for segment in read.playlist.segments if read.playlist else ():
+        if not _is_odd(segment) and (key := bare_key(segment.uri, folder, recording.folder, metas)):
+            yield Entry(segment=segment, key=key)
+            continue
         found = resolve(segment.uri, playlist_key=read.meta.key, prefix=recording.folder, known=metas)
         code, detail = _absent(segment, found, metas)
         yield Entry(segment=segment, key=found.key or segment.uri[:200], absent=code, detail=detail)
 
 
+def _is_odd(segment: Segment) -> bool:
+    """Whether its own tags say that there is nothing to fetch."""
+    return segment.is_gap or segment.is_encrypted or segment.init_section is not None
+
+
 def _absent(segment: Segment, found: Resolution, metas: Mapping[str, ObjectMeta]) -> tuple[str | None, str]:
     """Why there is nothing to fetch for a playlist entry: a finding code and its detail."""
-    is_plain = not (segment.is_gap or segment.is_encrypted or segment.init_section is not None)
-    if is_plain and found.key in metas:
-        return None, ""
     reasons = (
         (found.rule is Rule.OUTSIDE, "uri_outside", found.problem or "it leads out of the recording"),
         (found.rule in {Rule.SELF, Rule.PLAYLIST}, "uri_self", found.problem or "it names a playlist"),

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """`busy_bytes` is the input of the speed rows, `long_seconds` that of the memory rows,
-    `keys` what is listed, `recordings` what is searched, `searches` times of each kind, `minutes` the recordings of a
-    minute that are backfilled (0: none)."""
+    """`busy_bytes` is the input of the speed rows, `long_seconds` that of the memory rows, `keys` what is listed.
+
+    `room` is what is planned: users and hours. `recordings` are searched, `searches` times for each kind; `minutes` are
+    recordings of a minute that are backfilled (0: none).
+    """
 
     name: str
     clip_seconds: int
@@ -20,6 +22,7 @@ class Scale:
     rounds: int
     memory_rounds: int
     keys: int
+    room: tuple[int, int]
     recordings: int
     searches: int
     minutes: int
@@ -37,6 +40,7 @@ FULL = Scale(
     rounds=5,
     memory_rounds=3,
     keys=10_000,
+    room=(17, 24),
     recordings=1_000_000,
     searches=300,
     minutes=2_000,
@@ -53,6 +57,7 @@ QUICK = Scale(
     rounds=1,
     memory_rounds=1,
     keys=1_100,
+    room=(2, 1),
     recordings=2_000,
     searches=10,
     minutes=0,

@@ -146,3 +146,12 @@ def test_nothing_leads_out(uri: str) -> None:
         assert found.key.startswith("rec/a/")
         assert not {"..", "."} & set(found.key.split("/"))
         assert (found.key in KNOWN) == (found.rule is not Rule.ABSENT)
+
+
+@given(st.lists(_PIECES, max_size=4).map("".join) | st.text(max_size=30), st.sampled_from(["rec/a/", "rec/", "", "x/"]))
+def test_what_is_resolved_sooner_is_resolved_alike(uri: str, prefix: str) -> None:
+    known = {*KNOWN, f"rec/a/{uri}"}
+    sooner = resolve(uri, playlist_key=PLAYLIST, prefix=prefix, known=known)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("media.uris.bare_key", lambda *_: None)
+        assert resolve(uri, playlist_key=PLAYLIST, prefix=prefix, known=known) == sooner

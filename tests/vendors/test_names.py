@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.builders import AGORA_SID as SID
@@ -285,6 +285,24 @@ _NAME_PIECES = st.sampled_from(
         "m3u8",
     ]
 )
+
+
+@given(
+    st.lists(_NAME_PIECES | st.sampled_from([".ts", f"_{UTC17}.ts", "_20261301000000000.jpg"]), max_size=12).map(
+        "".join
+    )
+)
+@example(f"bak0_{INDIVIDUAL}audio_{UTC17}.ts")
+@example(f"{SID}_room1_{UTC17}.ts")
+@example(f"{SID}_room1_1{UTC17}.ts")
+@example(f"{INDIVIDUAL}video_20240102240405006.ts")
+def test_agora_names_that_differ_in_their_time_alone_are_alike(text: str) -> None:
+    name = agora.parse_name(text)
+    assert agora.started_at(text) == (name and name.started_at)
+    head, at, extension = agora.around_time(text)
+    if at is not None:
+        alike = agora.parse_name(agora.at_any_time(head, extension))
+        assert (alike and replace(alike, started_at=at)) == name
 
 
 @given(st.text(max_size=40) | st.lists(_NAME_PIECES, max_size=12).map("".join))

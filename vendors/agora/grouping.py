@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from vendors.agora.names import VENDOR, family, parse_name
+from vendors.agora.names import VENDOR, around_time, at_any_time, parse_name
 from vendors.assembly import MIXED_STREAM, NamedObject, StreamRef, Task, assemble
 from vendors.base import ListedObject, ObjectKind, ObjectName, RecordingObjects, basename
 
@@ -32,13 +32,16 @@ def group(objects: Sequence[ListedObject]) -> Iterator[RecordingObjects]:
 
 def _named(objects: Sequence[ListedObject]) -> Iterator[tuple[ListedObject, ObjectName | None]]:
     """Each object with its name; slices that differ in nothing but their time share one, which is read once."""
-    read: dict[str, ObjectName | None] = {}
+    alike: dict[tuple[str, str], ObjectName | None] = {}
     for listed in objects:
         base = basename(listed.key)
-        alike, _ = family(base) or (base, None)
-        if alike not in read:
-            read[alike] = parse_name(alike)
-        yield listed, read[alike]
+        head, at, extension = around_time(base)
+        if at is None:
+            yield listed, parse_name(base)
+            continue
+        if (head, extension) not in alike:
+            alike[head, extension] = parse_name(at_any_time(head, extension))
+        yield listed, alike[head, extension]
 
 
 def _room(names: Sequence[ObjectName]) -> str | None:

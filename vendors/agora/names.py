@@ -47,23 +47,28 @@ def parse_name(basename: str, *, room: str | None = None) -> ObjectName | None:
 
 def started_at(basename: str) -> datetime | None:
     """The time in a slice's or a snapshot's name: of all that `parse_name` says, what is asked again and again."""
-    apart = family(basename)
-    return apart[1] if apart and _is_ours(apart[0]) else None
+    head, at, extension = around_time(basename)
+    return at if at and _is_ours(head, extension) else None
 
 
-def family(basename: str) -> tuple[str, datetime] | None:
-    """A name that ends in a time, with another time, always the same, and its own time.
+def around_time(basename: str) -> tuple[str, datetime | None, str]:
+    """A name that ends in a time, as what stands before that, the time and the extension; else no time.
 
-    All names that have the first in common say the same but when they begin.
+    All names that have the rest in common say the same but when they begin.
     """
     stem, _, extension = basename.rpartition(".")
-    head, at = stem[:-_TIME_LENGTH], parse_utc(stem[-_TIME_LENGTH:])
-    return None if at is None or extension not in _TIMED else (f"{head}{_ANY_TIME}.{extension}", at)
+    at = parse_utc(stem[-_TIME_LENGTH:]) if extension in _TIMED else None
+    return stem[:-_TIME_LENGTH], at, extension
+
+
+def at_any_time(head: str, extension: str) -> str:
+    """A name with these around its time."""
+    return f"{head}{_ANY_TIME}.{extension}"
 
 
 @lru_cache(maxsize=256)
-def _is_ours(basename: str) -> bool:
-    return _read(basename, None) is not None
+def _is_ours(head: str, extension: str) -> bool:
+    return _read(at_any_time(head, extension), None) is not None
 
 
 def name_starts(task_id: str) -> Iterator[str]:
