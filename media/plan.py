@@ -83,7 +83,8 @@ class AssemblyPlan:
             **_rotations(self.segments),
             **({"pictures": self.pictures} if self.pictures is not Pictures.AS_RECORDED else {}),
         }
-        return hashlib.sha256(json.dumps(canonical, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        text = json.dumps(canonical, sort_keys=True, separators=(",", ":"), check_circular=False)
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _rotations(segments: Iterable[PlannedSegment]) -> dict[str, object]:

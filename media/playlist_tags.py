@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -180,6 +181,7 @@ _SEGMENT_TAGS: Mapping[str, Callable[[str, dict[str, Any]], None]] = MappingProx
 )
 
 
+@lru_cache(maxsize=256)  # a recorder writes few different ones
 def plain_duration(line: str) -> timedelta | None:
     """The duration of an EXTINF line that says nothing else; None for any other line."""
     found = _PLAIN_EXTINF.fullmatch(line)
