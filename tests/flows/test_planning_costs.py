@@ -7,10 +7,10 @@ import tracemalloc
 from tests.benchmarks.planning import plan, room
 
 SLICES = 2_500
-MOST_CALLS = 90
-"""Of functions, Python's and C's, for each segment from the listing to the digests: measured 80."""
+MOST_CALLS = 80
+"""Of functions, Python's and C's, for each segment from the listing to the digests: measured 74."""
 MOST_BYTES = 1_200
-"""At the peak, for each segment: measured 950."""
+"""At the peak, for each segment: measured 930."""
 
 
 def calls(users: int) -> int:
