@@ -1,4 +1,4 @@
-"""`aftertake demo`: four calls at three vendors, from their start to the MP4, with `aftertake serve` in between."""
+"""`aftertake demo`: five calls at three vendors, from their start to the MP4, with `aftertake serve` in between."""
 
 import argparse
 import json
@@ -20,10 +20,12 @@ from catalog.inbox import DeliveryRow
 from catalog.index import Catalog
 from catalog.model import RecordingId
 from catalog.records import id_text
+from catalog.timeline import timeline
 from cli import find
 from cli.deliveries import HEADS, line
 from cli.deliveries import document as delivery_document
 from cli.demo_calls import ELSEWHERE, SECONDS, Call, Demo, story_of
+from cli.demo_people import people
 from cli.exits import Exit
 from cli.report import document, lines
 from cli.sandbox import wait_for_the_end
@@ -92,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
             _await_web(url)
             recordings = VendorRecordings(settings, catalog, recorders, WebhookKeys(settings), actor="demo")
             demo = Demo(settings, catalog, vendors, recordings, _say)
-            _say(f"four calls of {SECONDS} s, each with a flash and a beep every second:")
+            _say(f"five calls of {SECONDS} s, each with a flash and a beep every second:")
             demo.record()
             demo.forge(url)
             demo.await_verdicts()
@@ -127,6 +129,9 @@ def _reported(
     for each in _lost(calls):
         print(f"$ aftertake find {each.task_id}")
         print("\n".join(find.lines(each.task_id, searches)))
+    for call, found in zip(calls.values(), published, strict=True):
+        if call.users:
+            print("\n".join(people(catalog, call.room, timeline(found.manifest))))
     print("\n".join(_ends(published, stage, writes, root)))
     if sys.stdout.isatty() and sys.stdin.isatty():
         print("\n".join([*_links(published, archive), *serving.lines()]), flush=True)
@@ -237,8 +242,9 @@ def _report(
     for (recording, call), found in zip(calls.items(), published, strict=True):
         verdict = story_of(catalog.changes(recording))
         outputs = [output for stream in found.manifest.streams for output in stream.outputs]
-        where = root / "published" / outputs[0].key if outputs else "-"
-        yield f"{call.vendor:<9}{call.room:<13}{verdict:<22}{call.fate:<49}{where}"
+        first, *others = [str(root / "published" / output.key) for output in outputs] or ["-"]
+        yield f"{call.vendor:<9}{call.room:<13}{verdict:<22}{call.fate:<49}{first}"
+        yield from (f"{'':{9 + 13 + 22 + 49}}{where}" for where in others)
     yield "\nWhat Aftertake found (= as promised, * differs, - missing, + extra, ! unreadable):\n"
     for found in published:
         yield from lines([found])

@@ -17,12 +17,13 @@ from flows.settings import Settings
 from flows.vendor_recordings import VendorRecordings
 from storage.listing import listed
 from storage.opening import open_source
+from vendors.base import Mode
 from vendors.recorder import Order
 
 SECONDS: Final = 12
 """How long each call lasts."""
 ELSEWHERE: Final = "elsewhere"
-"""The bucket, in S3, into which the last call is recorded by mistake."""
+"""The bucket, in S3, into which one call is recorded by mistake."""
 _LOOK_S: Final = 3
 _LATE_S: Final = 20
 _PATIENCE_S: Final = 300
@@ -31,13 +32,22 @@ _POLL_S: Final = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A call: in which room of which vendor, what goes wrong there, in words too, and the verdict that is its last."""
+    """A call: in which room of which vendor, what goes wrong there, in words too, and the verdict that is its last.
+
+    It is recorded as one mix, or each of `users` apart.
+    """
 
     vendor: str
     room: str
     script: Script
     fate: str
     last: Verdict
+    users: tuple[str, ...] = ()
+
+    @property
+    def mode(self) -> Mode:
+        """How it is recorded."""
+        return "individual" if self.users else "mixed"
 
 
 CALLS: Final = (
@@ -68,6 +78,14 @@ CALLS: Final = (
         script=SCRIPTS["wrong bucket"],
         fate="it goes into another bucket",
         last=Verdict.MISSING,
+    ),
+    Call(
+        vendor="agora",
+        room="lesson_7",
+        script=SCRIPTS["three people"],
+        fate="three people: a rejoin, a camera off, a failover",
+        last=Verdict.GAPS,
+        users=("101", "102", "103"),
     ),
 )
 
@@ -122,7 +140,7 @@ class Demo:
 
     def _start(self, call: Call) -> RecordingId:
         self._vendors.follow(call.vendor, call.room, call.script)
-        ordered = partial(Order, room=call.room, mode="mixed", client_id=token_hex(8))
+        ordered = partial(Order, room=call.room, mode=call.mode, client_id=token_hex(8), users=call.users)
         recording = self._own.start(self._settings.source(call.vendor), ordered, folder="calls/").id
         self._say(f"  $ aftertake vendor start --source {call.vendor} --room {call.room}: {id_text(recording)}")
         return recording

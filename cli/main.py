@@ -46,7 +46,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "doctor": ("cli.doctor", "whether the configured stores are right, and what to do where they are not"),
         "sandbox": ("cli.sandbox", "serve S3, OSS and COS on this machine, for trying things out"),
         "serve": ("cli.serve", "run everything on this machine, or some parts of it"),
-        "demo": ("cli.demo", "record three real calls into three clouds and process them"),
+        "demo": ("cli.demo", "record five real calls of three vendors into three clouds, and process them"),
     }
 )
 """By name: the module and what it does. What only some commands need (SQL, the sandbox) costs the others nothing."""

@@ -234,6 +234,9 @@ def _manifest_lines(manifest: Manifest) -> Iterator[str]:
             yield f"  lost     {_time(gap)}  {stream.stream} {gap.track}: {gap.cause.value}"
         for absence in stream.absences:
             yield f"  absent   {_time(absence)}  {stream.stream} {absence.track}: {absence.evidence.value}"
+        for turned in (turn for turn in stream.rotations if not turn.applied):
+            since = f"{turned.from_s:10.3f} s on"
+            yield f"  turned   {since:26}  {stream.stream} video: players do not turn it by the {turned.degrees} degrees"
         for output in stream.outputs:
             yield f"  output    {output.key}  {output.size_bytes} bytes, {output.duration_s:.3f} s"
     yield f"{manifest.vendor} {manifest.task_id}: {manifest.verdict.value}"

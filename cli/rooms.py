@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
         if visits.page.cursor:
             print(printable(_more(query, visits.page.cursor)), file=sys.stderr)
     elif options.json or is_found:
-        tell(_document(query, visits), _lines(query, visits), as_json=options.json)
+        tell(_document(query, visits), lines(query, visits), as_json=options.json)
     return Exit.OK if is_found else Exit.NOT_FOUND
 
 
@@ -78,7 +78,8 @@ def _recordings(visits: Visits) -> Iterator[dict[str, Any]]:
         }
 
 
-def _lines(query: Query, visits: Visits) -> Iterator[str]:
+def lines(query: Query, visits: Visits) -> Iterator[str]:
+    """The same for people."""
     rows = [
         (
             short_room(each.room),

@@ -11,7 +11,7 @@ from itertools import groupby
 from types import MappingProxyType
 from typing import Any, Final
 
-from catalog.model import Evidence, RecordingId
+from catalog.model import Cause, Evidence, RecordingId
 from catalog.records import id_text
 from catalog.timeline import Lane, Presence, StreamLanes, Stretch, Timeline, UserLanes
 from catalog.timeline import document as timeline_document
@@ -188,7 +188,7 @@ def _losses(shown: Timeline) -> Iterator[str]:
     found: dict[tuple[object, ...], tuple[UserLanes, StreamLanes, Stretch]] = {}
     for user, stream, lane in shown.all_lanes:
         for stretch in filter(_is_told, lane.stretches):
-            same = (stream.stream, round(stretch.from_s, 1), round(stretch.to_s, 1), stretch.why)
+            same = (stream.stream, round(stretch.from_s, 1), round(stretch.to_s, 1), _why(stretch))
             told.setdefault(same, []).append(lane.track)
             found.setdefault(same, (user, stream, stretch))
     for key, (user, stream, stretch) in sorted(found.items(), key=lambda each: _when(each[1][2])):
@@ -213,6 +213,8 @@ def _when(stretch: Stretch) -> tuple[float, float]:
 
 
 def _why(stretch: Stretch) -> str:
+    if stretch.cause is Cause.FAILOVER:
+        return "failover: no recorder ran"
     if stretch.state is Presence.GAP:
         return f"{stretch.cause}{f' {stretch.segment}' if stretch.segment else ''}"
     return _EVIDENCE[stretch.evidence]

@@ -210,9 +210,11 @@ def loss_cause(result: SegmentResult) -> str:
 
 
 def _absence(hole: Hole, begin: int, after: SegmentResult, before: SegmentResult) -> list[Absence]:
-    if hole.end - begin < _UNNOTICED[hole.track]:
+    """A short time without pictures is a slow picture rate, unless the vendor marks that they start anew after it."""
+    evidence = _evidence(hole, after, before)
+    if hole.end - begin < (_SEAM if evidence == _TRACK_START else _UNNOTICED[hole.track]):
         return []
-    return [Absence(track=hole.track, begin=begin, end=hole.end, evidence=_evidence(hole, after, before))]
+    return [Absence(track=hole.track, begin=begin, end=hole.end, evidence=evidence)]
 
 
 def _runs_on(hole: Hole, after: SegmentResult, before: SegmentResult) -> bool:

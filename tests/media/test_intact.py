@@ -124,6 +124,14 @@ def test_an_absence_of_minutes(minutes: int, *, exact: bool) -> None:
     assert absence.end - absence.begin == pytest.approx(ticks(away), abs=ticks(0.15))
 
 
+@pytest.mark.parametrize("marked", [True, False], ids=["marked", "not marked"])
+def test_a_second_without_pictures_is_an_absence_where_they_are_marked_to_start_anew(*, marked: bool) -> None:
+    slices = resumed(recording(6, audio=False), recording(6, audio=False, first_second=7), 7)
+    made = make(slices, marks={3: TRACK_START} if marked else {})
+    assert_intact(made)
+    assert [(a.track, a.evidence) for a in made.judgement.absences] == ([("video", "track_start")] if marked else [])
+
+
 def test_an_absence_with_a_new_clock_is_measured_by_the_slice_names() -> None:
     """A recorder that restarts after the pause knows nothing of the old clock; the names of its slices do."""
     slices = resumed(recording(6), recording(6, first_second=426), 426)
