@@ -234,9 +234,11 @@ def _manifest_lines(manifest: Manifest) -> Iterator[str]:
             yield f"  lost     {_time(gap)}  {stream.stream} {gap.track}: {gap.cause.value}"
         for absence in stream.absences:
             yield f"  absent   {_time(absence)}  {stream.stream} {absence.track}: {absence.evidence.value}"
-        for turned in (turn for turn in stream.rotations if not turn.applied):
-            since = f"{turned.from_s:10.3f} s on"
-            yield f"  turned   {since:26}  {stream.stream} video: players do not turn it by the {turned.degrees} degrees"
+        ends = [*(turn.from_s for turn in stream.rotations[1:]), stream.duration_s]
+        for turn, end in zip(stream.rotations, ends, strict=False):
+            if not turn.applied:
+                lies = f"{stream.stream} video: lies by {turn.degrees} degrees, and players show it so"
+                yield f"  turned   {turn.from_s:10.3f} to {end:10.3f} s  {lies}"
         for output in stream.outputs:
             yield f"  output    {output.key}  {output.size_bytes} bytes, {output.duration_s:.3f} s"
     yield f"{manifest.vendor} {manifest.task_id}: {manifest.verdict.value}"
