@@ -127,7 +127,7 @@ class RecordingEvent:
 class Vouched:
     """What a vendor has said of a recording and signed, or answered when it was asked: how far it is, and its files.
 
-    `presence` is what its streams did, in the order of time, each once.
+    `presence` is what its streams did, in the order of time, each once. `room` is where it was, if that was said.
 
     `is_unknown`: it never began one of this name, as far as it knows, and nobody else did but an unsigned message.
     """
@@ -135,6 +135,7 @@ class Vouched:
     word: Word | None = None
     files: tuple[NamedFile, ...] = ()
     presence: tuple[PresenceMark, ...] = ()
+    room: str | None = None
     is_unknown: bool = False
 
 

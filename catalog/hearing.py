@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, select, update
+from sqlalchemy import Connection, RowMapping, case, select, update
 
 from catalog import rows
 from catalog.events import UNKNOWN, Kept, NamedFile, Presence, PresenceMark, RecordingEvent, Vouched, Word
@@ -56,6 +56,8 @@ _LOOK_IN: Final[Mapping[Word, timedelta]] = MappingProxyType(
     }
 )
 NO_SOURCE: Final = "no_source"
+_ROOM: Final = "room"
+"""Beside the vendor's own words in an event's details: its name of the room, in ours."""
 MOST_MARKS: Final = 20_000
 """Marks of one recording that are held in memory: seventeen people who mute themselves every minute for nine hours."""
 
@@ -109,15 +111,20 @@ def hear(connection: Connection, said: Said, recording: RecordingId, *, actor: s
 def vouched(connection: Connection, recording: RecordingId) -> Vouched:
     """What its vendor has said so that it may be relied on; of each file, what was said last.
 
-    Of its streams, the first `MOST_MARKS` things that happened.
+    Of its streams, the first `MOST_MARKS` things that happened. The room stands where files are listed.
     """
     is_it = (recordings.c.vendor == recording.vendor) & (recordings.c.task_id == recording.task_id)
     here = events.c
-    of_it = select(here.word, here.files, here.presence, here.delivery, here.trouble).where(is_it)
+    is_listing = here.delivery.is_(None) | here.word.in_(_NAMING)
+    # Looked into here, and not by the database: PostgreSQL looks into no JSON in which a vendor wrote a NUL anywhere.
+    details = case((is_listing, here.details)).label("details")
+    of_it = select(here.word, here.files, here.presence, here.delivery, here.trouble, details).where(is_it)
     of_it = of_it.join(recordings, recordings.c.id == here.recording)
     words, files, marks, is_unknown = set[Word](), dict[str, NamedFile](), set[PresenceMark](), False
+    said_room: str | None = None
     for row in connection.execute(of_it.where(here.is_covered).order_by(here.id)):
         words.add(Word(row.word))
+        said_room = (row.details or {}).get(_ROOM) or said_room
         marks.update(map(_mark, row.presence))
         if row.word not in _SAID_OF_WHAT_IS_GONE or row.trouble == UNKNOWN:
             is_unknown = row.trouble == UNKNOWN
@@ -125,7 +132,13 @@ def vouched(connection: Connection, recording: RecordingId) -> Vouched:
             files |= {file.name: _addressed(file, files.get(file.name)) for file in map(_file, row.files)}
     furthest = max(words & set(_FURTHER), key=_FURTHER.index, default=None)
     presence = tuple(sorted(marks, key=lambda mark: (mark.at, mark.stream, mark.track or "", mark.presence)))
-    return Vouched(word=furthest, files=tuple(files.values()), presence=presence[:MOST_MARKS], is_unknown=is_unknown)
+    return Vouched(
+        word=furthest,
+        files=tuple(files.values()),
+        presence=presence[:MOST_MARKS],
+        room=said_room,
+        is_unknown=is_unknown,
+    )
 
 
 _SAID_OF_WHAT_IS_GONE: Final = (Word.HEARD, Word.ENDED)
@@ -248,7 +261,7 @@ def _keep(connection: Connection, said: Said, row: RowMapping, *, now: datetime)
         "trouble": event.trouble,
         "files": [_plain(asdict(file)) for file in event.files],
         "presence": [_plain(asdict(mark)) for mark in event.presence],
-        "details": dict(event.details),
+        "details": {**event.details, **({_ROOM: event.room} if event.room else {})},
     }
     put = rows.insert(connection, events).values(fresh).on_conflict_do_nothing().returning(events.c.id)
     return connection.execute(put).first() is not None

@@ -50,8 +50,17 @@ class WallClock:
 
     @property
     def right_within(self) -> timedelta:
-        """How far off it may be: a file's name was 55 ms off in one sample, and nobody says how exact it is."""
-        return timedelta(seconds=1) if self.source is ClockSource.FILE_NAME else timedelta()
+        """How far off it may be.
+
+        A file's name and what the vendor's message said of the same file were 55 ms apart in one sample, and nobody
+        says how exact either is. A message tells of the media, and is given twice that; a name may tell of the file.
+        """
+        match self.source:
+            case ClockSource.VENDOR_EVENT:
+                return timedelta(milliseconds=110)
+            case ClockSource.FILE_NAME | ClockSource.OBJECT_TIME:
+                return timedelta(seconds=1)
+        return timedelta()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,10 @@ from datetime import UTC, datetime
 
 from catalog.events import NOTHING_SAID, UNKNOWN, PresenceMark, Vouched, Word
 from catalog.model import PlaylistObject, RecordingId
+from flows.steps.dating import starts_of
 from flows.steps.files import StreamFile, files_of, findings_of_files, last_files
 from flows.steps.finding import NothingFoundError
+from flows.steps.naming import told_apart
 from flows.steps.playlists import Read, moving, read_playlist
 from flows.steps.promises import broken_promises, unkept_of
 from flows.steps.rebuilding import index_start, rebuilt, rebuilt_findings
@@ -112,8 +114,9 @@ def plan_recording(
     pictures: Pictures = Pictures.AS_RECORDED,
 ) -> RecordingPlan:
     """Read the playlists of a recording and plan its streams; `vouched` is what its vendor has said of it."""
+    known_objects = told_apart(objects, vouched)
     reads = {stream.stream: _read(store, objects, stream, metas) for stream in objects.streams}
-    listing = [stream for stream in objects.streams if reads[stream.stream] or not stream.playlists]
+    listing = [stream for stream in known_objects.streams if reads[stream.stream] or not stream.playlists]
     if not listing and objects.streams:
         index = objects.streams[0].playlists[0].key
         message = f"playlist {index} only names other playlists. Point to the folder that holds those and their slices."
@@ -121,14 +124,15 @@ def plan_recording(
     files = {stream.stream: files_of(reads[stream.stream], objects, metas) for stream in listing}
     named = {entry.key for each in files.values() for file in each for entry in file.listed}
     planned = [
-        _plan_stream(objects, stream, files[stream.stream], named, metas, pictures=pictures) for stream in listing
+        _plan_stream(objects, stream, files[stream.stream], named, metas, vouched=vouched, pictures=pictures)
+        for stream in listing
     ]
     used = {segment.key for stream in planned for segment in stream.assembly.segments}
     orphans = tuple(listed for listed in objects.segments if listed.key not in used)
     known = [*objects.segments, *(p for s in objects.streams for p in s.playlists)]
     unkept = unkept_of(objects, vouched, metas)
     return RecordingPlan(
-        objects=objects,
+        objects=known_objects,
         streams=tuple(planned),
         metas=metas,
         orphans=orphans,
@@ -179,10 +183,11 @@ def _plan_stream(
     named: Collection[str],
     metas: Mapping[str, ObjectMeta],
     *,
+    vouched: Vouched,
     pictures: Pictures,
 ) -> StreamPlan:
     files = rebuilt(listing, stream, recording, named)
-    segments, doubles = in_sequence(files, recording, metas)
+    segments, doubles = in_sequence(files, recording, metas, starts_of(files, stream, vouched))
     put_in = [file for file in files if any(entry.rebuilt for entry in file.entries)]
     return StreamPlan(
         objects=stream,

@@ -1,10 +1,13 @@
 """From the files of a stream to one sequence of planned segments, in the order of their wall clock. Pure."""
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 
+from flows.steps.dating import NOTHING_TOLD, Starts, better, dated_by_objects
 from flows.steps.files import ORIGINAL, Entry, StreamFile
+from media.clock import WallClock
 from media.findings import Finding, finding
 from media.plan import FAILOVER_MARK, Lane, PlannedSegment
 from media.timing import TICKS_PER_SECOND, ticks
@@ -22,9 +25,15 @@ _Said = tuple[Entry, SegmentFacts]
 
 
 def in_sequence(
-    files: Sequence[StreamFile], recording: RecordingObjects, metas: Mapping[str, ObjectMeta]
+    files: Sequence[StreamFile],
+    recording: RecordingObjects,
+    metas: Mapping[str, ObjectMeta],
+    starts: Starts = NOTHING_TOLD,
 ) -> tuple[tuple[PlannedSegment, ...], tuple[Finding, ...]]:
-    """All segments, numbered, and what there is to say of those that are listed twice: each object is used once."""
+    """All segments, numbered, and what there is to say of those that are listed twice: each object is used once.
+
+    `starts` are those of files that the vendor has told of.
+    """
     facts_of = VENDORS[recording.vendor].segment_facts
     seen: set[Hashable] = set()
     doubles: list[Finding] = []
@@ -38,14 +47,21 @@ def in_sequence(
                 continue
             seen.add(identity)
             fresh.append((entry, facts_of(entry.segment, entry.key, first_of=None if fresh else file.index)))
+        fresh[:1] = (_dated(first, starts.get(file.index)) for first in fresh[:1])
         since = begun.get(file.lane, _BEFORE_ALL)
         times = list(_times(fresh, since))
         begun[file.lane] = max([since, *times[-1:]])
         placed += [(at, number, said is fresh[0], said) for at, said in zip(times, fresh, strict=True)]
     placed.sort(key=itemgetter(0, 1))
     planned = [_Planner(number, file, metas) for number, file in enumerate(files)]
-    segments = (planned[number](place, said, first=first) for place, (_, number, first, said) in enumerate(placed))
-    return tuple(segments), tuple(doubles)
+    segments = [planned[number](place, said, first=first) for place, (_, number, first, said) in enumerate(placed)]
+    return dated_by_objects(segments, metas), tuple(doubles)
+
+
+def _dated(said: _Said, told: WallClock | None) -> _Said:
+    """With what the vendor has told of the start of the file, where that is better."""
+    entry, facts = said
+    return entry, replace(facts, wall_clock=better(facts.wall_clock, told))
 
 
 class _Planner:

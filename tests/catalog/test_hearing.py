@@ -14,15 +14,24 @@ from tests.catalog.steps import recording_id
 NOW = datetime(2026, 5, 3, 14, tzinfo=UTC)
 
 
-def told(catalog: Catalog, number: int, *marks: PresenceMark, covered: bool = True) -> None:
+def told(
+    catalog: Catalog,
+    number: int,
+    *marks: PresenceMark,
+    covered: bool = True,
+    word: Word = Word.HEARD,
+    room: str | None = None,
+) -> None:
     """The `number`th message of the vendor."""
     event = RecordingEvent(
         vendor="agora",
         dedupe_id=f"d{number}",
         name="state",
-        word=Word.HEARD,
+        word=word,
         recording=recording_id(),
         presence=marks,
+        room=room,
+        details={"odd": "\0"},
     )
     said = Said(event=event, delivery=number, is_covered=covered, has_source=True, source=None)
 
@@ -53,3 +62,12 @@ def test_there_is_a_most_of_it(catalog: Catalog, monkeypatch: pytest.MonkeyPatch
     told(catalog, 1, *(mark(second) for second in (4, 3, 2, 1)))
 
     assert catalog.vouched(recording_id()).presence == (mark(1), mark(2), mark(3))
+
+
+def test_the_room_is_that_of_the_last_word_that_may_be_relied_on(catalog: Catalog) -> None:
+    told(catalog, 1, word=Word.UPLOADED)
+    assert catalog.vouched(recording_id()).room is None
+    told(catalog, 2, word=Word.UPLOADED, room="math")
+    told(catalog, 3, word=Word.UPLOADED, room="elsewhere", covered=False)
+    told(catalog, 4, mark(4))
+    assert catalog.vouched(recording_id()).room == "math"

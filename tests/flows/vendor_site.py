@@ -3,10 +3,12 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import uvicorn
 from sqlalchemy import Connection, update
@@ -90,11 +92,19 @@ class VendorSite:
             name="worker", catalog=self.catalog, settings=self.settings, output=output, recorders=self.recorders
         )
 
-    def start(self, vendor: str, room: str, script: Script | None = None, mode: Mode = "mixed") -> RecordingId:
-        """Begin a recording that follows the script."""
+    def start(
+        self,
+        vendor: str,
+        room: str,
+        script: Script | None = None,
+        mode: Mode = "mixed",
+        *,
+        more: Mapping[str, Any] = MappingProxyType({}),
+    ) -> RecordingId:
+        """Begin a recording that follows the script; `more` are the vendor's own fields."""
         if script:
             self.vendors.follow(vendor, room, script)
-        ordered = partial(Order, room=room, mode=mode, client_id=f"{vendor}-{room}")
+        ordered = partial(Order, room=room, mode=mode, client_id=f"{vendor}-{room}", more=more)
         return self.recordings.start(self.settings.source(vendor), ordered, folder="calls/").id
 
     def record(self, vendor: str, room: str, script: Script | None = None, mode: Mode = "mixed") -> RecordingId:
