@@ -329,12 +329,12 @@ from media import assemble
 
 real = assembling.assemble
 def slowly(plan, arrivals, open_sink, **form):
-    def slowed():
-        for arrival in arrivals:
+    def slowed(coming):
+        for arrival in coming:
             print("reading", flush=True)
             time.sleep(2)
             yield arrival
-    return real(plan, slowed(), open_sink, **form)
+    return real(plan, {lane: slowed(coming) for lane, coming in arrivals.items()}, open_sink, **form)
 assembling.assemble = slowly
 
 from flows.deployed import process_recording
