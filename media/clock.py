@@ -19,7 +19,7 @@ _NEIGHBOURS = 2
 _WRONG = TICKS_PER_SECOND // 20
 """A reading so far from all around it is wrong, or was taken by another clock for a moment."""
 _NOISES = 6
-_FINE = TICKS_PER_SECOND // 100
+_FINE = 3 * TICKS_PER_SECOND // 200
 """How near the line comes to the readings, unless they jitter by more: pictures are shown for longer."""
 _MOST_POINTS = 64
 _SHORTEST_FOR_DRIFT = 60 * TICKS_PER_SECOND

@@ -21,11 +21,12 @@ _OWN_CLOCK = frozenset({Relation.CONTINUES, Relation.PAUSE})
 
 def informed(chain: Chain | None, sibling: Chain | None, wall: int | None) -> Chain | None:
     """The chain with the other lane's reading of the wall clock, where its own is old and that is nearer to `wall`."""
-    if chain is None or sibling is None or wall is None or sibling.dated is None:
+    if chain is None or sibling is None or wall is None:
         return chain
-    if chain.dated and abs(wall - chain.dated[0]) <= max(_STALE, abs(wall - sibling.dated[0])):
+    near = sibling.reading_near(wall)
+    if near is None or (chain.dated and abs(wall - chain.dated[0]) <= max(_STALE, abs(wall - near[0]))):
         return chain
-    return replace(chain, dated=sibling.dated)
+    return replace(chain, readings=(*chain.readings, near))
 
 
 def aligned(place: Place, sibling: Chain | None) -> Place:
@@ -52,9 +53,10 @@ def _moved(place: Place, shift: int) -> Place:
 
 
 def _by_wall(place: Place, sibling: Chain) -> int | None:
-    if place.link.wall is None or sibling.dated is None:
+    near = None if place.link.wall is None else sibling.reading_near(place.link.wall)
+    if near is None or place.link.wall is None:
         return None
-    wall, at = sibling.dated
+    wall, at = near
     return at + place.link.wall - wall - place.link.scan.lead_first
 
 

@@ -27,6 +27,8 @@ _LONGEST_PAUSE = 12 * 3600 * TICKS_PER_SECOND
 _LONGEST_OUTPUT = 100 * 3600 * TICKS_PER_SECOND
 """A bound on what stamps and names may ask for: pauses are filled with silence, and must not fill a store."""
 _REMEMBERED = 64
+_READINGS = 32
+"""Sound is placed ahead of the pictures beside it, by a segment of those; clocks drift meanwhile."""
 
 
 class Relation(StrEnum):
@@ -65,15 +67,15 @@ class Link:
 class Chain:
     """What was placed so far. `ends` is where the next sample of each track is due.
 
-    `dated` is the wall clock of the newest segment that has one, and when that segment's leading track begins in the
-    output, which names are given by. `shifts` are the newest of each file. `since` is where the
+    `readings` are the wall clocks of the newest segments that have one, the newest last, and when their leading tracks,
+    which names are given by, begin in the output. `shifts` are the newest of each file. `since` is where the
     file that was placed last took over.
     """
 
     ends: Mapping[TrackType, int]
     shift: int
     last: Link
-    dated: tuple[int, int] | None
+    readings: tuple[tuple[int, int], ...]
     shifts: Mapping[int, int]
     fingerprints: Mapping[TrackType, bytes]
     recent: tuple[int, ...]
@@ -81,6 +83,15 @@ class Chain:
     counted_on: int
     placed: int
     since: int = 0
+
+    @property
+    def dated(self) -> tuple[int, int] | None:
+        """The newest reading."""
+        return self.readings[-1] if self.readings else None
+
+    def reading_near(self, wall: int) -> tuple[int, int] | None:
+        """The reading that is nearest to this wall clock."""
+        return min(self.readings, key=lambda reading: abs(reading[0] - wall), default=None)
 
     @property
     def end(self) -> int:
@@ -126,7 +137,7 @@ def advance(chain: Chain | None, place: Place) -> Chain:
             ends=ends,
             shift=place.shift,
             last=link,
-            dated=_dated(place),
+            readings=_reading(place),
             shifts={link.file: place.shift},
             fingerprints=fingerprints,
             recent=(link.digest,),
@@ -141,7 +152,7 @@ def advance(chain: Chain | None, place: Place) -> Chain:
         ends={**chain.ends, **ends},
         shift=place.shift,
         last=link,
-        dated=_dated(place) or chain.dated,
+        readings=(*chain.readings, *_reading(place))[-_READINGS:],
         shifts={**chain.shifts, link.file: place.shift},
         fingerprints=fingerprints if is_other else {**chain.fingerprints, **fingerprints},
         recent=(*chain.recent, link.digest)[-_REMEMBERED:],
@@ -157,10 +168,10 @@ def _end(track: TrackScan, place: Place) -> int:
     return min(end, cut.dts) if cut else end
 
 
-def _dated(place: Place) -> tuple[int, int] | None:
+def _reading(place: Place) -> tuple[tuple[int, int], ...]:
     """Wall clock of the segment, and when its leading track begins in the output."""
     link = place.link
-    return None if link.wall is None else (link.wall, link.scan.lead_first + place.shift)
+    return () if link.wall is None else ((link.wall, link.scan.lead_first + place.shift),)
 
 
 def delayed(link: Link, missing: int) -> Link:

@@ -80,9 +80,12 @@ def test_where_the_next_file_begins_moves_along() -> None:
 
 
 def test_an_old_reading_of_the_wall_clock_gives_way_to_a_near_one_of_the_other_lane() -> None:
-    own, other = sound(0), replace(sound(0), dated=(WALL + 600 * SECOND, 601 * SECOND))
+    own, other = (
+        sound(0),
+        replace(sound(0), readings=((WALL, 0), (WALL + 600 * SECOND, 601 * SECOND), (WALL + 900 * SECOND, 0))),
+    )
     wall = WALL + 610 * SECOND
-    assert informed(own, other, wall) == replace(own, dated=other.dated)
+    assert informed(own, other, wall) == replace(own, readings=(*own.readings, other.readings[1]))
     assert informed(own, other, WALL + 50 * SECOND) is own
-    assert informed(own, replace(other, dated=None), wall) is own
+    assert informed(own, replace(other, readings=()), wall) is own
     assert informed(None, other, wall) is None
