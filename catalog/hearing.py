@@ -56,7 +56,7 @@ _LOOK_IN: Final[Mapping[Word, timedelta]] = MappingProxyType(
     }
 )
 NO_SOURCE: Final = "no_source"
-_ROOM: Final = "room"
+_ROOM: Final = "aftertake:room"
 """Beside the vendor's own words in an event's details: its name of the room, in ours."""
 MOST_MARKS: Final = 20_000
 """Marks of one recording that are held in memory: seventeen people who mute themselves every minute for nine hours."""
@@ -124,7 +124,8 @@ def vouched(connection: Connection, recording: RecordingId) -> Vouched:
     said_room: str | None = None
     for row in connection.execute(of_it.where(here.is_covered).order_by(here.id)):
         words.add(Word(row.word))
-        said_room = (row.details or {}).get(_ROOM) or said_room
+        own_room = (row.details or {}).get(_ROOM)
+        said_room = own_room if isinstance(own_room, str) else said_room
         marks.update(map(_mark, row.presence))
         if row.word not in _SAID_OF_WHAT_IS_GONE or row.trouble == UNKNOWN:
             is_unknown = row.trouble == UNKNOWN

@@ -19,6 +19,7 @@ from media.plan import Lane as LaneName
 from media.rotation import Turn, turns
 from media.samples import TrackType
 from media.segments import Arrival, SegmentResult
+from media.timing import TICKS_PER_SECOND
 from media.tracks import Seam
 from media.ts import chain
 from media.ts.alignment import aligned
@@ -53,6 +54,8 @@ class Assembly:
         return common_form(sizes, self.turns)
 
 
+_MOST_AHEAD = 360 * TICKS_PER_SECOND
+"""No recorder cuts later, and so much sound is held: pictures may stand still for hours within one segment."""
 Arrivals = Mapping[LaneName, Iterable[Arrival]]
 """The segments of each lane of a plan, in its order."""
 
@@ -89,7 +92,8 @@ class _Assembler:
         self._plan = plan
         self._upright = upright
         self._lanes = {
-            name: Lane([s for s in plan.segments if s.lane == name], arrivals.get(name, ())) for name in plan.lanes
+            name: Lane([s for s in plan.segments if s.lane == name], arrivals.get(name, ()), plan.carried(name))
+            for name in plan.lanes
         }
         self._open_sink = open_sink
         self._part: Part | None = None
@@ -164,7 +168,9 @@ class _Assembler:
 
 def _due(upcoming: _Upcoming) -> int:
     """The lowest comes first: sound as far as the pictures reach that come next, so that the two can be interleaved."""
-    return upcoming.begin if upcoming.is_sound else upcoming.begin + upcoming.place.link.scan.span
+    if upcoming.is_sound:
+        return upcoming.begin
+    return upcoming.begin + min(upcoming.place.link.scan.span, _MOST_AHEAD)
 
 
 def _beside_each_other(coming: Sequence[_Upcoming]) -> list[_Upcoming]:

@@ -18,11 +18,14 @@ from media.ts.packets import Bools, Ints
 _NEIGHBOURS = 2
 _WRONG = TICKS_PER_SECOND // 20
 """A reading so far from all around it is wrong, or was taken by another clock for a moment."""
+_SET = TICKS_PER_SECOND
+"""So far from the line a reading is of a clock that was set, or of none."""
 _NOISES = 6
 _FINE = 3 * TICKS_PER_SECOND // 200
 """How near the line comes to the readings, unless they jitter by more: pictures are shown for longer."""
 _MOST_POINTS = 64
 _SHORTEST_FOR_DRIFT = 60 * TICKS_PER_SECOND
+_EARLIEST, _LATEST = 2000, 2100
 
 
 class ClockSource(StrEnum):
@@ -63,6 +66,11 @@ class WallClock:
         return timedelta()
 
 
+def told_by(source: ClockSource, at: datetime | None) -> WallClock | None:
+    """A wall clock; None for a time that no recorder can have seen: names and tags may say anything."""
+    return WallClock(at=at, source=source) if at and _EARLIEST <= at.year < _LATEST else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """At the tick `media` of the output it was `wall` (ticks of UTC); in one `run` the recorder's clock ran on."""
@@ -92,19 +100,32 @@ def mapped(readings: Sequence[Reading]) -> Mapping:
     ahead = np.array([reading.wall for reading in ordered], np.int64) - media
     wrong = _wrong(ahead)
     believed = [reading for reading, is_wrong in zip(ordered, wrong.tolist(), strict=True) if not is_wrong]
-    kept = _line(media[~wrong], ahead[~wrong])
+    points = _ascending([believed[at] for at in _line(media[~wrong], ahead[~wrong])])
     return Mapping(
-        points=tuple(_ascending([believed[at] for at in kept])),
+        points=tuple(points),
         drift_ppm=_drift(believed),
-        wrong=tuple(reading for reading, is_wrong in zip(ordered, wrong.tolist(), strict=True) if is_wrong),
+        wrong=tuple(
+            reading
+            for reading, is_wrong in zip(ordered, wrong.tolist(), strict=True)
+            if is_wrong or _is_far(reading, points)
+        ),
     )
+
+
+def _is_far(reading: Reading, points: Sequence[Reading]) -> bool:
+    """Whether a reading lies far from the line: where a clock is set back, only one side of that can be believed."""
+    line = np.interp(reading.media, [p.media for p in points], [p.wall - p.media for p in points])
+    return bool(abs(reading.wall - reading.media - line) > _SET)
 
 
 def _wrong(ahead: Ints) -> Bools:
     """Readings that lie far from those on either side, which agree: a clock that was set stays where it is."""
     wrong = np.zeros(len(ahead), bool)
-    if len(ahead) <= 2 * _NEIGHBOURS:
+    if not len(ahead):
         return wrong
+    if len(ahead) <= 2 * _NEIGHBOURS:
+        off = np.abs(ahead - np.median(ahead)) > _SET
+        return np.asarray(off if 2 * off.sum() < len(ahead) else wrong, bool)
     around = np.lib.stride_tricks.sliding_window_view(ahead, 2 * _NEIGHBOURS + 1)
     middle = np.median(around, axis=1)
     medians = np.concatenate((np.full(_NEIGHBOURS, middle[0]), middle, np.full(_NEIGHBOURS, middle[-1])))

@@ -76,7 +76,8 @@ def _judged(segments: Sequence[SegmentResult], assembly: Assembly) -> tuple[list
         return list(_all_lost(segments, _begin_by_wall(segments, assembly))), []
     losses: list[Gap] = []
     absences: list[Absence] = []
-    parts = [part for part in map(partial(_of_lane, lane=segments[0].segment.lane), assembly.parts) if part.tracks]
+    carried = assembly.plan.carried(segments[0].segment.lane)
+    parts = [part for part in map(partial(_of_lane, lane=carried), assembly.parts) if part.tracks]
     for hole in (*_holes(parts), *_between_parts(parts, story)):
         divided = divide(hole, story)
         losses += divided[0]

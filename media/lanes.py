@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain as joined
 
 from media.plan import ROTATE_MARK, PlannedSegment
+from media.plan import Lane as LaneName
 from media.segments import Arrival, SegmentResult, exact_wall
 from media.timing import TICKS_PER_SECOND, ticks
 from media.ts import alignment, chain, handover, succession
@@ -79,9 +80,15 @@ class Spared:
 
 
 class Lane:
-    """The segments of one lane, in plan order. What becomes of each stands in `results`, by number."""
+    """The segments of one lane, in plan order. What becomes of each stands in `results`, by number.
 
-    def __init__(self, segments: Sequence[PlannedSegment], arrivals: Iterable[Arrival]) -> None:
+    Tracks that it does not carry (`carries`) are another lane's.
+    """
+
+    def __init__(
+        self, segments: Sequence[PlannedSegment], arrivals: Iterable[Arrival], carries: LaneName = "both"
+    ) -> None:
+        self._carries = carries
         self.results: dict[int, SegmentResult] = {}
         self.chain: chain.Chain | None = None
         self.spared: list[Spared] = []
@@ -200,7 +207,8 @@ class Lane:
         if arrival.code:
             self._skip(SegmentResult(segment=segment, code=arrival.code, detail=arrival.detail))
             return
-        later = scan_windows(arrival.pieces, self._program.get(segment.file))
+        scanned = scan_windows(arrival.pieces, self._program.get(segment.file))
+        later = (_carried(window, self._carries) for window in scanned)
         windows = list(later) if arrival.proved else [w for w in (next(later, None),) if w]
         scan = merge(w.scan for w in windows)
         if not scan.is_media:
@@ -290,6 +298,17 @@ class Lane:
             return missed
         self._forgive(missed)
         return ()
+
+
+def _carried(window: Window, lane: LaneName) -> Window:
+    """The window with the tracks of a lane; others are told as not assembled."""
+    others = {track.pid for track in window.scan.tracks if lane not in {track.type, "both"}}
+    if not others:
+        return window
+    left = tuple((s.pid, s.stream_type) for s in window.scan.program.streams if s.pid in others)
+    tracks = tuple(track for track in window.scan.tracks if track.pid not in others)
+    scan = replace(window.scan, tracks=tracks, unsupported=(*window.scan.unsupported, *left))
+    return replace(window, scan=scan)
 
 
 def _counts_on(before: chain.Chain | None, link: chain.Link, scan: SegmentScan) -> bool:

@@ -29,6 +29,7 @@ _BLACK = (16, 128, 128)
 _DECODING = {"strict": "1", "flags": "+output_corrupt", "threads": "1"}
 # Without pictures that refer to later ones each comes out as soon as it went in, and no edit is needed.
 _ENCODING = {"preset": "veryfast", "tune": "zerolatency", "crf": "23", "g": "120", "threads": "1"}
+_LARGEST = 4096
 _NOMINAL_RATE = 30
 """Pictures a second for which the encoder states its level; their times are their own."""
 
@@ -54,12 +55,17 @@ class Sized:
 
 
 def common_form(sizes: Sequence[Sized], turns: Sequence[Turn]) -> Upright | None:
-    """The largest upright size of a stream; None if neither the size nor the rotation of its pictures changes."""
+    """The largest upright size of a stream; None if neither the size nor the rotation of its pictures changes.
+
+    None also for a size that no call has: damaged parameter sets may claim any.
+    """
     seen = {(size, _degrees(turns, at)) for size, at in _stretches(sizes, turns)}
     if len({(size.width, size.height) for size, _ in seen}) < 2 and len({degrees for _, degrees in seen}) < 2:
         return None
     upright = [(s.height, s.width) if degrees % 180 else (s.width, s.height) for s, degrees in seen]
     width, height = max(upright, key=lambda size: (size[0] * size[1], size))
+    if max(width, height) > _LARGEST:
+        return None
     return Upright(width=width + width % 2, height=height + height % 2, turns=tuple(turns))
 
 

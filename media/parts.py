@@ -1,7 +1,7 @@
 """One MP4 on its way: its tracks, where their samples lie, and the sample entries that hold for them."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -9,15 +9,15 @@ import numpy as np
 
 from media.mp4.check import CheckReport, check
 from media.mp4.entries import EntryError, SampleEntry, sample_entry
-from media.mp4.writer import Mp4Writer, Track
+from media.mp4.writer import Batch, Mp4Writer, Track
 from media.normalise import Normaliser, Sized, Upright
 from media.rotation import Turn, angles
 from media.samples import Buffer, SampleBatch, TrackType
-from media.silence import silent_frame
+from media.sound import AudioTrack, HandedOn, Sound, divided, without
 from media.timing import TICKS_PER_SECOND
-from media.tracks import NO_SEAM, AudioTimeline, Hole, Interval, Ledger, Run, Seam, VideoTimeline
-from media.ts import adts
-from media.ts.demux import AudioFrames, VideoUnits, demux_audio, demux_video
+from media.track_result import TrackResult
+from media.tracks import NO_SEAM, AudioTimeline, Interval, Seam, VideoTimeline
+from media.ts.demux import VideoUnits, demux_video
 from media.ts.nal import ParameterChange, VideoCodec
 from media.ts.packets import Ints
 from media.ts.scan import SegmentScan, TrackScan, Window
@@ -28,29 +28,6 @@ class Sink(Protocol):
 
     def write(self, data: Buffer, /) -> object:
         """Take media bytes; nothing may be kept of `data` after the call."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrackResult:
-    """One track of one finished part; `start` and `end` are ticks of the output's timeline.
-
-    Players turn its pictures anticlockwise by `degrees`. `sizes` are those of its pictures as they were recorded. Where
-    they were encoded anew, `encoded` is the codec of what came of it, and `refused` how many no decoder took.
-    """
-
-    type: TrackType
-    codecs: tuple[str, ...]
-    parameters: tuple[tuple[str, int], ...]
-    ledger: Ledger
-    start: int
-    end: int
-    holes: tuple[Hole, ...]
-    impaired: tuple[Interval, ...]
-    trims: tuple[Interval, ...]
-    degrees: int = 0
-    sizes: tuple[Sized, ...] = ()
-    encoded: str | None = None
-    refused: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +47,6 @@ class PartResult:
 
 Seams = Mapping[TrackType, Seam]
 """Where another file begins, by track."""
-_Batch = tuple[Track, SampleBatch, int]
-"""A batch, the track it goes into, and its sample entry there."""
 
 
 class Part:
@@ -85,7 +60,7 @@ class Part:
         number: int,
         open_sink: Callable[[], Sink],
         upright: Upright | None = None,
-        handed_on: "HandedOn | None" = None,
+        handed_on: HandedOn | None = None,
     ) -> None:
         """`handed_on` is sound that the part before this one held, and that belongs into this one."""
         self.number = number
@@ -94,10 +69,10 @@ class Part:
         self._sink: Sink | None = None
         self._writer = Mp4Writer(self._put)
         self._video: _VideoTrack | None = None
-        self._audio: _AudioTrack | None = None
-        self._held: list[_Sound] = []
+        self._audio: AudioTrack | None = None
+        self._held: list[Sound] = []
         if handed_on is not None:
-            self._audio = _AudioTrack(self._writer, handed_on.parameters, handed_on.timeline)
+            self._audio = AudioTrack(self._writer, handed_on.parameters, handed_on.timeline)
             self._held = list(handed_on.sound)
 
     def accepts(self, scan: SegmentScan) -> bool:
@@ -109,7 +84,7 @@ class Part:
 
     def add(self, window: Window, shift: int, segment: int, *, drop_last: bool, seams: Seams | None = None) -> int:
         """Write the samples of a window in order of time; how many broken ones were dropped."""
-        pictures: list[_Batch] = []
+        pictures: list[Batch] = []
         dropped = 0
         for scanned in window.scan.tracks:
             track = self._track(scanned)
@@ -117,7 +92,7 @@ class Part:
                 continue
             before = track.timeline.ledger.dropped
             seam = (seams or {}).get(scanned.type, NO_SEAM)
-            if isinstance(track, _AudioTrack):
+            if isinstance(track, AudioTrack):
                 self._held += track.take(window, scanned, shift, segment, seam=seam)
             else:
                 pictures += track.take(window, scanned, shift, segment, drop_last=drop_last, seam=seam)
@@ -131,18 +106,18 @@ class Part:
         """Write the sound that is held up to this tick, because no pictures come before it; None: all of it."""
         self._write([], until)
 
-    def hand_on(self, at: int) -> "HandedOn | None":
+    def hand_on(self, at: int) -> HandedOn | None:
         """The sound that is held from this tick on, for the part that begins there; this one ends without it."""
-        self._held, later = _divided(self._held, at)
+        self._held, later = divided(self._held, at)
         if self._audio is None or not later:
             return None
         return HandedOn(
-            parameters=self._audio.parameters, timeline=_without(self._audio.timeline, later), sound=tuple(later)
+            parameters=self._audio.parameters, timeline=without(self._audio.timeline, later), sound=tuple(later)
         )
 
-    def _write(self, pictures: list[_Batch], until: int | None) -> None:
+    def _write(self, pictures: list[Batch], until: int | None) -> None:
         """Pictures, and the sound beside them, in order of time."""
-        now, self._held = (self._held, []) if until is None else _divided(self._held, until)
+        now, self._held = (self._held, []) if until is None else divided(self._held, until)
         if self._audio is None:
             self._writer.interleave(pictures)
         else:
@@ -170,7 +145,7 @@ class Part:
         if self._writer.media_bytes == 0:
             return None
         head = self._writer.finish()
-        tracks = [t.result() for t in (self._video, self._audio) if t and t.timeline.start is not None]
+        tracks = [t.result() for t in (self._video, self._audio) if t and t.timeline.ledger.samples_out]
         return PartResult(
             number=self.number,
             head=head,
@@ -185,10 +160,10 @@ class Part:
             self._sink = self._open()
         self._sink.write(data)
 
-    def _track(self, scanned: TrackScan) -> "_VideoTrack | _AudioTrack | None":
+    def _track(self, scanned: TrackScan) -> "_VideoTrack | AudioTrack | None":
         if scanned.codec == "aac":
             if self._audio is None and scanned.audio is not None:
-                self._audio = _AudioTrack(self._writer, scanned.audio, AudioTimeline(rate=scanned.audio.sample_rate))
+                self._audio = AudioTrack(self._writer, scanned.audio, AudioTimeline(rate=scanned.audio.sample_rate))
             return self._audio
         if self._video is None:
             normaliser = Normaliser(self._upright) if self._upright else None
@@ -217,7 +192,7 @@ class _VideoTrack:
 
     def take(
         self, window: Window, scanned: TrackScan, shift: int, segment: int, *, drop_last: bool, seam: Seam
-    ) -> list[_Batch]:
+    ) -> list[Batch]:
         ledger = self.timeline.ledger
         ledger.samples_in += scanned.samples
         if self.normaliser is not None and scanned.codec not in {self.codec, "aac"}:
@@ -234,7 +209,7 @@ class _VideoTrack:
         units = units.starting_at(first)
         used, dts, pts = self.timeline.place(units, shift, segment, unreadable[first:], seam=seam)
         offsets = np.concatenate(([0], np.cumsum(units.sizes)))
-        batches: list[_Batch] = []
+        batches: list[Batch] = []
         for begin, end, entry in self._runs(units, used):
             first, last = int(used[begin]), int(used[end - 1]) + 1
             batch = SampleBatch(
@@ -328,7 +303,7 @@ class _VideoTrack:
         if not self._sizes or (self._sizes[-1].width, self._sizes[-1].height) != self._shown:
             self._sizes.append(Sized(begin=begin, width=width, height=height))
 
-    def _normalised(self, normaliser: Normaliser) -> list[_Batch]:
+    def _normalised(self, normaliser: Normaliser) -> list[Batch]:
         """The pictures that have been encoded anew since the last time; all under one sample entry."""
         taken = normaliser.take(max(self.timeline.step, 1))
         if taken is None:
@@ -343,114 +318,3 @@ class _VideoTrack:
         if self._track is None:
             self._track = self.writer.add_track("video", timescale=TICKS_PER_SECOND)
         return self._track
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Sound:
-    """Consecutive frames of sound that have their place and are not written yet, or silence that was put in."""
-
-    batch: SampleBatch
-    rate: int
-    is_silence: bool
-
-    def divided(self, at: int) -> "tuple[_Sound | None, _Sound | None]":
-        """What begins before this tick, and the rest."""
-        position = at * self.rate // TICKS_PER_SECOND
-        count = int(np.searchsorted(self.batch.dts, position - adts.FRAME_SAMPLES // 2))
-        halves = (self.batch.part(0, count), self.batch.part(count, len(self.batch)))
-        before, after = (replace(self, batch=half) if len(half) else None for half in halves)
-        return before, after
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HandedOn:
-    """Sound on its way from one part into the next, and the timeline that goes on with it."""
-
-    parameters: adts.AudioParameters
-    timeline: AudioTimeline
-    sound: tuple[_Sound, ...]
-
-
-def _divided(sound: Sequence[_Sound], at: int) -> tuple[list[_Sound], list[_Sound]]:
-    """What begins before this tick, and the rest."""
-    before, after = [], []
-    for each in sound:
-        early, late = each.divided(at)
-        before += [early] if early else []
-        after += [late] if late else []
-    return before, after
-
-
-def _without(timeline: AudioTimeline, later: Sequence[_Sound]) -> AudioTimeline:
-    """Take the frames of `later` out of a timeline; the one that goes on with them."""
-    silent = sum(len(each.batch) for each in later if each.is_silence)
-    coded = sum(len(each.batch) for each in later if not each.is_silence)
-    return timeline.divide(int(later[0].batch.dts[0]), coded=coded, silent=silent)
-
-
-@dataclass(slots=True)
-class _AudioTrack:
-    """AAC on its way into one part; `timeline` goes on from the part before it, if there was sound left there."""
-
-    writer: Mp4Writer
-    parameters: adts.AudioParameters
-    timeline: AudioTimeline
-    _track: Track = field(init=False)
-    _entry: int = field(init=False)
-    _codec: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        rate, channels = self.parameters.sample_rate, self.parameters.channels
-        made = sample_entry("aac", adts.with_header(self.parameters, silent_frame(rate, channels)))
-        self._track = self.writer.add_track("audio", timescale=rate)
-        self._entry = self._track.add_entry(made.box)
-        self._codec = made.codec
-
-    def take(self, window: Window, scanned: TrackScan, shift: int, segment: int, *, seam: Seam) -> list[_Sound]:
-        """The sound of a window in its place."""
-        self.timeline.ledger.samples_in += scanned.samples if scanned.audio else self._count(window)
-        frames = demux_audio(window, self.parameters)
-        if frames is None:
-            return []
-        self.timeline.ledger.dropped += frames.dropped
-        offsets = np.concatenate(([0], np.cumsum(frames.sizes)))
-        rate = self.parameters.sample_rate
-        return [
-            _Sound(batch=self._batch(frames, run, offsets), rate=rate, is_silence=run.kind == "silence")
-            for run in self.timeline.place(frames, shift, segment, seam=seam)
-        ]
-
-    def batches(self, sound: Iterable[_Sound]) -> list[_Batch]:
-        """Ready to be written."""
-        return [(self._track, each.batch, self._entry) for each in sound]
-
-    def result(self) -> TrackResult:
-        return TrackResult(
-            type="audio",
-            codecs=(self._codec,),
-            parameters=(("sample_rate", self.parameters.sample_rate), ("channels", self.parameters.channels)),
-            ledger=self.timeline.ledger,
-            start=self.timeline.start or 0,
-            end=self.timeline.end or 0,
-            holes=tuple(self.timeline.holes),
-            impaired=(),
-            trims=tuple(self.timeline.trims),
-        )
-
-    def _count(self, window: Window) -> int:
-        """The frames of a window that has no header of its own to tell them by."""
-        stream, offsets = window.sound
-        return adts.count_frames(stream, self.parameters, offsets[:-1][window.units["audio"].lost])
-
-    def _batch(self, frames: AudioFrames, run: Run, offsets: Ints) -> SampleBatch:
-        count = run.end - run.begin
-        if run.kind == "silence":
-            frame = silent_frame(self.parameters.sample_rate, self.parameters.channels)
-            sizes, data = np.full(count, len(frame), np.int64), memoryview(frame * count)
-        else:
-            sizes = frames.sizes[run.begin : run.end]
-            data = memoryview(frames.data)[int(offsets[run.begin]) : int(offsets[run.end])]
-        times = run.position + adts.FRAME_SAMPLES * np.arange(count)
-        return SampleBatch(
-            sizes=sizes, dts=times, pts=times, sync=np.ones(count, bool), data=data, last_duration=adts.FRAME_SAMPLES
-        )

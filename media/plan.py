@@ -17,7 +17,7 @@ FAILOVER_MARK = "failover"
 """Mark of every segment that another recorder wrote after the first one had failed."""
 ROTATE_MARK = "rotate:"
 """How marks begin that say which way up pictures are; `media.rotation` reads them."""
-ASSEMBLER_VERSION = 1
+ASSEMBLER_VERSION = 2
 """Raised with every change that makes other bytes of the same plan, so that outputs never share a key."""
 
 
@@ -68,6 +68,10 @@ class AssemblyPlan:
         """The lanes that have segments, each once."""
         return tuple(dict.fromkeys(segment.lane for segment in self.segments))
 
+    def carried(self, lane: Lane) -> Lane:
+        """The tracks that are taken from a lane: those that it is for, or all where it is the only one."""
+        return lane if len(self.lanes) > 1 else "both"
+
     @property
     @without_cycle_search()
     def digest(self) -> str:
@@ -88,18 +92,20 @@ class AssemblyPlan:
 
 
 def _rotations(segments: Iterable[PlannedSegment]) -> dict[str, object]:
-    """The marks that decide on a display matrix; nothing where all pictures stand upright as they are."""
+    """The marks by which pictures are announced: they decide on a display matrix, and on what belongs."""
     marks = [[s.number, m] for s in segments for m in s.marks if m.startswith(ROTATE_MARK)]
-    turns = any(not str(mark).startswith(f"{ROTATE_MARK}0:") for _, mark in marks)
-    return {"rotations": marks} if turns else {}
+    return {"rotations": marks} if marks else {}
 
 
-def _wall(segment: PlannedSegment) -> str | None:
-    return segment.wall.at.isoformat() if segment.wall and segment.wall.is_exact else None
+def _wall(segment: PlannedSegment) -> object:
+    if segment.wall is None or not segment.wall.is_exact:
+        return None
+    at, within = segment.wall.at.isoformat(), segment.wall.right_within
+    return [at, within.total_seconds()] if within else at
 
 
 def _beyond(segment: PlannedSegment) -> list[object]:
-    """What decides where a segment lies if it is not simply the next one of a stream's only playlist."""
+    """What decides where a segment lies if it is not simply the next one of its lane's only playlist."""
     has_failed_over = FAILOVER_MARK in segment.marks
     if segment.lane != "both":
         return [segment.file, segment.rebuilt, has_failed_over, segment.lane]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Literal, Protocol
 
-from media.clock import ClockSource, WallClock
+from media.clock import ClockSource, WallClock, told_by
 from media.playlist import Segment
 
 Track = Literal["audio", "video", "both"]
@@ -213,6 +213,4 @@ def encode_utc(at: datetime) -> str:
 
 def program_clock(segment: Segment) -> WallClock | None:
     """The wall clock of a segment that has an EXT-X-PROGRAM-DATE-TIME of its own."""
-    if segment.program_date_time is None:
-        return None
-    return WallClock(at=segment.program_date_time, source=ClockSource.PROGRAM_DATE_TIME)
+    return told_by(ClockSource.PROGRAM_DATE_TIME, segment.program_date_time)

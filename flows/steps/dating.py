@@ -9,7 +9,7 @@ from typing import Final
 from catalog.events import Presence, PresenceMark, Vouched
 from flows.steps.files import StreamFile
 from flows.steps.naming import stem
-from media.clock import ClockSource, WallClock
+from media.clock import ClockSource, WallClock, told_by
 from media.plan import Lane, PlannedSegment
 from media.timing import TICKS_PER_SECOND
 from storage.base import ObjectMeta
@@ -29,7 +29,7 @@ def starts_of(files: Sequence[StreamFile], stream: StreamObjects, vouched: Vouch
         if mark.presence is Presence.SLICE_START and mark.stream in {stream.user, stream.stream}
     ]
     found = {file.index: said.get(stem(file.index)) or _only_start(file, files, of_stream) for file in files}
-    return {index: WallClock(at=at, source=ClockSource.VENDOR_EVENT) for index, at in found.items() if at}
+    return {index: clock for index, at in found.items() if (clock := told_by(ClockSource.VENDOR_EVENT, at))}
 
 
 def better(own: WallClock | None, told: WallClock | None) -> WallClock | None:

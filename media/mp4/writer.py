@@ -69,7 +69,7 @@ class Mp4Writer:
         self._tracks.append(track)
         return track
 
-    def interleave(self, batches: Iterable[tuple["Track", SampleBatch, int]]) -> None:
+    def interleave(self, batches: "Iterable[Batch]") -> None:
         """Append batches of several tracks, each with its sample entry, as chunks of a second in decode order."""
         chunks = [chunk for track, batch, entry in batches for chunk in track._chunks(batch, entry)]  # noqa: SLF001
         for chunk in sorted(chunks, key=attrgetter("begin")):
@@ -253,6 +253,10 @@ class Track:
     def _packing(self) -> Parts:
         counts, entries = np.frombuffer(self._counts, np.uint32), np.frombuffer(self._entry_of, np.uint32)
         return boxes.stsc(counts, entries) + boxes.stsz(np.frombuffer(self._sizes, np.uint32))
+
+
+Batch = tuple[Track, SampleBatch, int]
+"""A batch, the track it goes into, and its sample entry there."""
 
 
 def _check_bytes(batch: SampleBatch) -> None:

@@ -5,6 +5,7 @@ began. Names are whole milliseconds, stamps are finer, so stamps are believed wh
 playlist may count from zero. Pure.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from media.timing import TICKS_PER_SECOND
@@ -16,6 +17,8 @@ _UNDER_WAY = 10 * TICKS_PER_SECOND
 """Stamps beyond this are those of a clock that runs; below, they may be any muxer's first ones, and tell nothing."""
 _STALE = 60 * TICKS_PER_SECOND
 """A reading of the wall clock that is older is left for the other lane's: clocks drift."""
+_UNNAMED = 600 * TICKS_PER_SECOND
+"""Stamps alone may put a lane so much later than the other; by chance they put it anywhere within a day."""
 _OWN_CLOCK = frozenset({Relation.CONTINUES, Relation.PAUSE})
 
 
@@ -37,13 +40,21 @@ def aligned(place: Place, sibling: Chain | None) -> Place:
     if sibling is None or place.relation in _OWN_CLOCK:
         return place
     by_wall = _by_wall(place, sibling) if place.relation is Relation.FIRST else place.shift
-    if by_wall is not None:
+    if by_wall is not None and _is_near(sibling, place.link.scan.shown_first + by_wall, is_credible):
         by_stamps = by_wall + wrapped(sibling.shift - by_wall)
         return _moved(place, by_stamps if _agree(place, by_stamps, by_wall) else by_wall)
     by_stamps = placed(sibling, place.link, place.relation).shift
-    begin = place.link.scan.shown_first + by_stamps
-    is_one_clock = is_credible(sibling, begin) and sibling.since - begin <= _STALE
+    is_one_clock = _is_near(sibling, place.link.scan.shown_first + by_stamps, _is_soon)
     return _moved(place, by_stamps if is_one_clock else sibling.since - place.link.scan.shown_first)
+
+
+def _is_near(sibling: Chain, begin: int, after: Callable[[Chain, int], bool]) -> bool:
+    """Whether a lane may begin there: not long before the other one, nor later `after` that than can be."""
+    return sibling.since - begin <= _STALE and after(sibling, begin)
+
+
+def _is_soon(sibling: Chain, begin: int) -> bool:
+    return begin - sibling.end <= _UNNAMED
 
 
 def _moved(place: Place, shift: int) -> Place:

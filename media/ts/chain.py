@@ -68,8 +68,8 @@ class Chain:
     """What was placed so far. `ends` is where the next sample of each track is due.
 
     `readings` are the wall clocks of the newest segments that have one, the newest last, and when their leading tracks,
-    which names are given by, begin in the output. `shifts` are the newest of each file. `since` is where the
-    file that was placed last took over.
+    which names are given by, begin in the output. `shifts` are the newest of each file. `since` is where the file that
+    was placed last took over.
     """
 
     ends: Mapping[TrackType, int]

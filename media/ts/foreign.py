@@ -35,6 +35,8 @@ def disagrees(alone: Chain, later: Chain, second: Link, third: Link) -> str | No
     """Why the first segment does not belong to the second and third, which belong to each other."""
     if third.missing_before or abs(lag_of(later, third)) > TIGHT or differing(later, third):
         return None
+    if _fits_exactly(alone, second):
+        return None
     if differing(alone, second):
         return "its parameters differ from those of the slices after it, and no discontinuity is declared"
     lag = lag_of(alone, second) - second.missing_before
@@ -136,11 +138,11 @@ def _is_told_by_wall(chain: Chain, link: Link) -> bool:
     return by_wall is not None and abs(by_wall - shown_by_stamps(chain, link)) <= TOLERANCE
 
 
-def _fits_exactly(chain: Chain, last: Link) -> bool:
-    """Whether a last segment follows, and its stamps say to the millisecond what its name does."""
-    by_wall = shown_by_wall(chain, last.wall)
-    is_named = by_wall is not None and abs(by_wall - shown_by_stamps(chain, last)) <= _EXACT
-    return is_named and abs(lag_of(chain, last)) <= TIGHT
+def _fits_exactly(chain: Chain, link: Link) -> bool:
+    """Whether a segment follows, and its stamps say to the millisecond what its name does."""
+    by_wall = shown_by_wall(chain, link.wall)
+    is_named = by_wall is not None and abs(by_wall - shown_by_stamps(chain, link)) <= _EXACT
+    return is_named and abs(lag_of(chain, link)) <= TIGHT
 
 
 def _elsewhere(chain: Chain, link: Link) -> str:

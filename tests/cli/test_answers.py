@@ -272,7 +272,7 @@ def test_an_interrupt_ends_at_once_and_leaves_nothing(tmp_path: Path) -> None:
         assert process.stderr.readline() == "now\n"
         process.send_signal(signal.SIGINT)
         said = process.stderr.read()
-        assert process.wait(timeout=10) == 130
+        assert process.wait(timeout=10) == 130, said
 
     assert "run the same command again" in said
     assert "Traceback" not in said

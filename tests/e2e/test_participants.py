@@ -1,5 +1,6 @@
 """Individual recordings: sound and pictures of each user joined on one true timeline, decoded by libav."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from deployments.sandbox.vendors import Failover, Person, Shot
 from deployments.sandbox.vendors.cast import Clock, Stretch
 from tests.e2e.casting import Listed, Taped, Witness, assert_true, farthest_apart, offsets, publish, sound_frames, tape
 from tests.e2e.casts import taped as made_up
-from tests.flows.scenes import FRAME_S
+from tests.flows.scenes import FRAME_S, outcome
+from tests.lab import Slice, agora_individual, cut, flash_and_beep
 
 MILLISECOND = 0.001
 HALF_AAC_FRAME = 512 / 48_000
@@ -333,6 +335,37 @@ def assert_gaps(taped: Taped, folder: Path, *lost: Listed, absences: list[Any] |
     gaps, others = words(witness)
     assert gaps == [(each.kind, Cause.MISSING, each.begin_s, each.end_s) for each in lost]
     assert absences is None or others == absences
+
+
+# ---- playlists that lie ----
+
+
+def test_the_name_of_a_first_slice_is_a_year_off(tmp_path: Path) -> None:
+    taped = tape(Person(user="102", stays=((0, 8),), video_after_s=0.32), clock="recorder")
+    first = taped.of("102", "video")[0].key
+    year = taped.started_at.year
+    lying = first.replace(f"_video_{year}", f"_video_{year + 1}")
+    objects = {
+        key.replace(first, lying): data.replace(Path(first).name.encode(), Path(lying).name.encode())
+        if key.endswith("m3u8")
+        else data
+        for key, data in taped.laid.objects.items()
+    }
+    found = outcome(replace(taped.laid, objects=objects), tmp_path)
+    (stream,) = found.manifest.streams
+    assert stream.duration_s == pytest.approx(8, abs=0.1)
+    (output,) = stream.outputs
+    assert [track.ends_at_s for track in output.tracks] == [pytest.approx(8, abs=0.1)] * 2
+
+
+def test_slices_with_both_tracks_in_the_playlist_of_the_sound(tmp_path: Path) -> None:
+    """Whatever a playlist carries beside what it is for is told, and breaks nothing."""
+    both, pictures = cut(flash_and_beep(10), 2), cut(flash_and_beep(10, audio=False), 2)
+    stored: list[Slice | None] = [*both[:2], None, *both[3:]]
+    found = outcome(agora_individual(audio=both, stored_audio=stored, video=pictures), tmp_path)
+    assert "track_unsupported" in found.codes
+    assert [(gap.track, gap.cause) for gap in found.stream.gaps] == [("audio", Cause.MISSING)]
+    assert [t.samples_in for t in found.stream.outputs[0].tracks if t.type == "video"] == [250]
 
 
 # ---- how near each other ----

@@ -11,11 +11,11 @@ from media.assemble import LIBAV_VERSION, Assembly, assemble
 from media.clock import ClockSource, WallClock
 from media.judge import Judgement, judge
 from media.normalise import Upright
-from media.parts import TrackResult
 from media.plan import AssemblyPlan, PlannedSegment
 from media.samples import Buffer, TrackType
 from media.segments import Arrival, SegmentResult
 from media.timing import TICKS_PER_SECOND
+from media.track_result import TrackResult
 from tests.lab import Slice, Stored
 
 STREAM = "mix"

@@ -89,3 +89,17 @@ def test_times_ascend_whatever_is_said() -> None:
         points = mapped(readings).points
         assert all(a.media < b.media and a.wall < b.wall for a, b in pairwise(points))
         assert bool(points) == bool(readings)
+
+
+def test_a_clock_that_is_set_back_is_told() -> None:
+    readings = [Reading(media=n * 15 * S, wall=n * 15 * S - (n >= 300) * HOUR) for n in range(400)]
+    mapping = mapped(readings)
+
+    assert set(readings[300:]) <= set(mapping.wrong) or set(readings[:300]) <= set(mapping.wrong)
+
+
+@pytest.mark.parametrize("liar", range(4))
+def test_of_few_readings_the_most_are_believed(liar: int) -> None:
+    readings = [Reading(media=n * 15 * S, wall=n * 15 * S + (n == liar) * 9000 * HOUR) for n in range(4)]
+
+    assert mapped(readings).wrong == (readings[liar],)

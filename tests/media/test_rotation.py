@@ -179,6 +179,7 @@ def test_a_turn_holds_over_holes_and_parts_and_each_part_has_its_own_matrix() ->
 def test_a_plan_whose_marks_turn_pictures_has_a_digest_of_its_own() -> None:
     slices = recording(4)
     plain = planned(slices).digest
-    assert planned(slices, marks={0: ("track_start", "rotate:0:640x480")}).digest == plain
+    assert planned(slices, marks={0: ("track_start",)}).digest == plain
+    assert planned(slices, marks={0: ("rotate:0:640x480",)}).digest != plain, "it also says that pictures belong"
     turned = [{0: ("rotate:90:9x6",)}, {1: ("rotate:90:9x6",)}, {0: ("rotate:90:9x6",), 1: ("rotate:0:6x9",)}]
     assert len({plain, *(planned(slices, marks=marks).digest for marks in turned)}) == 4

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from media.clock import ClockSource, WallClock
+from media.clock import ClockSource, WallClock, told_by
 from media.plan import ROTATE_MARK
 from media.playlist import Segment
 from media.playlist_tags import attributes
@@ -24,7 +24,7 @@ def segment_facts(segment: Segment, key: str, *, first_of: str | None = None) ->
     (several may precede one slice, and the time says where in it).
     """
     at = started_at(basename(key))
-    clock = WallClock(at=at, source=ClockSource.SLICE_NAME) if at else _start_clock(segment) or program_clock(segment)
+    clock = told_by(ClockSource.SLICE_NAME, at) or _start_clock(segment) or program_clock(segment)
     return SegmentFacts(wall_clock=clock, marks=tuple(_marks(segment)) if segment.tags else ())
 
 
@@ -38,7 +38,7 @@ def read_time(text: str) -> datetime | None:
 def _start_clock(segment: Segment) -> WallClock | None:
     starts = [attributes(tag.partition(":")[2]) for tag in segment.tags if _is_start(tag)]
     times = [at for start in starts if (at := read_time(start.get("TIME", "")))]
-    return WallClock(at=min(times), source=ClockSource.VENDOR_TAG) if times else None
+    return told_by(ClockSource.VENDOR_TAG, min(times, default=None))
 
 
 def _marks(segment: Segment) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """ZEGOCLOUD's playlists: ordinary HLS, no tag of its own is documented."""
 
-from media.clock import ClockSource, WallClock
+from media.clock import ClockSource, WallClock, told_by
 from media.playlist import Segment
 from vendors.base import SegmentFacts, basename, program_clock
 from vendors.zego.names import parse_name
@@ -14,6 +14,4 @@ def segment_facts(segment: Segment, key: str, *, first_of: str | None = None) ->
 def _file_clock(playlist_key: str | None) -> WallClock | None:
     """The moment at which the file was begun; up to a second away from its first sample."""
     name = None if playlist_key is None else parse_name(basename(playlist_key))
-    if name is None or name.started_at is None:
-        return None
-    return WallClock(at=name.started_at, source=ClockSource.FILE_NAME)
+    return told_by(ClockSource.FILE_NAME, name.started_at) if name else None

@@ -60,6 +60,17 @@ def test_stamps_that_cannot_be_of_one_clock_and_no_names_begin_together() -> Non
     assert begin_of(aligned(pictures(80_000 * SECOND, wall=None), sound(0, wall=None))) == 0
 
 
+@pytest.mark.parametrize("off_s", [-400_000_000, -200 * 3600, 200 * 3600, 400_000_000])
+def test_a_name_that_lies_by_days_is_not_believed(off_s: int) -> None:
+    found = aligned(pictures(FAR + 3200 * MS, wall=WALL + off_s * SECOND), sound(FAR))
+    assert begin_of(found) == 3200 * MS
+
+
+@pytest.mark.parametrize("off_s", [-5 * 3600, 5 * 3600, 11 * 3600])
+def test_stamps_that_are_hours_apart_and_have_no_names_are_not_of_one_clock(off_s: int) -> None:
+    assert begin_of(aligned(pictures(20 * 3600 * SECOND + off_s * SECOND, wall=None), sound(20 * 3600 * SECOND))) == 0
+
+
 @pytest.mark.parametrize("relation", [Relation.CONTINUES, Relation.PAUSE])
 def test_a_clock_that_ran_on_is_left_alone(relation: Relation) -> None:
     place = pictures(0, wall=WALL + SECOND, relation=relation)
