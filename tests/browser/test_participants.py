@@ -34,9 +34,10 @@ def joined(clock: Clock, *, restamps: bool) -> tuple[bytes, float]:
 
 
 @pytest.mark.parametrize(
-    ("clock", "restamps"), [("recorder", False), ("track", True)], ids=["one clock", "each from zero, anew"]
+    ("clock", "restamps", "stretch"),
+    [("track", True, (0.0, 16.4)), ("recorder", False, (45.9, 49.4))],
+    ids=["late pictures and 8 s, each from zero, anew", "30 s, one clock"],
 )
-@pytest.mark.parametrize("stretch", [(0.0, 16.4), (45.9, 49.4)], ids=["late pictures, 8 s", "30 s"])
 def test_in_step(player: Player, clock: Clock, restamps: bool, stretch: tuple[float, float]) -> None:
     mp4, zero_s = joined(clock, restamps=restamps)
     in_one_of_three_plays(partial(judge, player, mp4, zero_s, stretch))

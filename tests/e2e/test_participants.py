@@ -94,16 +94,13 @@ def away(what: str, hole: tuple[float, float], codec: VideoCodec) -> Person:
     ("what", "hole_s", "stamps", "codec"),
     [
         ("gone", 8, ("recorder", False), "h264"),
-        ("gone", 30, ("track", False), "h264"),
         ("gone", 300, ("recorder", False), "h264"),
-        ("gone", 8, ("track", True), "hevc"),
         ("gone", 300, ("recorder", True), "hevc"),
         ("gone", 8, ("track", True), "h264"),
         ("gone", 8, ("recorder", True), "h264"),
         ("camera off", 8, ("track", False), "h264"),
         ("camera off", 30, ("recorder", True), "h264"),
         ("camera off", 8, ("track", True), "h264"),
-        ("muted", 8, ("track", True), "h264"),
         ("muted", 30, ("recorder", False), "h264"),
     ],
 )
@@ -126,8 +123,6 @@ def test_holes_keep_their_length(
     ("clock", "restamps"),
     [
         ("recorder", False),
-        ("track", False),
-        ("recorder", True),
         ("track", True),
     ],
 )
@@ -308,10 +303,10 @@ def test_a_slice_is_missing_before_one_of_a_single_frame(tmp_path: Path) -> None
 @pytest.mark.parametrize("side", ["before", "after", "both"])
 @pytest.mark.parametrize("kind", ["audio", "video"])
 def test_a_slice_is_missing_beside_an_absence(tmp_path: Path, kind: TrackType, side: str) -> None:
-    hole, what = (5.7, 65.7), {"audio": "muted", "video": "camera_off"}[kind]
-    taped = tape(Person(user="102", stays=((0, 69),), **{what: (hole,)}))  # type: ignore[arg-type]
+    hole, what = (5.7, 20.7), {"audio": "muted", "video": "camera_off"}[kind]
+    taped = tape(Person(user="102", stays=((0, 24),), **{what: (hole,)}))  # type: ignore[arg-type]
     slices = taped.of("102", kind)
-    first = next(at for at, each in enumerate(slices) if each.begin_s > 60)
+    first = next(at for at, each in enumerate(slices) if each.begin_s > 20)
     lost = {
         "before": slices[first - 1 : first],
         "after": slices[first : first + 1],
@@ -380,11 +375,11 @@ def test_sound_and_pictures_lie_near_each_other(tmp_path: Path) -> None:
 # ---- any cast ----
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(5))
 def test_a_cast_that_was_made_up(tmp_path: Path, seed: int) -> None:
     assert_true(publish(made_up(seed, restamps=False, losses=0), tmp_path))
 
 
-@pytest.mark.parametrize("seed", range(100, 110))
+@pytest.mark.parametrize("seed", range(100, 105))
 def test_a_cast_that_was_made_up_with_losses_and_new_stamps(tmp_path: Path, seed: int) -> None:
     assert_true(publish(made_up(seed), tmp_path))

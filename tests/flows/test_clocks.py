@@ -11,7 +11,7 @@ from deployments.sandbox.playlists import utc17
 from tests.flows.scenes import outcome
 from tests.lab import Laid, Slice, agora_individual, cut, flash_and_beep, sightings
 
-SECONDS = 80
+SECONDS = 64
 NUMBER, OFF_S = 9, 7
 
 
@@ -28,7 +28,7 @@ def misnamed(laid: Laid, right: str, wrong: str) -> Laid:
     return replace(laid, objects=objects)
 
 
-@pytest.mark.parametrize("ppm", [-10_000, 0, 10_000])
+@pytest.mark.parametrize("ppm", [-10_000, 10_000])
 def test_the_mapping_predicts_every_flash(tmp_path: Path, ppm: int) -> None:
     """A hundred times the drift for a hundredth of four hours and more; one name is wrong."""
     sound = by_wall(cut(flash_and_beep(SECONDS, video=False), 4), ppm)
