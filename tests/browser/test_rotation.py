@@ -15,9 +15,15 @@ LOOK = """async at => {
   const shown = event("canplaythrough");
   video.src = "media.mp4";
   await shown;
-  const seeked = event("seeked");
+  const presented = new Promise((resolve) => {
+    const look = (_, frame) => {
+      if (Math.abs(frame.mediaTime - at) < 0.04) resolve();
+      else video.requestVideoFrameCallback(look);
+    };
+    video.requestVideoFrameCallback(look);
+  });
   video.currentTime = at;
-  await seeked;
+  await presented;
   const canvas = document.createElement("canvas");
   canvas.width = video.videoWidth; canvas.height = video.videoHeight;
   const context = canvas.getContext("2d");
