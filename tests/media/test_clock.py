@@ -1,11 +1,13 @@
 """The line through what a stream's segments say of the wall clock."""
 
 import random
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
 
-from media.clock import Mapping, Reading, mapped
+from media.clock import ClockSource, Mapping, Reading, WallClock, mapped, told_by
+from media.plan import AssemblyPlan, PlannedSegment
 from media.timing import TICKS_PER_SECOND as S
 
 MS = S // 1000
@@ -103,3 +105,21 @@ def test_of_few_readings_the_most_are_believed(liar: int) -> None:
     readings = [Reading(media=n * 15 * S, wall=n * 15 * S + (n == liar) * 9000 * HOUR) for n in range(4)]
 
     assert mapped(readings).wrong == (readings[liar],)
+
+
+@pytest.mark.parametrize(("year", "is_told"), [(1970, False), (1999, False), (2000, True), (2099, True), (9999, False)])
+def test_no_time_is_believed_that_no_recorder_can_have_seen(year: int, is_told: bool) -> None:
+    at = datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC)
+    assert (told_by(ClockSource.SLICE_NAME, at) is not None) == is_told
+    assert told_by(ClockSource.SLICE_NAME, None) is None
+
+
+def test_how_exact_its_times_are_is_part_of_a_plan() -> None:
+    at = datetime(2026, 3, 4, tzinfo=UTC)
+    digests = set()
+    for source in (ClockSource.SLICE_NAME, ClockSource.FILE_NAME):
+        segment = PlannedSegment(
+            number=0, key="a.ts", size_bytes=1, etag="e", promised=1, wall=WallClock(at=at, source=source)
+        )
+        digests.add(AssemblyPlan(stream="7", segments=(segment,), libav="0").digest)
+    assert len(digests) == 2
