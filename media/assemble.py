@@ -28,6 +28,9 @@ from media.ts.scan import SegmentScan, merge
 LIBAV_VERSION = ".".join(str(part) for part in av.library_versions["libavformat"])
 """Part of every plan: libav makes the sample entries and the coded silence."""
 
+_MOST_AHEAD = 360 * TICKS_PER_SECOND
+"""No recorder cuts later, and so much sound is held: pictures may stand still for hours within one segment."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assembly:
@@ -54,8 +57,6 @@ class Assembly:
         return common_form(sizes, self.turns)
 
 
-_MOST_AHEAD = 360 * TICKS_PER_SECOND
-"""No recorder cuts later, and so much sound is held: pictures may stand still for hours within one segment."""
 Arrivals = Mapping[LaneName, Iterable[Arrival]]
 """The segments of each lane of a plan, in its order."""
 

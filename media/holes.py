@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from media.losses import Absence, Gap
-from media.plan import FAILOVER_MARK
+from media.plan import FAILOVER_MARK, TRACK_START
 from media.samples import TrackType
 from media.segments import SegmentResult, exact_wall
 from media.timing import TICKS_PER_SECOND
@@ -19,7 +19,6 @@ LATE = TICKS_PER_SECOND
 _TOLERANCE = 35 * TICKS_PER_SECOND // 100
 _CUT_CAUSES = frozenset({"truncated", "corrupt"})
 _CAUSES = {"segment_declared_gap": "declared", "uri_self": "uri_outside"}
-_TRACK_START = "track_start"
 _SEAM = TICKS_PER_SECOND // 4
 """What is left open between two files by rounding to whole samples, and by names that tell milliseconds."""
 
@@ -212,7 +211,7 @@ def loss_cause(result: SegmentResult) -> str:
 def _absence(hole: Hole, begin: int, after: SegmentResult, before: SegmentResult) -> list[Absence]:
     """A short time without pictures is a slow picture rate, unless the vendor marks that they start anew after it."""
     evidence = _evidence(hole, after, before)
-    if hole.end - begin < (_SEAM if evidence == _TRACK_START else _UNNOTICED[hole.track]):
+    if hole.end - begin < (_SEAM if evidence == TRACK_START else _UNNOTICED[hole.track]):
         return []
     return [Absence(track=hole.track, begin=begin, end=hole.end, evidence=evidence)]
 
@@ -229,8 +228,8 @@ def _runs_on(hole: Hole, after: SegmentResult, before: SegmentResult) -> bool:
 def _evidence(hole: Hole, after: SegmentResult, before: SegmentResult) -> str:
     if after is before:
         return "counters"
-    if any(mark.startswith(_TRACK_START) for mark in before.segment.marks):
-        return _TRACK_START
+    if any(mark.startswith(TRACK_START) for mark in before.segment.marks):
+        return TRACK_START
     if before.segment.tagged:
         return "discontinuity"
     return "counters" if _runs_on(hole, after, before) else "unmarked"

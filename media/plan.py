@@ -15,6 +15,8 @@ Lane = Literal["audio", "video", "both"]
 
 FAILOVER_MARK = "failover"
 """Mark of every segment that another recorder wrote after the first one had failed."""
+TRACK_START = "track_start"
+"""Mark of the first segment after a stream started or resumed."""
 ROTATE_MARK = "rotate:"
 """How marks begin that say which way up pictures are; `media.rotation` reads them."""
 ASSEMBLER_VERSION = 2

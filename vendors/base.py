@@ -15,8 +15,6 @@ StreamKind = Literal["mixed", "participant", "whiteboard"]
 
 MIX = "mix"
 """The stream id of the one stream of a mixed recording."""
-TRACK_START = "track_start"
-"""Mark of the first segment after a stream started or resumed."""
 NUMBER = "(?:0|[1-9][0-9]*)"
 """A number as vendors write it, so that a name is read and written in one way only."""
 UTC_DIGITS = "[0-9]{17}"

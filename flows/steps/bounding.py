@@ -1,8 +1,9 @@
 """Bound: a manifest of a very restless day is told more coarsely, so that it stays below `MAX_BYTES`. Pure.
 
 Nothing disappears: stretches that are alike (same track, same cause or evidence) are joined over the shortest breaks
-between them, a clock keeps the anchors that matter most, and of findings the rest is counted. Each slice's own story
-stands in the proof files. The same manifest is always told in the same way; one that fits is left as it is.
+between them, a clock keeps the anchors that matter most, and of findings and rotations the rest is counted. Each
+slice's own story stands in the proof files. The same manifest is always told in the same way; one that fits is left as
+it is.
 """
 
 import heapq
@@ -56,6 +57,7 @@ def _stream(record: StreamRecord, most: int) -> StreamRecord:
         impaired=_joined(record.impaired, most, lambda impaired: impaired.track, _one_impaired),
         overlaps_trimmed=_summed(record.overlaps_trimmed, most),
         clock=replace(record.clock, anchors=_thinned(record.clock.anchors, 2 * most)),
+        rotations=record.rotations[:most],
     )
 
 
@@ -65,6 +67,7 @@ _COUNTED: Final[tuple[tuple[str, Callable[[StreamRecord], Sequence[object]]], ..
     ("impaired stretches", lambda record: record.impaired),
     ("trimmed overlaps", lambda record: record.overlaps_trimmed),
     ("clock anchors", lambda record: record.clock.anchors),
+    ("rotations", lambda record: record.rotations),
 )
 
 

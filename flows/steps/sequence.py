@@ -9,10 +9,10 @@ from flows.steps.dating import NOTHING_TOLD, Starts, better, dated_by_objects
 from flows.steps.files import ORIGINAL, Entry, StreamFile
 from media.clock import WallClock
 from media.findings import Finding, finding
-from media.plan import FAILOVER_MARK, Lane, PlannedSegment
+from media.plan import FAILOVER_MARK, TRACK_START, Lane, PlannedSegment
 from media.timing import TICKS_PER_SECOND, ticks
 from storage.base import ObjectMeta
-from vendors.base import TRACK_START, RecordingObjects, SegmentFacts
+from vendors.base import RecordingObjects, SegmentFacts
 from vendors.registry import VENDORS
 
 _AT_LEAST = 0.95

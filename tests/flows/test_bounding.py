@@ -7,7 +7,7 @@ from catalog.manifest import MAX_BYTES, from_json, to_json
 from catalog.model import Cause, ClockAnchor, Evidence, Manifest, Mode, StreamKind, StreamRecord, Verdict
 from flows.steps.bounding import fitting
 from media.findings import Finding, Severity, finding
-from tests.catalog.builders import SID, absence, at, gap, manifest, output, output_track, stream
+from tests.catalog.builders import SID, absence, at, gap, manifest, output, output_track, rotation, stream
 
 USERS = [f"u{number:02d}-9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d" for number in range(17)]
 
@@ -68,6 +68,18 @@ def test_a_clock_keeps_the_anchors_at_which_it_leaps() -> None:
         found = clock.utc_at(anchor.media_s)
         assert found is not None
         assert abs(found - anchor.utc) < timedelta(milliseconds=1)
+
+
+def test_phones_that_are_turned_all_day_long_are_bounded_too() -> None:
+    turned = stream(rotations=tuple(rotation(60.0 * n) for n in range(200)))
+    whole = manifest(*(replace(turned, stream=user, user=user) for user in USERS), verdict=Verdict.COMPLETE)
+    assert len(to_json(whole)) > MAX_BYTES
+
+    told = fitting(whole, ())
+
+    assert len(to_json(told)) <= MAX_BYTES
+    assert all(each.rotations for each in told.streams)
+    assert "3400 rotations are told as" in told.findings[-1].detail
 
 
 def test_a_manifest_that_fits_is_left_as_it_is() -> None:

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from media.clock import ClockSource, WallClock, told_by
-from media.plan import ROTATE_MARK
+from media.plan import ROTATE_MARK, TRACK_START
 from media.playlist import Segment
 from media.playlist_tags import attributes
 from vendors.agora.names import started_at
-from vendors.base import TRACK_START, SegmentFacts, basename, parse_utc, program_clock
+from vendors.base import SegmentFacts, basename, parse_utc, program_clock
 
 TRACK_EVENT = "#EXT-X-AGORA-TRACK-EVENT"
 ROTATE = "#EXT-X-AGORA-ROTATE"
