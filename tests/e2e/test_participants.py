@@ -227,6 +227,15 @@ def test_another_codec_while_the_sound_goes_on(tmp_path: Path, clock: Clock) -> 
     assert_parts_meet(witness, parts=3)
 
 
+def test_sound_that_all_belongs_into_the_next_part_is_listed_there_alone(tmp_path: Path) -> None:
+    shots = (Shot(), Shot(at_s=4, codec="hevc"))
+    witness = publish(tape(Person(user="102", stays=((0, 8),), muted=((0, 4.3),), shots=shots)), tmp_path)
+    first, second = witness.stream("102").outputs
+    assert [track.type for track in first.tracks] == ["video"]
+    assert {track.type for track in second.tracks} == {"audio", "video"}
+    assert_true(witness)
+
+
 @pytest.mark.parametrize(
     "shots",
     [
