@@ -9,6 +9,8 @@ CatalogError
 ├── CatalogTextError         text that not every database can hold, such as one with a NUL character
 ├── UnknownRecordingError    no such recording in the catalog
 ├── UnknownExportError       no such export in the catalog
+├── QuotaError               somebody has as many exports under way as one may
+├── ExportStateError         the export is in no state in which that can be done
 ├── UnknownDeliveryError     no such delivery in the inbox
 ├── CursorError              a cursor that this search did not give
 └── LeaseLostError           somebody else holds the lease by now: whoever meets this must end, and has changed nothing
@@ -49,6 +51,14 @@ class UnknownRecordingError(CatalogError):
 
 class UnknownExportError(CatalogError):
     """The catalog knows no such export."""
+
+
+class QuotaError(CatalogError):
+    """Somebody has as many exports under way as one person may have."""
+
+
+class ExportStateError(CatalogError):
+    """The export is in no state in which that can be done; the message says in which, and what can be done."""
 
 
 class UnknownDeliveryError(CatalogError):

@@ -7,6 +7,7 @@ segments/{vendor}/{task_id}/{stream}/{sha16}.jsonl.gz
 manifests/{vendor}/{task_id}/{revision:06d}-{digest12}.json      manifests/{vendor}/{task_id}/latest.json
 index/{room|user|stream}/{id}/{first_published_at}_{vendor}_{task_id}.json
 backup/{vendor}/{task_id}/{name}
+exports/{export_id}/{name}.{mp4|zip}      exports/{export_id}/{name}.{mp4|zip}.certificate.json
 """
 
 import re
@@ -36,6 +37,7 @@ CONTENT_TYPES: Mapping[str, str] = MappingProxyType(
         "flv": "video/x-flv",
         "json": "application/json",
         "gz": "application/gzip",
+        "zip": "application/zip",
     }
 )
 """Content type of what is published, by extension."""
@@ -44,7 +46,10 @@ _ASK_AGAIN: Final = "private, no-cache"
 _FOR_EVER: Final = "private, max-age=31536000, immutable"
 """RFC 8246."""
 
-_MEDIA_EXTENSIONS: Final = frozenset(CONTENT_TYPES) - {"json", "gz"}
+_MEDIA_EXTENSIONS: Final = frozenset(CONTENT_TYPES) - {"json", "gz", "zip"}
+_EXPORT_ID: Final = re.compile(r"[0-9a-f]{32}")
+_EXPORT_EXTENSIONS: Final = ("mp4", "zip")
+_CERTIFICATE: Final = ".certificate.json"
 _HEX12: Final = re.compile(r"[0-9a-f]{12}")
 _HEX16: Final = re.compile(r"[0-9a-f]{16}")
 _MEDIA_TAIL: Final = re.compile(
@@ -208,7 +213,42 @@ class BackupKey:
         return f"{backup_prefix(self.vendor, self.task_id)}{encode_component(self.name)}"
 
 
-LayoutKey = MediaKey | SegmentsKey | ManifestKey | LatestKey | IndexKey | BackupKey
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportKey:
+    """`exports/{export_id}/{name}.{extension}`: what was cut for somebody, and beside it `….certificate.json`."""
+
+    export: str
+    name: Component
+    extension: str
+
+    def __post_init__(self) -> None:
+        _require(bool(_EXPORT_ID.fullmatch(self.export)), "export", self.export)
+        _require(self.extension in _EXPORT_EXTENSIONS, "extension", self.extension)
+
+    @property
+    def key(self) -> str:
+        """The key as text."""
+        return f"{export_prefix(self.export)}{encode_component(self.name)}.{self.extension}"
+
+    @property
+    def certificate(self) -> str:
+        """The key of its certificate."""
+        return f"{self.key}{_CERTIFICATE}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateKey:
+    """`exports/{export_id}/{name}.{extension}.certificate.json`."""
+
+    of: ExportKey
+
+    @property
+    def key(self) -> str:
+        """The key as text."""
+        return self.of.certificate
+
+
+LayoutKey = MediaKey | SegmentsKey | ManifestKey | LatestKey | IndexKey | BackupKey | ExportKey | CertificateKey
 
 
 def decode_key(key: str) -> LayoutKey:
@@ -232,6 +272,11 @@ def manifests_prefix(vendor: str, task_id: Component) -> str:
 def backup_prefix(vendor: str, task_id: Component) -> str:
     """Below this stands what was fetched of a recording from its vendor's own store."""
     return f"backup/{_recording(vendor, task_id)}/"
+
+
+def export_prefix(export: str) -> str:
+    """Below this stand the file of an export and its certificate."""
+    return f"exports/{export}/"
 
 
 def recording_prefixes(recording: RecordingId) -> tuple[str, ...]:
@@ -270,6 +315,10 @@ def _decode(parts: list[str]) -> LayoutKey | None:  # noqa: PLR0911 - one for ea
             return ManifestKey(vendor=vendor, task_id=decode_component(task_id), revision=revision, digest12=digest12)
         case ["backup", vendor, task_id, name]:
             return BackupKey(vendor=vendor, task_id=decode_component(task_id), name=decode_component(name))
+        case ["exports", export, name] if name.endswith(_CERTIFICATE):
+            return CertificateKey(of=_decode_export(export, name.removesuffix(_CERTIFICATE)))
+        case ["exports", export, name]:
+            return _decode_export(export, name)
         case ["index", axis, value, name] if axis in set(IndexAxis) and (found := _INDEX_NAME.fullmatch(name)):
             return _decode_index(IndexAxis(axis), decode_component(value), found)
     return None
@@ -278,6 +327,11 @@ def _decode(parts: list[str]) -> LayoutKey | None:  # noqa: PLR0911 - one for ea
 def _decode_media(vendor: str, task_id: Component, stream: Component, text: str) -> MediaKey | None:
     name = MediaName.from_end_of(text)
     return MediaKey(vendor=vendor, task_id=task_id, stream=stream, name=name) if name else None
+
+
+def _decode_export(export: str, text: str) -> ExportKey:
+    name, _, extension = text.rpartition(".")
+    return ExportKey(export=export, name=decode_component(name), extension=extension)
 
 
 def _decode_index(axis: IndexAxis, value: Component, found: re.Match[str]) -> IndexKey:
