@@ -18,6 +18,7 @@ from catalog.chains import Chain, chain_of
 from catalog.claims import Claims
 from catalog.database import Database
 from catalog.events import Vouched
+from catalog.export_runs import ExportRuns
 from catalog.exports import Exports
 from catalog.inbox import Inbox
 from catalog.indexing import put_manifest
@@ -34,7 +35,7 @@ _NEAR: Final = 200
 
 
 class Catalog:
-    """Recordings; beside them `claims`, `runs` they are handed to, `exports`, and what is said of them.
+    """Recordings; beside them `claims`, `runs` they are handed to, `exports` and their runs, and what is said of them.
 
     The `inbox` has what vendors told us, `inquiries` what they are asked, `announcements` what we tell others.
     `attendances` answers who was recorded when.
@@ -46,6 +47,7 @@ class Catalog:
         self.claims = Claims(database)
         self.runs = Runs(database)
         self.exports = Exports(database)
+        self.export_runs = ExportRuns(database)
         self.attendances = Attendances(database)
         self.inbox = Inbox(database)
         self.inquiries = Inquiries(database)

@@ -6,6 +6,7 @@ no claim when it comes after all.
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Final
@@ -107,12 +108,8 @@ class Runs:
         def work(connection: Connection) -> Pulse:
             in_hands = {run_lease(key), *(_lease(id_text(rows.id_of(row))) for row in _in_hands(connection, key))}
             subjects = connection.scalar(select(runs.c.subjects).where(runs.c.key == key)) or []
-            is_one = leases.c.name.in_(in_hands | {_lease(subject) for subject in subjects})
-            is_valid = leases.c.expires_at > self._database.now(connection)
-            found = connection.execute(select(leases.c.name, leases.c.holder).where(is_one & is_valid)).all()
-            if any(row.holder is not None and row.name in in_hands for row in found):
-                return Pulse.ALIVE
-            return Pulse.ENDING if any(row.holder is None for row in found) else Pulse.GONE
+            had = {_lease(subject) for subject in subjects}
+            return pulse_of(connection, in_hands, had, now=self._database.now(connection))
 
         return self._database.read(work)
 
@@ -247,6 +244,21 @@ class Runs:
         return self._database.write(work)
 
 
+def pulse_of(connection: Connection, in_hands: AbstractSet[str], had: AbstractSet[str], *, now: datetime) -> Pulse:
+    """What the leases say that a run has, or has had."""
+    is_valid = leases.c.name.in_(in_hands | had) & (leases.c.expires_at > now)
+    found = connection.execute(select(leases.c.name, leases.c.holder).where(is_valid)).all()
+    if any(row.holder is not None and row.name in in_hands for row in found):
+        return Pulse.ALIVE
+    return Pulse.ENDING if any(row.holder is None for row in found) else Pulse.GONE
+
+
+def add_run(connection: Connection, run: Run) -> None:
+    """Put a run that is to be delivered."""
+    values = {"key": run.key, "flow": run.flow, "queue": run.queue, "subjects": list(run.subjects)}
+    connection.execute(runs.insert().values(created_at=run.created_at, look_at=run.look_at, **values))
+
+
 def due_query(queue: Queue, now: datetime, *, most: int) -> Select[Any]:
     """What is due of one queue, the longest first: read from an index in that order."""
     is_due = (recordings.c.queue == queue) & (recordings.c.due_at <= now)
@@ -312,11 +324,7 @@ def _make(connection: Connection, members: list[RowMapping], now: datetime) -> R
         flow_run=None,
         look_at=now,
     )
-    connection.execute(
-        runs.insert().values(
-            key=run.key, flow=run.flow, queue=run.queue, subjects=list(run.subjects), created_at=now, look_at=now
-        )
-    )
+    add_run(connection, run)
     ids = [row["id"] for row in members]
     values = {"run": run.key, "due_at": None}
     connection.execute(update(recordings).where(recordings.c.id.in_(ids)).values(values))

@@ -237,14 +237,68 @@ exports = Table(
     Column("id", Text, primary_key=True),
     Column("digest", String(64), nullable=False),
     Column("request", JSON, nullable=False),
-    Column("requested_by", Text, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("name", Text, nullable=False),
     Column("state", String(20), nullable=False),
     Column("cause", Text),
+    Column("advice", Text),
     Column("created_at", UtcDateTime, nullable=False),
     Column("changed_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    # When it is to be handed over; None while a run has it, or once it was begun.
+    Column("due_at", UtcDateTime),
+    Column("run", Text),
+    Column("began_at", UtcDateTime),
+    Column("tries", Integer, nullable=False),
+    Column("lost_runs", Integer, nullable=False),
+    Column("concluded_by", BigInteger),
+    Column("done_bytes", BigInteger, nullable=False),
+    Column("total_bytes", BigInteger, nullable=False),
+    Column("file", JSON(none_as_null=True)),
+    # When to see that nothing stands of one that is over.
+    Column("clear_at", UtcDateTime),
+    Index(None, "created_at", "id"),
     # The same request is one job while that can still serve it.
     _index_where("uq_exports_live", "digest", where="state IN ('queued', 'running', 'done')", unique=True),
+    _index_where("ix_exports_due", "due_at", where="due_at IS NOT NULL"),
+    _index_where("ix_exports_run", "run", where="run IS NOT NULL"),
+    _index_where("ix_exports_open", "created_at", "id", where="state IN ('queued', 'running')"),
+    _index_where("ix_exports_done", "expires_at", where="state = 'done'"),
+    _index_where("ix_exports_clear", "clear_at", where="clear_at IS NOT NULL"),
+)
+
+
+def _of_export() -> Column[str]:
+    return Column("export", Text, ForeignKey("exports.id", ondelete="CASCADE"), nullable=False)
+
+
+export_askings = Table(
+    "export_askings",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    _of_export(),
+    # One for each time that somebody asks, whatever becomes of the connection meanwhile.
+    Column("token", String(32), nullable=False, unique=True),
+    Column("by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("is_withdrawn", Boolean, nullable=False, server_default=text("false")),
+    Index(None, "export", "id"),
+    Index(None, "by", "export"),
+)
+
+export_changes = Table(
+    "export_changes",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    _of_export(),
+    Column("at", UtcDateTime, nullable=False),
+    Column("was", String(20)),
+    Column("state", String(20), nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Index(None, "export", "id"),
 )
 
 audit = Table(

@@ -12,12 +12,12 @@ from sqlalchemy import RowMapping, delete, select
 from catalog import announcing
 from catalog.announcing import Announcements
 from catalog.errors import LeaseLostError
-from catalog.exports import ExportState
 from catalog.index import Catalog
 from catalog.model import Verdict
 from catalog.records import Announced, Posting
 from catalog.tables import announcement_deliveries, announcements, exports, recordings
 from catalog.wire import utc_text
+from tests.catalog.exports import ask, file_of, make, take_export
 from tests.catalog.leaps import LeapingDatabase
 from tests.catalog.steps import LATER, at_once, hear, key_of, recording_id, settle, take, told_by
 
@@ -137,13 +137,12 @@ class TestWriting:
         settle(catalog, claim)
         assert len(announced(catalog)) == 1
 
-    def test_an_export_is_announced_when_it_is_done_by_whoever_did_it(self, catalog: Catalog) -> None:
-        export = catalog.exports.ask("d1", {}, requested_by="ann", reason="a case").id
-        catalog.exports.advance(export, ExportState.RUNNING, was=ExportState.QUEUED)
+    def test_an_export_is_announced_when_it_is_done_once_by_whoever_did_it(self, catalog: Catalog) -> None:
+        claim = take_export(catalog, ask(catalog))
+        export = claim.export.id
         assert types(catalog) == []
-        done = partial(catalog.exports.advance, export, ExportState.DONE, was=ExportState.RUNNING)
-        assert sorted(at_once([done] * 4)) == [False, False, False, True]
-        catalog.exports.advance(export, ExportState.EXPIRED, was=ExportState.DONE)
+        at_once([partial(catalog.exports.done, claim, file_of(claim.export))] * 4)
+        catalog.exports.stop(export, by="root", reason="space")
         [row] = announced(catalog)
         assert json.loads(row["payload"])["data"] == {"export": export}
         assert row["type"] == "export.done"
@@ -151,9 +150,7 @@ class TestWriting:
     @pytest.mark.parametrize("subject", [recordings, exports])
     def test_what_is_deleted_is_announced_no_more(self, catalog: Catalog, subject: Any) -> None:  # noqa: ANN401
         judge(catalog)
-        export = catalog.exports.ask("d1", {}, requested_by="ann", reason="a case").id
-        catalog.exports.advance(export, ExportState.RUNNING, was=ExportState.QUEUED)
-        catalog.exports.advance(export, ExportState.DONE, was=ExportState.RUNNING)
+        make(catalog, ask(catalog))
         catalog.announcements.fan_out(ONE)
         catalog.database.write(lambda c: c.execute(delete(subject)))
         assert (len(announced(catalog)), len(deliveries(catalog))) == (1, 1)
