@@ -181,7 +181,7 @@ class TestFinding:
 
     def test_an_ambiguous_beginning_is_said_to_be_one(self, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("catalog.exports._SHORTEST_ID", 0)
-        ids = [ask(catalog, number).id for number in range(17)]
+        ids = [ask(catalog, number, most=20).id for number in range(17)]
         begin = next(a[0] for a in ids if sum(b[0] == a[0] for b in ids) > 1)
         with pytest.raises(UnknownExportError, match="several"):
             catalog.exports.named(begin)
