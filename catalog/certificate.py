@@ -5,18 +5,38 @@ the other without a network (`certificate.schema.json` is its JSON Schema). It i
 stays when the file has expired.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
+from catalog.errors import DocumentError
 from catalog.export_request import ExportMode
 from catalog.model import Absence, Gap, Impaired, RecordingId, Software
-from catalog.wire import Count, Crc64, MediaTime, Seconds, Sha256, UtcTime
+from catalog.wire import (
+    Count,
+    Crc64,
+    MediaTime,
+    Seconds,
+    Sha256,
+    UtcTime,
+    digest_of,
+    from_document,
+    parse_object,
+    require_digest,
+    require_schema,
+    to_bytes,
+    to_document,
+)
 from media.samples import TrackType
 
 VERSION: Final = 1
 SCHEMA: Final = f"aftertake.certificate/{VERSION}"
+CLIPS_SCHEMA: Final = "aftertake.archive/1"
+CLIPS_NAME: Final = "manifest.json"
+"""The member of an archive that says what the others are."""
+_DIGEST: Final = "digest"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +105,8 @@ class CertifiedTrack:
 class CertifiedClip:
     """One MP4: what was asked for, where it really begins and ends, and all that is not in it.
 
-    `from_s`, `to_s`, `starts_at_s`, `ends_at_s` and `zero_s` are seconds of the stream, as in its manifest; the times of
-    gaps, absences and impaired pictures, too. `zero_s` is time 0 of the file. `segments_file` has the proofs of all
+    `from_s`, `to_s`, `starts_at_s`, `ends_at_s` and `zero_s` are seconds of the stream, as in its manifest; so are the
+    times of gaps, absences and impaired pictures. `zero_s` is time 0 of the file. `segments_file` has the proofs of all
     segments of the stream, `segments` those of the clip.
     """
 
@@ -132,10 +152,71 @@ class Certificate:
     from_utc: Annotated[UtcTime | None, Field(alias="from")]
     to_utc: Annotated[UtcTime | None, Field(alias="to")]
     file: CertifiedFile
-    clips: tuple[CertifiedClip, ...]
+    clips: Annotated[tuple[CertifiedClip, ...], Field(min_length=1)]
     software: Software
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether the clips are members of an archive, together with their manifest."""
+        return len(self.clips) > 1 or self.mode is ExportMode.SEPARATE
 
     @property
     def has_gaps(self) -> bool:
         """Whether anything that was promised is missing in it."""
         return any(clip.gaps for clip in self.clips)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Clips:
+    """The manifest of an archive."""
+
+    clips: tuple[CertifiedClip, ...]
+
+
+_ADAPTER: Final = TypeAdapter(Certificate)
+_CLIPS: Final = TypeAdapter(_Clips)
+
+
+def to_json(certificate: Certificate) -> bytes:
+    """The certificate as it is stored. `DocumentError` (our fault) if it contradicts itself or could not be read."""
+    if contradictions := tuple(_contradictions(certificate)):
+        message = f"the certificate of {certificate.export} contradicts itself: {'; '.join(contradictions)}"
+        raise DocumentError(message)
+    document = to_document(_ADAPTER, certificate)
+    body = to_bytes({"schema": SCHEMA, _DIGEST: digest_of(document, {_DIGEST}), **document}) + b"\n"
+    from_document(_ADAPTER, body)  # dumping checks no values
+    return body
+
+
+def from_json(body: bytes) -> Certificate:
+    """The certificate in a body.
+
+    Raises `DocumentError` when it is none or was written by a newer version, `AlteredError` when it was changed.
+    """
+    document = parse_object(body)
+    require_schema(document, "certificate", VERSION)
+    require_digest(document, _DIGEST, ())
+    return from_document(_ADAPTER, body)
+
+
+def clips_to_json(clips: Sequence[CertifiedClip]) -> bytes:
+    """The manifest of an archive: what its other members are, as the certificate says it."""
+    return to_bytes({"schema": CLIPS_SCHEMA, **to_document(_CLIPS, _Clips(clips=tuple(clips)))}) + b"\n"
+
+
+def clips_from_json(body: bytes) -> tuple[CertifiedClip, ...]:
+    """The clips in the manifest of an archive. Raises `DocumentError`."""
+    require_schema(parse_object(body), "archive", 1)
+    return from_document(_CLIPS, body).clips
+
+
+def _contradictions(certificate: Certificate) -> Iterator[str]:
+    """What nobody could hold a file against is not written."""
+    names = [clip.file.name for clip in certificate.clips]
+    if certificate.is_archive and len({*names, CLIPS_NAME}) <= len(names):
+        yield f"its members share a name: {', '.join(names)}"
+    if not certificate.is_archive and certificate.clips[0].file != certificate.file:
+        yield "its only clip is another file"
+    for clip in certificate.clips:
+        if not clip.zero_s <= clip.starts_at_s <= clip.ends_at_s:
+            yield f"{clip.file.name} ends before it begins, or begins before its zero"

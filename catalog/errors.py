@@ -4,6 +4,7 @@ CatalogError
 ├── LayoutError    a key or an id that does not fit the layout of the output bucket
 ├── NamingError    a naming rule that cannot be used; whoever wrote the setting must change it
 ├── DocumentError  a stored document that cannot be read, or a value that must not be written
+│   └── AlteredError    a document that was changed after it was written
 ├── CatalogUrlError          no catalog can be kept there; the setting must be changed
 ├── CatalogUnavailableError  the database does not answer; trying again may help
 ├── CatalogTextError         text that not every database can hold, such as one with a NUL character
@@ -31,6 +32,10 @@ class NamingError(CatalogError):
 
 class DocumentError(CatalogError):
     """A stored document cannot be read, or a value must not be written as one."""
+
+
+class AlteredError(DocumentError):
+    """A document does not have the digest that it states."""
 
 
 class CatalogUrlError(CatalogError):

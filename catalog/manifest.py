@@ -5,15 +5,22 @@ versions up to `VERSION`; a field that a later version adds has a default.
 """
 
 import hashlib
-import re
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
 from pydantic import TypeAdapter
 
 from catalog.errors import DocumentError
 from catalog.model import Manifest, Verdict
-from catalog.wire import from_document, parse_object, to_bytes, to_document
+from catalog.wire import (
+    digest_of,
+    from_document,
+    parse_object,
+    require_digest,
+    require_schema,
+    to_bytes,
+    to_document,
+)
 from media.findings import Severity
 
 VERSION: Final = 1
@@ -25,7 +32,6 @@ UNDIGESTED: Final = frozenset({"content_digest", "created_at", "trace_id", "soft
 """Fields of the manifest that `content_digest` leaves out: who wrote it, when, and as which revision."""
 
 _ADAPTER: Final = TypeAdapter(Manifest)
-_SCHEMA_FIELD: Final = re.compile(r"aftertake\.manifest/([0-9]{1,9})")
 
 
 def to_json(manifest: Manifest) -> bytes:
@@ -50,22 +56,14 @@ def from_json(body: bytes) -> Manifest:
     Raises `DocumentError` when it is none, was written by a newer version, or its content does not have its digest.
     """
     document = parse_object(body)
-    version = _SCHEMA_FIELD.fullmatch(str(document.get("schema")))
-    if version is None:
-        message = f"is no manifest of Aftertake: schema is {document.get('schema')!r}"
-        raise DocumentError(message)
-    if int(version[1]) > VERSION:
-        message = f"was written as {document['schema']}; this Aftertake reads up to {SCHEMA}: update it"
-        raise DocumentError(message)
-    if document.get("content_digest") != _digest_of(document):
-        message = "does not have the content_digest that it states: it was changed after it was written"
-        raise DocumentError(message)
+    require_schema(document, "manifest", VERSION)
+    require_digest(document, "content_digest", UNDIGESTED)
     return from_document(_ADAPTER, body)
 
 
 def content_digest(manifest: Manifest) -> str:
     """SHA-256, in hex, of what the manifest says of the recording; equal for equal results, whoever computed them."""
-    return _digest_of(to_document(_ADAPTER, manifest))
+    return digest_of(to_document(_ADAPTER, manifest), UNDIGESTED)
 
 
 def digest12(body: bytes) -> str:
@@ -75,12 +73,7 @@ def digest12(body: bytes) -> str:
 
 def _body(manifest: Manifest) -> bytes:
     document = to_document(_ADAPTER, manifest)
-    return to_bytes({"schema": SCHEMA, "content_digest": _digest_of(document), **document}) + b"\n"
-
-
-def _digest_of(document: Mapping[str, Any]) -> str:
-    content = {name: value for name, value in document.items() if name not in UNDIGESTED | {"schema"}}
-    return hashlib.sha256(to_bytes(content, sort_keys=True)).hexdigest()
+    return to_bytes({"schema": SCHEMA, "content_digest": digest_of(document, UNDIGESTED), **document}) + b"\n"
 
 
 def _contradictions(manifest: Manifest) -> Iterator[str]:

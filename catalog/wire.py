@@ -1,20 +1,23 @@
 """How values look in our JSON: seconds with 6 decimals, UTC times with milliseconds, digests in lower-case hex."""
 
+import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, NoReturn, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, Field, PlainSerializer, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from catalog.errors import DocumentError
+from catalog.errors import AlteredError, DocumentError
 
 JsonObject = dict[str, Any]
 T = TypeVar("T")
 
 _HALF_MS: Final = timedelta(microseconds=500)
 _SHOWN_ERRORS: Final = 3
+_SCHEMA: Final = re.compile(r"aftertake\.([a-z]+)/([0-9]{1,9})")
 
 
 def utc_text(at: datetime) -> str:
@@ -90,6 +93,30 @@ def parse_object(body: bytes) -> JsonObject:
         message = f"is a JSON {type(document).__name__}, not an object"
         raise DocumentError(message)
     return document
+
+
+def require_schema(document: Mapping[str, Any], kind: str, version: int) -> None:
+    """Raise `DocumentError` unless this is an `aftertake.{kind}/N` of a version up to `version`."""
+    found = _SCHEMA.fullmatch(str(document.get("schema")))
+    if found is None or found[1] != kind:
+        message = f"is no {kind} of Aftertake: schema is {document.get('schema')!r}"
+        raise DocumentError(message)
+    if int(found[2]) > version:
+        message = f"was written as {found[0]}; this Aftertake reads up to aftertake.{kind}/{version}: update it"
+        raise DocumentError(message)
+
+
+def require_digest(document: Mapping[str, Any], field: str, without: Collection[str]) -> None:
+    """Raise `AlteredError` unless `field` has the digest of what the document says beside `without` and itself."""
+    if document.get(field) != digest_of(document, {field, *without}):
+        message = f"does not have the {field} that it states: it was changed after it was written"
+        raise AlteredError(message)
+
+
+def digest_of(document: Mapping[str, Any], without: Collection[str]) -> str:
+    """SHA-256, in hex, of the document as JSON with sorted keys, without `schema` and some more of its fields."""
+    content = {name: value for name, value in document.items() if name != "schema" and name not in without}
+    return hashlib.sha256(to_bytes(content, sort_keys=True)).hexdigest()
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""The published JSON Schema says what the code does: nothing more, nothing less."""
+"""The published JSON Schemas say what the code does: nothing more, nothing less."""
 
 import json
 from collections.abc import Iterator
@@ -11,12 +11,20 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 import catalog.manifest
+from catalog import certificate as certificates
+from catalog.certificate import Certificate
 from catalog.manifest import to_json
 from catalog.model import Manifest, Verdict
-from tests.catalog.builders import gap, manifest, stream
+from tests.catalog.builders import absence, gap, manifest, stream
+from tests.catalog.certified import certificate, clip
 
-SCHEMA = json.loads(Path(catalog.manifest.__file__).with_name("manifest.schema.json").read_text(encoding="utf-8"))
-VALIDATOR = Draft202012Validator(SCHEMA)
+ROOTS: dict[str, tuple[type, str]] = {
+    "manifest": (Manifest, "content_digest"),
+    "certificate": (Certificate, "digest"),
+}
+FOLDER = Path(catalog.manifest.__file__).parent
+SCHEMAS = {kind: json.loads((FOLDER / f"{kind}.schema.json").read_text(encoding="utf-8")) for kind in ROOTS}
+VALIDATORS = {kind: Draft202012Validator(schema) for kind, schema in SCHEMAS.items()}
 ALIASES = {"from_utc": "from", "to_utc": "to"}
 
 
@@ -42,28 +50,41 @@ def classes(root: type) -> dict[str, type]:
     return found
 
 
-CLASSES = classes(Manifest)
-DATACLASSES = {name: each for name, each in CLASSES.items() if is_dataclass(each)}
-ENUMS = {name: each for name, each in CLASSES.items() if issubclass(each, StrEnum)}
+CLASSES = {kind: classes(root) for kind, (root, _) in ROOTS.items()}
+PLACES = [(kind, name) for kind, found in CLASSES.items() for name in sorted(found)]
+DATACLASSES = [(kind, name) for kind, name in PLACES if is_dataclass(CLASSES[kind][name])]
+ENUMS = [place for place in PLACES if place not in DATACLASSES]
 
 
-def test_the_schema_is_a_schema() -> None:
-    Draft202012Validator.check_schema(SCHEMA)
-    assert set(SCHEMA["$defs"]) == (set(CLASSES) - {"Manifest"}) | {"UtcTime", "Crc64", "Sha256"}
+@pytest.mark.parametrize("kind", ROOTS)
+def test_the_schema_is_a_schema(kind: str) -> None:
+    Draft202012Validator.check_schema(SCHEMAS[kind])
+    assert set(SCHEMAS[kind]["$defs"]) == (set(CLASSES[kind]) - {ROOTS[kind][0].__name__}) | {
+        *("UtcTime", "Crc64", "Sha256"),
+    }
 
 
-@pytest.mark.parametrize("name", sorted(DATACLASSES))
-def test_every_field_is_described_and_required(name: str) -> None:
-    described = SCHEMA if name == "Manifest" else SCHEMA["$defs"][name]
-    extra = {"schema", "content_digest"} if name == "Manifest" else set()
-    expected = {ALIASES.get(each.name, each.name) for each in fields(DATACLASSES[name])} | extra
+@pytest.mark.parametrize(("kind", "name"), DATACLASSES)
+def test_every_field_is_described_and_required(kind: str, name: str) -> None:
+    root, digest = ROOTS[kind]
+    is_root = CLASSES[kind][name] is root
+    described = SCHEMAS[kind] if is_root else SCHEMAS[kind]["$defs"][name]
+    extra = {"schema", digest} if is_root else set()
+    expected = {ALIASES.get(each.name, each.name) for each in fields(CLASSES[kind][name])} | extra
 
     assert set(described["properties"]) == set(described["required"]) == expected
 
 
-@pytest.mark.parametrize("name", sorted(ENUMS))
-def test_every_word_of_an_enum_is_described(name: str) -> None:
-    assert SCHEMA["$defs"][name]["enum"] == [member.value for member in ENUMS[name]]
+@pytest.mark.parametrize(("kind", "name"), ENUMS)
+def test_every_word_of_an_enum_is_described(kind: str, name: str) -> None:
+    words = [member.value for member in CLASSES[kind][name]]  # type: ignore[attr-defined]
+    assert SCHEMAS[kind]["$defs"][name]["enum"] == words
+
+
+def test_what_both_documents_hold_is_described_alike() -> None:
+    one, other = (SCHEMAS[kind]["$defs"] for kind in ROOTS)
+
+    assert {name: one[name] for name in one if name in other} == {name: other[name] for name in other if name in one}
 
 
 @pytest.mark.parametrize(
@@ -75,7 +96,18 @@ def test_every_word_of_an_enum_is_described(name: str) -> None:
     ],
 )
 def test_what_we_write_is_valid(value: Manifest) -> None:
-    VALIDATOR.validate(json.loads(to_json(value)))
+    VALIDATORS["manifest"].validate(json.loads(to_json(value)))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        certificate(),
+        certificate(clip(gaps=(gap(),), absences=(absence(),)), clip("b", user=None, starts_at=None, manifest=None)),
+    ],
+)
+def test_certificates_that_we_write_are_valid(value: Certificate) -> None:
+    VALIDATORS["certificate"].validate(json.loads(certificates.to_json(value)))
 
 
 @pytest.mark.parametrize(
@@ -102,4 +134,4 @@ def test_what_we_would_not_write_is_invalid(path: list[str | int], wrong: object
         place = place[step]
     place[path[-1]] = wrong
 
-    assert not VALIDATOR.is_valid(document)
+    assert not VALIDATORS["manifest"].is_valid(document)
