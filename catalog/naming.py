@@ -24,6 +24,7 @@ MEDIA_PLACEHOLDERS: Final = ("task_id", "stream")
 
 _ABSENT: Final = "-"
 _MAX_PART_BYTES: Final = 200  # with the media name behind it a part stays below the 255 bytes of file systems
+_MAX_NAME_BYTES: Final = 255
 _KEPT_PART_BYTES: Final = 160
 _LITERAL: Final = re.compile(r"[A-Za-z0-9._ /=+@,()-]*")
 _UNSAFE_IN_NAMES: Final = frozenset('/\\:*?"<>|')
@@ -44,7 +45,7 @@ class NameFields:
     def text_of(self, placeholder: str) -> str:
         """The value of one placeholder as text, never empty."""
         if placeholder == "started_at":
-            return _stamp(self.started_at) if self.started_at else _ABSENT
+            return stamp(self.started_at) if self.started_at else _ABSENT
         return str(getattr(self, placeholder) or _ABSENT)
 
 
@@ -84,9 +85,7 @@ class NamingRule:
     def download_name(self, fields: NameFields, name: MediaName) -> str:
         """A file name for people: Unicode stays, what file systems or shells choke on becomes `_`."""
         filled = self.template.format(**{each: fields.text_of(each) for each in PLACEHOLDERS})
-        safe = "".join("_" if _is_unsafe(letter) else letter for letter in filled)
-        kept = safe.encode()[:_MAX_PART_BYTES].decode(errors="ignore").strip(". ")
-        return f"{kept or _ABSENT}{name.suffix}"
+        return f"{file_name(filled)}{name.suffix}"
 
     @staticmethod
     def _fill_encoded(part: str, fields: NameFields) -> str:
@@ -94,6 +93,22 @@ class NamingRule:
         if len(filled) <= _MAX_PART_BYTES:
             return filled
         return shorten(filled, _KEPT_PART_BYTES, hashlib.sha256(filled.encode()).hexdigest()[:16])
+
+
+def file_name(text: str) -> str:
+    """A file name for people, without its extension: Unicode stays, what file systems or shells choke on becomes `_`.
+
+    It has at most 200 bytes, so that extensions fit behind it.
+    """
+    safe = "".join("_" if _is_unsafe(letter) else letter for letter in text)
+    return safe.encode()[:_MAX_PART_BYTES].decode(errors="ignore").strip(". ") or _ABSENT
+
+
+def is_file_name(text: str) -> bool:
+    """Whether every file system takes it for the name of a file."""
+    return 0 < len(text.encode(errors="replace")) <= _MAX_NAME_BYTES and not (
+        any(map(_is_unsafe, text)) or text.strip(". ") != text
+    )
 
 
 def _split(template: str) -> tuple[list[str], list[str]]:
@@ -110,7 +125,8 @@ def _split(template: str) -> tuple[list[str], list[str]]:
     return [piece[0] for piece in pieces], [piece[1] for piece in pieces if piece[1] is not None]
 
 
-def _stamp(at: datetime) -> str:
+def stamp(at: datetime) -> str:
+    """A time for a name, to the second: `20261120T154400Z`."""
     return re.sub(r"[-:]|\.[0-9]+", "", utc_text(at))
 
 
