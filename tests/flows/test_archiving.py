@@ -129,3 +129,21 @@ def test_nothing_is_held() -> None:
     archive.finish()
 
     assert sum(sizes) < (3 << 20) + 1_000
+
+
+def test_what_stands_behind_four_gigabytes_is_found(tmp_path: Path) -> None:
+    """The zeros are a hole in the file."""
+    zeros = bytes(1 << 22)
+    place = tmp_path / "large.zip"
+    with place.open("wb") as file:
+        archive = Archive(lambda data: file.seek(len(data), 1) if data == zeros else file.write(data))
+        with archive.member("a.mp4", 1025 << 22) as member:
+            for _ in range(1025):
+                member.write(zeros)
+        with archive.member("b", 3) as member:
+            member.write(b"end")
+        archive.finish()
+
+    with zipfile.ZipFile(place) as opened:
+        assert [(info.filename, info.file_size) for info in opened.infolist()] == [("a.mp4", 1025 << 22), ("b", 3)]
+        assert opened.read("b") == b"end"
