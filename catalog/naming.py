@@ -95,13 +95,13 @@ class NamingRule:
         return shorten(filled, _KEPT_PART_BYTES, hashlib.sha256(filled.encode()).hexdigest()[:16])
 
 
-def file_name(text: str) -> str:
+def file_name(text: str, most_bytes: int = _MAX_PART_BYTES) -> str:
     """A file name for people, without its extension: Unicode stays, what file systems or shells choke on becomes `_`.
 
-    It has at most 200 bytes, so that extensions fit behind it.
+    It is cut so that extensions fit behind it.
     """
     safe = "".join("_" if _is_unsafe(letter) else letter for letter in text)
-    return safe.encode()[:_MAX_PART_BYTES].decode(errors="ignore").strip(". ") or _ABSENT
+    return safe.encode()[:most_bytes].decode(errors="ignore").strip(". ") or _ABSENT
 
 
 def is_file_name(text: str) -> bool:

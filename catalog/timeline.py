@@ -4,11 +4,12 @@ All streams share one axis, from the recording's begin to its end on the wall cl
 and the stream's own; a stream whose clock is only a last resort has the latter alone, and its time is all there is.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from itertools import groupby
+from types import MappingProxyType
 from typing import Any, Final
 
 from catalog.clocks import StreamClock
@@ -22,6 +23,20 @@ _CLOCK_STEP_S: Final = 0.001
 _UNNOTICED_S: Final = 2.0
 """What lies open between the parts of a track, or between its ends and those of its stream, and is listed nowhere, is
 no absence if it is not longer: there nothing but samples of another length begin and end."""
+
+_BRIEF_S: Final = 1.0
+_EVIDENCE: Final[Mapping[Evidence | None, str]] = MappingProxyType(
+    {
+        None: "the stream has no such track",
+        Evidence.LATE_START: "not there yet",
+        Evidence.EARLY_END: "gone",
+        Evidence.TRACK_START: "paused: the vendor marks a new start of the track after it",
+        Evidence.DISCONTINUITY: "paused: the playlist marks it",
+        Evidence.VENDOR_EVENT: "paused: the vendor's messages say so",
+        Evidence.COUNTERS: "paused: no packet is missing",
+        Evidence.UNMARKED: "paused, and nothing marks it",
+    }
+)
 
 
 class Presence(StrEnum):
@@ -58,6 +73,20 @@ class Stretch:
     def why(self) -> tuple[Presence, Evidence | None, Cause | None, str | None]:
         """Neighbours that say the same here are one stretch."""
         return self.state, self.evidence, self.cause, self.segment
+
+    @property
+    def is_brief(self) -> bool:
+        """Whether somebody came or left so little after the recording began or before it ended that nobody asks why."""
+        return self.evidence in {Evidence.LATE_START, Evidence.EARLY_END} and self.duration_s < _BRIEF_S
+
+    @property
+    def reason(self) -> str:
+        """The same in words, of time that is not recorded."""
+        if self.cause is Cause.FAILOVER:
+            return "failover: no recorder ran"
+        if self.state is Presence.GAP:
+            return f"{self.cause}{f' {self.segment}' if self.segment else ''}"
+        return _EVIDENCE[self.evidence]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from itertools import groupby
 from types import MappingProxyType
 from typing import Any, Final
 
-from catalog.model import Cause, Evidence, RecordingId
+from catalog.model import RecordingId
 from catalog.records import id_text
 from catalog.timeline import Lane, Presence, StreamLanes, Stretch, Timeline, UserLanes
 from catalog.timeline import document as timeline_document
@@ -23,25 +23,11 @@ _NARROWEST: Final = 20
 _WIDEST_NAME: Final = 14
 _TICK: Final = 10
 """Columns that a time of day and the space after it take."""
-_BRIEF_S: Final = 1.0
-"""Who came or left so little after the recording began or before it ended is not told of."""
 _STEPS_S: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 _SIGNS: Final[Mapping[Presence, str]] = MappingProxyType(
     {Presence.RECORDED: "=", Presence.ABSENT: ".", Presence.GAP: "X"}
 )
 _COLOURS: Final[Mapping[str, str]] = MappingProxyType({"=": "32", ".": "2", "X": "1;31"})
-_EVIDENCE: Final[Mapping[Evidence | None, str]] = MappingProxyType(
-    {
-        None: "the stream has no such track",
-        Evidence.LATE_START: "not there yet",
-        Evidence.EARLY_END: "gone",
-        Evidence.TRACK_START: "paused: the vendor marks a new start of the track after it",
-        Evidence.DISCONTINUITY: "paused: the playlist marks it",
-        Evidence.VENDOR_EVENT: "paused: the vendor's messages say so",
-        Evidence.COUNTERS: "paused: no packet is missing",
-        Evidence.UNMARKED: "paused, and nothing marks it",
-    }
-)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -188,13 +174,13 @@ def _losses(shown: Timeline) -> Iterator[str]:
     found: dict[tuple[object, ...], tuple[UserLanes, StreamLanes, Stretch]] = {}
     for user, stream, lane in shown.all_lanes:
         for stretch in filter(_is_told, lane.stretches):
-            same = (stream.stream, round(stretch.from_s, 1), round(stretch.to_s, 1), _why(stretch))
+            same = (stream.stream, round(stretch.from_s, 1), round(stretch.to_s, 1), stretch.reason)
             told.setdefault(same, []).append(lane.track)
             found.setdefault(same, (user, stream, stretch))
     for key, (user, stream, stretch) in sorted(found.items(), key=lambda each: _when(each[1][2])):
         who = f"{_whose(user, stream)} {' and '.join(told[key])}"
         word = "lost  " if stretch.state is Presence.GAP else "absent"
-        yield f"  {word}  {_span(stretch)}  {_length(stretch.duration_s):>9}  {who}: {_why(stretch)}"
+        yield f"  {word}  {_span(stretch)}  {_length(stretch.duration_s):>9}  {who}: {stretch.reason}"
 
 
 def _whose(user: UserLanes, stream: StreamLanes) -> str:
@@ -204,20 +190,11 @@ def _whose(user: UserLanes, stream: StreamLanes) -> str:
 
 
 def _is_told(stretch: Stretch) -> bool:
-    is_brief = stretch.evidence in {Evidence.LATE_START, Evidence.EARLY_END} and stretch.duration_s < _BRIEF_S
-    return stretch.state is not Presence.RECORDED and not is_brief
+    return stretch.state is not Presence.RECORDED and not stretch.is_brief
 
 
 def _when(stretch: Stretch) -> tuple[float, float]:
     return (stretch.from_utc.timestamp() if stretch.from_utc else stretch.from_s, stretch.from_s)
-
-
-def _why(stretch: Stretch) -> str:
-    if stretch.cause is Cause.FAILOVER:
-        return "failover: no recorder ran"
-    if stretch.state is Presence.GAP:
-        return f"{stretch.cause}{f' {stretch.segment}' if stretch.segment else ''}"
-    return _EVIDENCE[stretch.evidence]
 
 
 def _span(stretch: Stretch) -> str:

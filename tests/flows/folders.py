@@ -15,11 +15,11 @@ from catalog.publishing import read_latest
 from catalog.wire import parse_object
 from storage.local import LocalStore
 from storage.reading import VerifiedReader
-from tests.catalog.test_schema import SCHEMA
+from tests.catalog.test_schema import SCHEMAS
 from tests.lab import Slice, cut, flash_and_beep
 
 HOUR_S = 3600
-VALIDATOR = Draft202012Validator(SCHEMA)
+VALIDATOR = Draft202012Validator(SCHEMAS["manifest"])
 
 
 @cache
