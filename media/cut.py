@@ -5,12 +5,23 @@ shown then, with the sound at or before it. Everything about the file is known b
 its size, and which bytes of the source follow in which order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil
 
-from media.mp4.index import Mp4Index
-from media.samples import TrackType
+import numpy as np
+from numpy.typing import NDArray
+
+from media.mp4.entries import read_entry
+from media.mp4.index import IndexedTrack, Mp4Index
+from media.mp4.writer import Chunks, Mp4Writer
+from media.samples import Buffer, Samples, TrackType
+from media.silence import FRAME_LENGTH, SilenceError, silent_frame
+
+_AAC_LC = "mp4a.40.2"
+
+Ints = NDArray[np.int64]
 
 
 class NothingToCutError(ValueError):
@@ -34,9 +45,11 @@ class Inserted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutTrack:
-    """One track of the cut: samples `first` up to but without `end` of the source's track (in decode order, from 0),
-    of which `left_out` are not taken: pictures that lean on one before the cut. `inserted` samples of silence stand
-    before them. Presented from `starts_at` to `ends_at`, in seconds of the source."""
+    """One track of the cut: samples `first` up to but without `end` of the source's track, in decode order, from 0.
+
+    Of these `left_out` are not taken: pictures that lean on one before the cut. `inserted` samples of silence stand
+    before them. Presented from `starts_at` to `ends_at`, in seconds of the source.
+    """
 
     type: TrackType
     codec: str
@@ -57,8 +70,11 @@ class CutTrack:
 class Cut:
     """A file to be: `head`, then the bytes of `pieces` in their order.
 
-    `starts_at` and `ends_at` are when the first sample is shown and the last one is over, in seconds of the source;
-    `zero` is what becomes time 0 of the file, at or before `starts_at`.
+    `starts_at` is `start_of` what was asked for; where a `zero` lies before it, sound may begin there already. `ends_at`
+    is when the last sample is over. Pictures end at the end that was asked for, rounded up to their tick, however long
+    the last one is held in the source, or where the source's own end; one that is shown after that end, and that others
+    before it lean on, lasts a tick. Sound ends with its last whole access unit. `zero` is what becomes time 0 of the
+    file, at or before `starts_at`. All are seconds of the source.
     """
 
     starts_at: Fraction
@@ -80,14 +96,249 @@ class Cut:
 
 
 def start_of(index: Mp4Index, begin: Fraction, end: Fraction) -> Fraction:
-    """When a cut of this range really begins, in seconds of the source. Raises `NothingToCutError`."""
-    raise NotImplementedError
+    """When a cut of this range really begins, in seconds of the source. Raises `NothingToCutError`.
+
+    Only where nothing at all is shown at `begin` is that later than `begin`: the first thing shown in the range.
+    """
+    tracks = [track for track in (index.track("video"), index.track("audio")) if track] if begin < end else []
+    for track in tracks:
+        if _first(track) <= begin < _over(track):
+            return _latest_sync(track, begin)
+    coming = [first for first in map(_first, tracks) if begin <= first < end]
+    if not coming:
+        raise NothingToCutError(f"nothing is shown from {float(begin):.3f} s to {float(end):.3f} s")
+    return min(coming)
 
 
 def cut(index: Mp4Index, begin: Fraction, end: Fraction, *, zero: Fraction | None = None) -> Cut:
     """The cut from `begin` up to `end`, in seconds of the source; `zero` None is where it really begins.
 
-    With a `zero` (of several people, which need not lie in this source) sound begins there: with what was recorded, as
-    far as that reaches back to it, and silence before; pictures begin late. Raises `NothingToCutError`.
+    With a `zero` (of several people, which need not lie in this source) sound begins there, or less than one access
+    unit later: with what was recorded, as far as that reaches back to it, and before that with silence by whole units,
+    so that the recorded ones stay where they are. Pictures begin late. Raises `NothingToCutError`, `EntryError` for
+    samples of an unknown codec, and `ValueError` for a `zero` after the true start.
     """
-    raise NotImplementedError
+    start = start_of(index, begin, end)
+    if zero is not None and zero > start:
+        raise ValueError(f"a cut that begins at {float(start)} s cannot have its zero later, at {float(zero)} s")
+    taken = [
+        _pictures(track, start, end) if track.type == "video" else _sound(track, start, end, zero)
+        for track in index.tracks
+    ]
+    head, pieces = _laid([each for each in taken if each.samples], start if zero is None else zero)
+    tracks = tuple(each.told() for each in taken if each.samples)
+    return Cut(
+        starts_at=start,
+        ends_at=max(track.ends_at for track in tracks),
+        zero=start if zero is None else zero,
+        head=head,
+        pieces=pieces,
+        tracks=tracks,
+    )
+
+
+def _first(track: IndexedTrack) -> Fraction:
+    """When its first sync sample is shown."""
+    return Fraction(int(track.pts[track.sync].min()), track.timescale)
+
+
+def _over(track: IndexedTrack) -> Fraction:
+    """When its last sample is over."""
+    return Fraction(int(track.pts.max() + track.durations[-1]), track.timescale)
+
+
+def _latest_sync(track: IndexedTrack, at: Fraction) -> Fraction:
+    """When the last sync sample is shown that is so at or before that time."""
+    shown = track.pts[track.sync]
+    return Fraction(int(shown[shown <= at * track.timescale].max()), track.timescale)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Taken:
+    """What a cut takes of one track: these samples of the source (numbers from 0, in order), silence before them.
+
+    `samples` are both, as they will be written.
+    """
+
+    track: IndexedTrack
+    numbers: Ints
+    samples: Samples
+    silence: Sequence[bytes] = ()
+
+    @property
+    def entries(self) -> Ints:
+        """The sample entries that are used, from 1, in rising order; silence alone is told by the first one."""
+        used: Ints = np.unique(self.track.entry_of[self.numbers])
+        return used if len(used) else np.ones(1, np.int64)
+
+    def told(self) -> CutTrack:
+        """Of the cut."""
+        track, pts, count = self.track, self.samples.pts, len(self.numbers)
+        first, last = (int(self.numbers[0]), int(self.numbers[-1])) if count else (0, -1)
+        return CutTrack(
+            type=track.type,
+            codec=read_entry(track.entries[int(self.entries[0]) - 1]).codec,
+            first=first,
+            end=last + 1,
+            left_out=last + 1 - first - count,
+            inserted=len(self.silence),
+            starts_at=Fraction(int(pts.min()), track.timescale),
+            ends_at=Fraction(int(pts.max()) + self.samples.last_duration, track.timescale),
+        )
+
+
+def _pictures(track: IndexedTrack, start: Fraction, end: Fraction) -> _Taken:
+    """From the first sync sample that is shown from `start` on, all that is shown before `end`, and what that needs."""
+    pts, until = track.pts, ceil(end * track.timescale)
+    begins = np.flatnonzero(track.sync & (pts >= start * track.timescale) & (pts < until))
+    first = int(begins[0]) if len(begins) else len(pts)
+    needed = np.flatnonzero(pts[first:] < until)
+    within = np.arange(first, first + int(needed[-1]) + 1 if len(needed) else first)
+    numbers = within[pts[within] >= pts[first]] if len(within) else within
+    dts = track.dts[numbers]
+    if len(numbers) > 1:
+        # Decoded just before what follows, not before what is left out: time would be left over at the end.
+        dts[0] = track.dts[numbers[1] - 1]
+    return _Taken(
+        track=track,
+        numbers=numbers,
+        samples=Samples(
+            sizes=track.sizes[numbers],
+            dts=dts,
+            pts=pts[numbers],
+            sync=track.sync[numbers],
+            last_duration=_held(track, numbers, until),
+        ),
+    )
+
+
+def _held(track: IndexedTrack, numbers: Ints, until: int) -> int:
+    """How long the picture that is shown last lasts: until the next one, or `until`; but a tick."""
+    if not len(numbers):
+        return 0
+    last = int(track.pts[numbers].max())
+    following = track.pts[track.pts > last]
+    over = int(following.min()) if len(following) else last + int(track.durations[-1])
+    return max(1, min(over, until) - last)
+
+
+def _sound(track: IndexedTrack, start: Fraction, end: Fraction, zero: Fraction | None) -> _Taken:
+    """Whole access units from `start` on, with a `zero` from there on and with silence before the first one."""
+    pts = track.pts
+    begin = ceil((start if zero is None else zero) * track.timescale)
+    numbers = np.flatnonzero((pts >= begin) & (pts < ceil(end * track.timescale)))
+    silence: Sequence[bytes] = ()
+    at = int(pts[numbers[0]]) if len(numbers) else begin
+    if zero is not None:
+        wanted = (at - begin) // FRAME_LENGTH if len(numbers) else ceil((start - zero) * track.timescale / FRAME_LENGTH)
+        silence = _silence(track, numbers, wanted)
+        at -= FRAME_LENGTH * len(silence) if len(numbers) else 0
+    silent = at + FRAME_LENGTH * np.arange(len(silence))
+    stamps = np.concatenate((silent, pts[numbers]))
+    return _Taken(
+        track=track,
+        numbers=numbers,
+        silence=silence,
+        samples=Samples(
+            sizes=np.concatenate((np.full(len(silence), len(silence[0]) if silence else 0), track.sizes[numbers])),
+            dts=stamps,
+            pts=stamps,
+            sync=np.ones(len(stamps), np.bool_),
+            last_duration=int(track.durations[numbers[-1]]) if len(numbers) else FRAME_LENGTH,
+        ),
+    )
+
+
+def _silence(track: IndexedTrack, numbers: Ints, count: int) -> Sequence[bytes]:
+    """So many silent access units like those of the track; none if its codec has none of `FRAME_LENGTH`."""
+    said = read_entry(track.entries[int(track.entry_of[numbers[0]]) - 1 if len(numbers) else 0])
+    if said.codec != _AAC_LC or said.sample_rate != track.timescale:
+        return ()
+    try:
+        return [silent_frame(said.sample_rate, said.channels)] * count
+    except SilenceError:
+        return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Grouped:
+    """The samples of one track by the chunks of the source that they come from, in decode order.
+
+    Of each chunk where its first sample begins, how many bytes and samples are taken of it, and their sample entry; and
+    of each stretch of bytes where it begins and ends, and which of these chunks it is of.
+    """
+
+    begins: Ints
+    lengths: Ints
+    counts: Ints
+    entries: Ints
+    stretches: tuple[Ints, Ints, Ints]
+
+
+def _grouped(taken: _Taken) -> _Grouped:
+    track, numbers = taken.track, taken.numbers
+    begins, sizes = track.offsets[numbers], track.sizes[numbers]
+    chunk = np.searchsorted(track.chunks, numbers, side="right")
+    changes = np.diff(chunk, prepend=-1) > 0
+    firsts = np.flatnonzero(changes)
+    breaks = np.flatnonzero(changes | (begins != np.concatenate(([-1], begins + sizes))[:-1]))
+    lasts = np.append(breaks[1:], len(numbers))[: len(breaks)] - 1
+    return _Grouped(
+        begins=begins[firsts],
+        lengths=np.add.reduceat(sizes, firsts) if len(firsts) else firsts,
+        counts=np.diff(firsts, append=len(numbers)),
+        entries=track.entry_of[numbers[firsts]],
+        stretches=(begins[breaks], begins[lasts] + sizes[lasts], np.cumsum(changes)[breaks] - 1),
+    )
+
+
+def _laid(taken: Sequence[_Taken], zero: Fraction) -> tuple[bytes, Sequence[Copied | Inserted]]:
+    """The head of the file, and what follows: silence, then the bytes of the source in their order there."""
+    silence = b"".join(unit for each in taken for unit in each.silence)
+    groups = [_grouped(each) for each in taken]
+    order = np.argsort(np.concatenate([group.begins for group in groups]), kind="stable")
+    lengths = np.concatenate([group.lengths for group in groups])[order]
+    places, ranks = np.empty_like(order), np.empty_like(order)
+    places[order], ranks[order] = len(silence) + np.cumsum(lengths) - lengths, np.arange(len(order))
+    borders = np.cumsum([len(group.begins) for group in groups])[:-1]
+    writer = Mp4Writer(_nothing_is_written)
+    for each, group, offsets in zip(taken, groups, np.split(places, borders), strict=True):
+        _announce(writer, each, group, offsets)
+    copied = _copied(groups, np.split(ranks, borders))
+    return writer.finish(zero), [*([Inserted(data=silence)] if silence else []), *copied]
+
+
+def _nothing_is_written(data: Buffer) -> None:
+    message = f"{len(data)} bytes were written to a file that is only planned"
+    raise AssertionError(message)
+
+
+def _announce(writer: Mp4Writer, taken: _Taken, group: _Grouped, offsets: Ints) -> None:
+    """Tell the writer of a track: silence by the second, then the chunks of the source as they are."""
+    source, silent = taken.track, len(taken.silence)
+    track = writer.add_track(source.type, timescale=source.timescale)
+    track.turn(source.degrees)
+    numbers = np.zeros(len(source.entries) + 1, np.int64)
+    for entry in taken.entries.tolist():
+        numbers[entry] = track.add_entry(source.entries[entry - 1], source.width, source.height)
+    begins = np.arange(0, silent, max(1, source.timescale // FRAME_LENGTH))
+    unit = len(taken.silence[0]) if silent else 0
+    chunks = Chunks(
+        offsets=np.concatenate((begins * unit, offsets)),
+        counts=np.concatenate((np.diff(begins, append=silent), group.counts)),
+        entries=numbers[np.concatenate((np.full(len(begins), taken.entries[0]), group.entries))],
+    )
+    track.announce(taken.samples, chunks)
+
+
+def _copied(groups: Sequence[_Grouped], ranks: Sequence[Ints]) -> Iterator[Copied]:
+    """The bytes of all tracks in the order of their chunks, neighbours as one."""
+    stretches = [group.stretches for group in groups]
+    rank = np.concatenate([own[chunk] for (_, _, chunk), own in zip(stretches, ranks, strict=True)])
+    order = np.argsort(rank, kind="stable")
+    begins = np.concatenate([begin for begin, _, _ in stretches])[order]
+    ends = np.concatenate([end for _, end, _ in stretches])[order]
+    breaks = np.flatnonzero(begins[1:] != ends[:-1]) + 1
+    firsts, lasts = np.append(0, breaks)[: len(begins)], np.append(breaks, len(begins))[: len(begins)] - 1
+    for begin, end in zip(begins[firsts].tolist(), ends[lasts].tolist(), strict=True):
+        yield Copied(start=begin, end=end)

@@ -1,4 +1,4 @@
-"""Batches of coded samples: the one currency between demuxers, the assembler and the MP4 writer."""
+"""Coded samples as columns: the one currency between demuxers, the assembler, the cut and the MP4 writer."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,23 +11,29 @@ Buffer = bytes | bytearray | memoryview
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SampleBatch:
-    """Coded samples of one track, in decode order, their bytes back to back.
+class Samples:
+    """Coded samples of one track, in decode order, without their bytes.
 
     `sizes`, `dts`, `pts` and `sync` have one element a sample. Stamps are ticks of the track's timescale on one
     timeline that all tracks of an output share; `dts` increases strictly. `last_duration` is how long the last
-    sample lasts, in ticks, unless a later batch says otherwise by its first `dts`.
+    sample lasts, in ticks, unless later ones say otherwise by their first `dts`.
     """
 
     sizes: NDArray[np.int64]
     dts: NDArray[np.int64]
     pts: NDArray[np.int64]
     sync: NDArray[np.bool_]
-    data: Buffer
     last_duration: int
 
     def __len__(self) -> int:
         return len(self.sizes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleBatch(Samples):
+    """Coded samples with their bytes back to back."""
+
+    data: Buffer
 
     def part(self, begin: int, end: int) -> "SampleBatch":
         """Some consecutive samples of it, sharing its bytes."""

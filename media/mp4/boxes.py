@@ -23,6 +23,8 @@ MOVIE_TIMESCALE = 90_000
 UINT32_MAX = 0xFFFF_FFFF
 _ONE, _UNIT = 1 << 16, 1 << 30
 _MATRIX = struct.pack(">9i", _ONE, 0, 0, 0, _ONE, 0, 0, 0, _UNIT)
+_TURNS = {0: (1, 0, 0, 1), 90: (0, -1, 1, 0), 180: (-1, 0, 0, -1), 270: (0, 1, -1, 0)}
+"""What a, b, c and d of a matrix are for an anticlockwise turn by so many degrees, ISO/IEC 14496-12 §8.3.2.3."""
 _UNDETERMINED = struct.pack(">HH", 0x55C4, 0)
 _HANDLERS: dict[TrackType, tuple[bytes, bytes]] = {
     "video": (b"vide", b"VideoHandler\0"),
@@ -214,14 +216,16 @@ def _span(data: Buffer, start: int, end: int) -> Span:
     return Span(kind=kind, start=start, body=body, end=start + size)
 
 
+def degrees_of(matrix: Sequence[int]) -> int | None:
+    """How far the nine numbers of a matrix turn a picture anticlockwise; None if they do anything else to it."""
+    a, b, _, c, d, *_ = matrix
+    return next((degrees for degrees, turn in _TURNS.items() if tuple(_ONE * n for n in turn) == (a, b, c, d)), None)
+
+
 def _turned(degrees: int, width: int, height: int) -> bytes:
     """The matrix that turns a picture anticlockwise and puts its corner back to (0, 0), ISO/IEC 14496-12 §8.3.2.3."""
-    a, b, c, d, x, y = {
-        0: (1, 0, 0, 1, 0, 0),
-        90: (0, -1, 1, 0, 0, width),
-        180: (-1, 0, 0, -1, width, height),
-        270: (0, 1, -1, 0, height, 0),
-    }[degrees]
+    a, b, c, d = _TURNS[degrees]
+    x, y = {0: (0, 0), 90: (0, width), 180: (width, height), 270: (height, 0)}[degrees]
     return struct.pack(">9i", a * _ONE, b * _ONE, 0, c * _ONE, d * _ONE, 0, x * _ONE, y * _ONE, _UNIT)
 
 

@@ -1,24 +1,17 @@
 """Check of an MP4 by its head: whether its boxes, tables and media data fit together, read without the writer.
 
-It shares nothing with the writer but the box walker, and takes heads from anywhere: every read is within bounds, and
-memory follows the size of the head, not the numbers that it claims.
+It shares nothing with the writer but the box walker, and takes heads from anywhere (`media.mp4.reading`).
 """
 
-import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import NDArray
 
-from media.mp4.boxes import Mp4Error, Span, walk
+from media.mp4 import reading
+from media.mp4.boxes import Span
+from media.mp4.reading import IMPLAUSIBLE, Chunks, Node, Rows
 
-_Rows = NDArray[np.int64]
-_IMPLAUSIBLE = 1 << 62
-"""Ticks that no file has; sums below this cannot overflow."""
-_WIDE = 8
-"""Bytes of a number that may overflow."""
 _TYPES = {b"vide": "video", b"soun": "audio"}
 
 
@@ -53,60 +46,13 @@ class CheckReport:
     tracks: tuple[CheckedTrack, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Node:
-    """A box in the head with the boxes around it, to be read and to be named in errors."""
-
-    head: memoryview
-    span: Span
-    path: str
-
-    def children(self, skip: int = 0) -> Iterator["_Node"]:
-        for span in walk(self.head, self.span.body + skip, self.span.end):
-            yield _Node(self.head, span, f"{self.path}/{span.kind.decode('latin-1')}")
-
-    def find(self, *kinds: bytes) -> "_Node | None":
-        found = [child for child in self.children() if child.span.kind in kinds]
-        if len(found) > 1:
-            raise self.error(f"has {len(found)} boxes {kinds[0]!r}")
-        return found[0] if found else None
-
-    def get(self, *kinds: bytes) -> "_Node":
-        found = self.find(*kinds)
-        if found is None:
-            raise self.error(f"has no box {kinds[0]!r}")
-        return found
-
-    def read(self, layout: str, at: int) -> tuple[int, ...]:
-        if self.span.body + at + struct.calcsize(layout) > self.span.end:
-            raise self.error("is too short")
-        return struct.unpack_from(layout, self.head, self.span.body + at)
-
-    def version(self) -> int:
-        return self.read(">B", 0)[0]
-
-    def rows(self, layout: str, columns: int, at: int = 8) -> _Rows:
-        """Read the table, `columns` equal numbers a row, whose count stands before `at` and which ends the box."""
-        (count,) = self.read(">I", at - 4)
-        cell = np.dtype(layout)
-        if self.span.body + at + count * columns * cell.itemsize != self.span.end:
-            raise self.error(f"has not the size of its {count} rows")
-        flat = np.frombuffer(self.head, cell, count * columns, self.span.body + at)
-        if cell.itemsize == _WIDE and flat.size and int(flat.max()) >= _IMPLAUSIBLE:
-            raise self.error("has a number that no file can have")
-        return flat.astype(np.int64).reshape(count, columns)
-
-    def error(self, what: str) -> Mp4Error:
-        return Mp4Error(f"box {self.path or 'file'} at {self.span.start} {what}")
-
-
 def check(head: bytes, media_bytes: int) -> CheckReport:
     """Check the head of a progressive MP4: all bytes up to the `media_bytes` that its last box, mdat, holds.
 
     Raises `Mp4Error` with one sentence if boxes are cut or missing, if mdat has not that size, if tables contradict
     each other, or if a sample lies outside mdat or over another one of its track.
     """
-    file = _Node(memoryview(head), Span(kind=b"", start=0, body=0, end=len(head) + media_bytes), "")
+    file = Node(memoryview(head), Span(kind=b"", start=0, body=0, end=len(head) + media_bytes), "")
     top = list(file.children())
     kinds = [node.span.kind for node in top]
     if kinds.count(b"moov") != 1 or kinds.count(b"mdat") != 1 or kinds[-1:] != [b"mdat"]:
@@ -117,7 +63,7 @@ def check(head: bytes, media_bytes: int) -> CheckReport:
     if media.body != len(head):
         raise file.error(f"has a head of {len(head)} bytes, but its media data begins at {media.body}")
     moov = top[kinds.index(b"moov")]
-    timescale, duration = _clock(moov.get(b"mvhd"))
+    timescale, duration = reading.clock(moov.get(b"mvhd"))
     tracks = [_track(node, timescale, media) for node in moov.children() if node.span.kind == b"trak"]
     if not any(track.samples for track in tracks):
         raise moov.error("has no sample")
@@ -129,24 +75,16 @@ def check(head: bytes, media_bytes: int) -> CheckReport:
     )
 
 
-def _clock(node: _Node) -> tuple[int, int]:
-    """Timescale and duration of mvhd or mdhd, ISO/IEC 14496-12 §8.2.2 and §8.4.2."""
-    timescale, duration = node.read(">IQ", 20) if node.version() == 1 else node.read(">II", 12)
-    if not timescale:
-        raise node.error("has a timescale of 0")
-    return timescale, duration
-
-
-def _track(trak: _Node, movie_timescale: int, media: Span) -> CheckedTrack:
+def _track(trak: Node, movie_timescale: int, media: Span) -> CheckedTrack:
     trak.get(b"tkhd")
     mdia = trak.get(b"mdia")
-    timescale, declared = _clock(mdia.get(b"mdhd"))
-    handler = struct.pack(">I", *mdia.get(b"hdlr").read(">I", 8))
+    timescale, declared = reading.clock(mdia.get(b"mdhd"))
+    handler = reading.handler(mdia)
     stbl = mdia.get(b"minf").get(b"stbl")
-    codecs = _codecs(stbl.get(b"stsd"))
-    samples, sizes = _sizes(stbl.get(b"stsz"))
-    _check_sync(stbl, samples)
-    size_bytes = _check_chunks(stbl, samples, sizes, len(codecs), media)
+    codecs = [node.span.kind.decode("latin-1") for node in reading.sample_entries(stbl.get(b"stsd"))]
+    samples, sizes = reading.sizes(stbl.get(b"stsz"))
+    reading.sync_numbers(stbl, samples)
+    size_bytes = _check_chunks(stbl, reading.chunks(stbl, samples, len(codecs)), samples, sizes, media)
     duration, first, end = _composition(stbl, samples)
     presented = Fraction(first, timescale), Fraction(end, timescale)
     starts_at, ends_at = _edits(trak, presented, movie_timescale, timescale)
@@ -164,48 +102,15 @@ def _track(trak: _Node, movie_timescale: int, media: Span) -> CheckedTrack:
     )
 
 
-def _codecs(stsd: _Node) -> list[str]:
-    """Four-character codes of the sample entries, ISO/IEC 14496-12 §8.5.2."""
-    (count,) = stsd.read(">I", 4)
-    codecs = [node.span.kind.decode("latin-1") for node in stsd.children(skip=8)]
-    if not codecs or len(codecs) != count:
-        raise stsd.error(f"says it has {count} entries and has {len(codecs)}")
-    return codecs
-
-
-def _sizes(stsz: _Node) -> tuple[int, int | _Rows]:
-    """How many samples, and their one size or all their sizes, ISO/IEC 14496-12 §8.7.3.2."""
-    size, count = stsz.read(">II", 4)
-    if size:
-        return count, size
-    return count, stsz.rows(">u4", 1, at=12)[:, 0]
-
-
-def _check_sync(stbl: _Node, samples: int) -> None:
-    """Sync samples are in order and exist, ISO/IEC 14496-12 §8.6.2."""
-    stss = stbl.find(b"stss")
-    if stss is None:
-        return
-    numbers = stss.rows(">u4", 1)[:, 0]
-    if numbers.size and (int(numbers[0]) < 1 or int(numbers[-1]) > samples or (np.diff(numbers) <= 0).any()):
-        raise stss.error(f"is out of order or names a sample beyond {samples}")
-
-
-def _check_chunks(stbl: _Node, samples: int, sizes: int | _Rows, entries: int, media: Span) -> int:
-    """Chunks hold all samples, inside the media data, none over another; their bytes. ISO/IEC 14496-12 §8.7.4 f."""
-    place = stbl.get(b"stco", b"co64")
-    offsets = place.rows(">u8" if place.span.kind == b"co64" else ">u4", 1)[:, 0]
-    counts = _chunk_counts(stbl.get(b"stsc"), len(offsets), entries)
-    last = np.cumsum(counts)
-    held = int(last[-1]) if last.size else 0
-    if held != samples:
-        raise stbl.error(f"has chunks for {held} samples, and {samples} samples")
+def _check_chunks(stbl: Node, chunks: Chunks, samples: int, sizes: int | Rows, media: Span) -> int:
+    """Chunks lie inside the media data, none over another; their bytes. ISO/IEC 14496-12 §8.7.5."""
+    place, (offsets, counts, _) = reading.chunk_offsets(stbl), chunks
     if isinstance(sizes, int):
         if samples * sizes > media.end - media.body:
             raise stbl.error(f"has {samples} samples of {sizes} bytes, more than the media data")
         lengths = counts * sizes
     else:
-        before = np.concatenate(([0], np.cumsum(sizes)))
+        before, last = np.concatenate(([0], np.cumsum(sizes))), np.cumsum(counts)
         lengths = before[last] - before[last - counts]
     ends = offsets + lengths
     outside = (offsets < media.body) | (ends > media.end)
@@ -218,26 +123,13 @@ def _check_chunks(stbl: _Node, samples: int, sizes: int | _Rows, entries: int, m
     return int(lengths.sum())
 
 
-def _chunk_counts(stsc: _Node, chunks: int, entries: int) -> _Rows:
-    """Count the samples of each chunk, ISO/IEC 14496-12 §8.7.4."""
-    rows = stsc.rows(">u4", 3)
-    first, counts, described = rows[:, 0], rows[:, 1], rows[:, 2]
-    if not rows.size and not chunks:
-        return counts
-    if not rows.size or int(first[0]) != 1 or int(first[-1]) > chunks or (np.diff(first) <= 0).any():
-        raise stsc.error(f"does not describe its {chunks} chunks in order")
-    if int(counts.min()) < 1 or int(described.min()) < 1 or int(described.max()) > entries:
-        raise stsc.error(f"has an empty chunk, or a sample entry beyond {entries}")
-    return np.repeat(counts, np.diff(first, append=chunks + 1))
-
-
-def _composition(stbl: _Node, samples: int) -> tuple[int, int, int]:
+def _composition(stbl: Node, samples: int) -> tuple[int, int, int]:
     """Sum of the deltas, first composition time and end of the last one in ticks, ISO/IEC 14496-12 §8.6.1."""
     stts = stbl.get(b"stts")
-    counts, deltas = _runs(stts, ">u4", samples)
+    counts, deltas = reading.runs(stts, ">u4", samples)
     # The counts add up to less than 2^32, so this fits in 64 bits.
     duration = int((counts.astype(np.uint64) * deltas.astype(np.uint64)).sum(dtype=np.uint64))
-    if duration >= _IMPLAUSIBLE:
+    if duration >= IMPLAUSIBLE:
         raise stts.error("has a duration that no file can have")
     if not samples:
         return 0, 0, 0
@@ -245,7 +137,7 @@ def _composition(stbl: _Node, samples: int) -> tuple[int, int, int]:
     ctts = stbl.find(b"ctts")
     if ctts is None:
         return duration, 0, duration
-    shifted, offsets = _runs(ctts, ">i4", samples)
+    shifted, offsets = reading.runs(ctts, ">i4", samples)
     ends = np.cumsum(shifted)
     # Inside a run of equal offsets composition times never fall.
     first = int((_decode_times(counts, deltas, ends - shifted) + offsets).min())
@@ -253,36 +145,26 @@ def _composition(stbl: _Node, samples: int) -> tuple[int, int, int]:
     return duration, first, end
 
 
-def _runs(node: _Node, layout: str, samples: int) -> tuple[_Rows, _Rows]:
-    """Read counts and values of stts or ctts; runs of no sample are left out."""
-    rows = node.rows(layout, 2)
-    counts, values = rows[:, 0] & 0xFFFF_FFFF, rows[:, 1]
-    if int(counts.sum()) != samples:
-        raise node.error(f"is about {int(counts.sum())} samples, and there are {samples}")
-    return counts[counts > 0], values[counts > 0]
-
-
-def _decode_times(counts: _Rows, deltas: _Rows, numbers: _Rows) -> _Rows:
+def _decode_times(counts: Rows, deltas: Rows, numbers: Rows) -> Rows:
     """Decode times of the samples with these numbers (from 0)."""
     ends = np.cumsum(counts)
     run = np.searchsorted(ends, numbers, side="right")
     begins = np.cumsum(counts * deltas) - counts * deltas
-    times: _Rows = begins[run] + (numbers - ends[run] + counts[run]) * deltas[run]
+    times: Rows = begins[run] + (numbers - ends[run] + counts[run]) * deltas[run]
     return times
 
 
 def _edits(
-    trak: _Node, presented: tuple[Fraction, Fraction], movie_timescale: int, timescale: int
+    trak: Node, presented: tuple[Fraction, Fraction], movie_timescale: int, timescale: int
 ) -> tuple[Fraction, Fraction]:
     """When the track begins and ends in seconds of the movie, from those of its media; ISO/IEC 14496-12 §8.6.6."""
     first, end = presented
-    edts = trak.find(b"edts")
-    elst = edts.find(b"elst") if edts else None
+    elst = reading.edit_list(trak)
     if elst is None:
         return presented
     at = Fraction(0)
     shown: tuple[Fraction, Fraction] | None = None
-    for duration, media_time in _edit_rows(elst):
+    for duration, media_time in reading.edits(elst):
         length = Fraction(duration, movie_timescale)
         if media_time >= 0:
             skipped = Fraction(media_time, timescale)
@@ -295,14 +177,3 @@ def _edits(
     if shown is None:
         raise elst.error("never shows any media")
     return shown
-
-
-def _edit_rows(elst: _Node) -> Iterator[tuple[int, int]]:
-    """Segment duration in movie ticks and media time in media ticks, -1 for an empty edit."""
-    (count,) = elst.read(">I", 4)
-    entry = struct.Struct(">QqI" if elst.version() == 1 else ">IiI")
-    begin = elst.span.body + 8
-    if begin + count * entry.size != elst.span.end:
-        raise elst.error(f"has not the size of its {count} edits")
-    for duration, media_time, _ in entry.iter_unpack(elst.head[begin : elst.span.end]):
-        yield duration, media_time

@@ -52,10 +52,17 @@ def sample_entry(codec: Codec, access_units: bytes) -> SampleEntry:
     Raises `EntryError` when libav finds no parameters in them.
     """
     try:
-        entry = _lift(_mux_first_packet(codec, access_units))
-        return _audio_entry(entry) if codec == "aac" else _video_entry(entry)
+        return _read(_lift(_mux_first_packet(codec, access_units)))
     except (FFmpegError, Mp4Error, struct.error, IndexError, StopIteration) as error:
         raise EntryError(f"libav makes no {codec} sample entry of {len(access_units)} bytes: {error}") from error
+
+
+def read_entry(box: bytes) -> SampleEntry:
+    """What a sample entry says. Raises `EntryError` for one of another codec, or one that is damaged."""
+    try:
+        return _read(box)
+    except (Mp4Error, struct.error, IndexError, StopIteration) as error:
+        raise EntryError(f"a sample entry of {len(box)} bytes cannot be read: {error}") from error
 
 
 def configuration(entry: SampleEntry) -> bytes:
@@ -87,6 +94,10 @@ def _lift(mp4: bytes) -> bytes:
         start, end = found.body, found.end
     entry = next(walk(mp4, start + 8, end))
     return mp4[entry.start : entry.end]
+
+
+def _read(entry: bytes) -> SampleEntry:
+    return _audio_entry(entry) if entry[4:8] == b"mp4a" else _video_entry(entry)
 
 
 def _video_entry(entry: bytes) -> SampleEntry:

@@ -1,6 +1,7 @@
 """Progressive MP4 in one pass: media bytes go out as they come, the head that stands before them is made last.
 
-The file is `finish()` followed by all bytes that `put` received, in that order. Only tables are kept: 13 bytes a
+The file is `finish()` followed by all bytes that `put` received, in that order; or by those of samples that were only
+announced (`Track.announce`), so that the head is there before any media. Only tables are kept: 13 bytes a
 sample and 16 a chunk. Every track keeps its true place on the common timeline: composition times count from the
 first picture or sound of the track (signed offsets, no shifted media time), and a late start is one empty edit, the
 only edit that players agree on.
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from media.mp4 import boxes
 from media.mp4.boxes import MOVIE_TIMESCALE, UINT32_MAX, Edit, Mp4Error, Parts
-from media.samples import Buffer, SampleBatch, TrackType
+from media.samples import Buffer, SampleBatch, Samples, TrackType
 
 _INT32_MAX = UINT32_MAX >> 1
 
@@ -57,7 +58,7 @@ class Mp4Writer:
 
     @property
     def media_bytes(self) -> int:
-        """Bytes given to `put` so far."""
+        """Bytes given to `put`, or announced, so far."""
         return self._media_bytes
 
     def add_track(self, track_type: TrackType, *, timescale: int) -> "Track":
@@ -75,9 +76,10 @@ class Mp4Writer:
         for chunk in sorted(chunks, key=attrgetter("begin")):
             chunk.track._place(self._append(chunk.data), chunk.samples, chunk.entry)  # noqa: SLF001
 
-    def finish(self) -> bytes:
+    def finish(self, zero: Fraction | None = None) -> bytes:
         """End the file and give what stands before the media bytes: ftyp, moov and the mdat header.
 
+        `zero`, in seconds of the common timeline, becomes time 0 of the file: where the first track begins, or earlier.
         Tracks without samples are left out; raises `Mp4Error` when no sample is left at all.
         """
         self._refuse_if_finished()
@@ -85,7 +87,10 @@ class Mp4Writer:
         laid = [track._lay() for track in self._tracks if track.samples]  # noqa: SLF001
         if not laid:
             raise Mp4Error("no track has a sample")
-        return _head(laid, self._media_bytes)
+        begin = min(track.start for track in laid)
+        if zero is not None and zero > begin:
+            raise Mp4Error(f"the first sample is shown {float(zero - begin)} s before time 0")
+        return _head(laid, begin if zero is None else zero, self._media_bytes)
 
     def _append(self, data: Buffer) -> int:
         """Pass a chunk on and say where it lies, from the first media byte."""
@@ -95,9 +100,23 @@ class Mp4Writer:
         self._media_bytes += len(data)
         return offset
 
+    def _expect(self, end: int) -> None:
+        """Media bytes are announced up to there."""
+        self._refuse_if_finished()
+        self._media_bytes = max(self._media_bytes, end)
+
     def _refuse_if_finished(self) -> None:
         if self._finished:
             raise Mp4Error("the file is finished already")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunks:
+    """Chunks of one track, one element each: where it begins, from the first media byte; its samples; their entry."""
+
+    offsets: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    entries: NDArray[np.int64]
 
 
 class _Chunk(NamedTuple):
@@ -157,13 +176,35 @@ class Track:
 
         Raises `Mp4Error` for a batch that contradicts itself or what was written before.
         """
-        self._enter(batch, entry)
+        self._check_entry(entry)
+        _check_bytes(batch)
+        self._enter(batch)
         if len(batch):
             self._place(self._writer._append(batch.data), len(batch), entry)  # noqa: SLF001
 
+    def announce(self, samples: Samples, chunks: "Chunks") -> None:
+        """Append samples whose bytes somebody else puts after the head, as these chunks.
+
+        Raises `Mp4Error` for samples that contradict themselves, their chunks, or what was written before.
+        """
+        counts = chunks.counts
+        if not len(counts) or int(counts.min()) < 1 or int(counts.sum()) != len(samples):
+            raise Mp4Error(f"chunks of {int(counts.sum())} samples were announced for {len(samples)} samples")
+        self._check_entry(int(chunks.entries.min()))
+        self._check_entry(int(chunks.entries.max()))
+        _check_columns(samples)
+        self._enter(samples)
+        begins = np.cumsum(counts) - counts
+        self._writer._expect(int((chunks.offsets + np.add.reduceat(samples.sizes, begins)).max()))  # noqa: SLF001
+        self._offsets.frombytes(chunks.offsets.astype(np.uint64).tobytes())
+        self._counts.frombytes(counts.astype(np.uint32).tobytes())
+        self._entry_of.frombytes(chunks.entries.astype(np.uint32).tobytes())
+
     def _chunks(self, batch: SampleBatch, entry: int) -> list["_Chunk"]:
         """Enter the samples into the tables, and give their bytes, cut at whole seconds, without a place yet."""
-        self._enter(batch, entry)
+        self._check_entry(entry)
+        _check_bytes(batch)
+        self._enter(batch)
         if not len(batch):
             return []
         seconds = batch.dts // self._timescale
@@ -176,10 +217,11 @@ class Track:
             for n, begin in enumerate(begins)
         ]
 
-    def _enter(self, batch: SampleBatch, entry: int) -> None:
+    def _check_entry(self, entry: int) -> None:
         if not 1 <= entry <= len(self._entries):
             raise Mp4Error(f"sample entry {entry} was never added")
-        _check_bytes(batch)
+
+    def _enter(self, batch: Samples) -> None:
         if not len(batch):
             return
         before = int(batch.dts[0]) if self._last_dts is None else self._last_dts
@@ -200,7 +242,7 @@ class Track:
         self._counts.append(samples)
         self._entry_of.append(entry)
 
-    def _check_stamps(self, batch: SampleBatch, deltas: NDArray[np.int64], shifts: NDArray[np.int64]) -> None:
+    def _check_stamps(self, batch: Samples, deltas: NDArray[np.int64], shifts: NDArray[np.int64]) -> None:
         rising = deltas if self._last_dts is not None else deltas[1:]
         if rising.size and not 0 < int(rising.min()) <= int(rising.max()) <= UINT32_MAX:
             place = int(np.flatnonzero((rising <= 0) | (rising > UINT32_MAX))[0])
@@ -259,19 +301,22 @@ Batch = tuple[Track, SampleBatch, int]
 """A batch, the track it goes into, and its sample entry there."""
 
 
-def _check_bytes(batch: SampleBatch) -> None:
-    lengths = {len(column) for column in (batch.sizes, batch.dts, batch.pts, batch.sync)}
+def _check_columns(samples: Samples) -> None:
+    lengths = {len(column) for column in (samples.sizes, samples.dts, samples.pts, samples.sync)}
     if len(lengths) > 1:
         raise Mp4Error(f"the columns of a batch differ in length: {sorted(lengths)}")
-    if len(batch) and not 0 <= int(batch.sizes.min()) <= int(batch.sizes.max()) <= UINT32_MAX:
-        raise Mp4Error(f"sample sizes from {batch.sizes.min()} to {batch.sizes.max()} bytes do not fit")
+    if len(samples) and not 0 <= int(samples.sizes.min()) <= int(samples.sizes.max()) <= UINT32_MAX:
+        raise Mp4Error(f"sample sizes from {samples.sizes.min()} to {samples.sizes.max()} bytes do not fit")
+
+
+def _check_bytes(batch: SampleBatch) -> None:
+    _check_columns(batch)
     if int(batch.sizes.sum()) != len(batch.data):
         raise Mp4Error(f"samples of {batch.sizes.sum()} bytes came with {len(batch.data)} bytes of data")
 
 
-def _head(laid: Sequence[_Laid], media_bytes: int) -> bytes:
+def _head(laid: Sequence[_Laid], zero: Fraction, media_bytes: int) -> bytes:
     """Ftyp, moov and the mdat header; the chunk offsets count from the start of the file."""
-    zero = min(track.start for track in laid)
     file_type, media_data = boxes.ftyp(_brands(laid)), boxes.mdat_header(media_bytes)
 
     def build(base: int, *, wide: bool) -> Parts:
