@@ -8,7 +8,7 @@ its size, and which bytes of the source follow in which order.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil
+from math import ceil, floor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,11 +70,11 @@ class CutTrack:
 class Cut:
     """A file to be: `head`, then the bytes of `pieces` in their order.
 
-    `starts_at` is `start_of` what was asked for; where a `zero` lies before it, sound may begin there already. `ends_at`
-    is when the last sample is over. Pictures end at the end that was asked for, rounded up to their tick, however long
-    the last one is held in the source, or where the source's own end; one that is shown after that end, and that others
-    before it lean on, lasts a tick. Sound ends with its last whole access unit. `zero` is what becomes time 0 of the
-    file, at or before `starts_at`. All are seconds of the source.
+    `starts_at` is `start_of` what was asked for; where a `zero` lies before it, sound may begin there already.
+    `ends_at` is when the last sample is over. Pictures end at the end that was asked for, rounded up to their tick,
+    however long the last one is held in the source, or with the source's own; one that is shown after that end, and
+    that others before it lean on, lasts a tick. Sound ends with its last whole access unit. `zero` is what becomes
+    time 0 of the file, at or before `starts_at`. All are seconds of the source.
     """
 
     starts_at: Fraction
@@ -150,20 +150,21 @@ def _over(track: IndexedTrack) -> Fraction:
 def _latest_sync(track: IndexedTrack, at: Fraction) -> Fraction:
     """When the last sync sample is shown that is so at or before that time."""
     shown = track.pts[track.sync]
-    return Fraction(int(shown[shown <= at * track.timescale].max()), track.timescale)
+    return Fraction(int(shown[shown <= floor(at * track.timescale)].max()), track.timescale)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Taken:
     """What a cut takes of one track: these samples of the source (numbers from 0, in order), silence before them.
 
-    `samples` are both, as they will be written.
+    `samples` are both, as they will be written; `silence` is the bytes of so many `silent` ones, all alike.
     """
 
     track: IndexedTrack
     numbers: Ints
     samples: Samples
-    silence: Sequence[bytes] = ()
+    silence: bytes = b""
+    silent: int = 0
 
     @property
     def entries(self) -> Ints:
@@ -181,7 +182,7 @@ class _Taken:
             first=first,
             end=last + 1,
             left_out=last + 1 - first - count,
-            inserted=len(self.silence),
+            inserted=self.silent,
             starts_at=Fraction(int(pts.min()), track.timescale),
             ends_at=Fraction(int(pts.max()) + self.samples.last_duration, track.timescale),
         )
@@ -190,7 +191,7 @@ class _Taken:
 def _pictures(track: IndexedTrack, start: Fraction, end: Fraction) -> _Taken:
     """From the first sync sample that is shown from `start` on, all that is shown before `end`, and what that needs."""
     pts, until = track.pts, ceil(end * track.timescale)
-    begins = np.flatnonzero(track.sync & (pts >= start * track.timescale) & (pts < until))
+    begins = np.flatnonzero(track.sync & (pts >= ceil(start * track.timescale)) & (pts < until))
     first = int(begins[0]) if len(begins) else len(pts)
     needed = np.flatnonzero(pts[first:] < until)
     within = np.arange(first, first + int(needed[-1]) + 1 if len(needed) else first)
@@ -227,20 +228,19 @@ def _sound(track: IndexedTrack, start: Fraction, end: Fraction, zero: Fraction |
     pts = track.pts
     begin = ceil((start if zero is None else zero) * track.timescale)
     numbers = np.flatnonzero((pts >= begin) & (pts < ceil(end * track.timescale)))
-    silence: Sequence[bytes] = ()
-    at = int(pts[numbers[0]]) if len(numbers) else begin
-    if zero is not None:
-        wanted = (at - begin) // FRAME_LENGTH if len(numbers) else ceil((start - zero) * track.timescale / FRAME_LENGTH)
-        silence = _silence(track, numbers, wanted)
-        at -= FRAME_LENGTH * len(silence) if len(numbers) else 0
-    silent = at + FRAME_LENGTH * np.arange(len(silence))
-    stamps = np.concatenate((silent, pts[numbers]))
+    first = int(pts[numbers[0]]) if len(numbers) else ceil(start * track.timescale)
+    unit = b"" if zero is None else _silence(track, numbers)
+    # Where nothing was recorded it goes on until the pictures begin.
+    silent = (first - begin + (0 if len(numbers) else FRAME_LENGTH - 1)) // FRAME_LENGTH if unit else 0
+    at = first if len(numbers) else begin + FRAME_LENGTH * silent
+    stamps = np.concatenate((at - FRAME_LENGTH * np.arange(silent, 0, -1), pts[numbers]))
     return _Taken(
         track=track,
         numbers=numbers,
-        silence=silence,
+        silence=unit * silent,
+        silent=silent,
         samples=Samples(
-            sizes=np.concatenate((np.full(len(silence), len(silence[0]) if silence else 0), track.sizes[numbers])),
+            sizes=np.concatenate((np.full(silent, len(unit)), track.sizes[numbers])),
             dts=stamps,
             pts=stamps,
             sync=np.ones(len(stamps), np.bool_),
@@ -249,15 +249,15 @@ def _sound(track: IndexedTrack, start: Fraction, end: Fraction, zero: Fraction |
     )
 
 
-def _silence(track: IndexedTrack, numbers: Ints, count: int) -> Sequence[bytes]:
-    """So many silent access units like those of the track; none if its codec has none of `FRAME_LENGTH`."""
+def _silence(track: IndexedTrack, numbers: Ints) -> bytes:
+    """A silent access unit like those of the track; none if its codec has none of `FRAME_LENGTH`."""
     said = read_entry(track.entries[int(track.entry_of[numbers[0]]) - 1 if len(numbers) else 0])
     if said.codec != _AAC_LC or said.sample_rate != track.timescale:
-        return ()
+        return b""
     try:
-        return [silent_frame(said.sample_rate, said.channels)] * count
+        return silent_frame(said.sample_rate, said.channels)
     except SilenceError:
-        return ()
+        return b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,7 +294,7 @@ def _grouped(taken: _Taken) -> _Grouped:
 
 def _laid(taken: Sequence[_Taken], zero: Fraction) -> tuple[bytes, Sequence[Copied | Inserted]]:
     """The head of the file, and what follows: silence, then the bytes of the source in their order there."""
-    silence = b"".join(unit for each in taken for unit in each.silence)
+    silence = b"".join(each.silence for each in taken)
     groups = [_grouped(each) for each in taken]
     order = np.argsort(np.concatenate([group.begins for group in groups]), kind="stable")
     lengths = np.concatenate([group.lengths for group in groups])[order]
@@ -315,14 +315,14 @@ def _nothing_is_written(data: Buffer) -> None:
 
 def _announce(writer: Mp4Writer, taken: _Taken, group: _Grouped, offsets: Ints) -> None:
     """Tell the writer of a track: silence by the second, then the chunks of the source as they are."""
-    source, silent = taken.track, len(taken.silence)
+    source, silent = taken.track, taken.silent
     track = writer.add_track(source.type, timescale=source.timescale)
     track.turn(source.degrees)
     numbers = np.zeros(len(source.entries) + 1, np.int64)
     for entry in taken.entries.tolist():
         numbers[entry] = track.add_entry(source.entries[entry - 1], source.width, source.height)
     begins = np.arange(0, silent, max(1, source.timescale // FRAME_LENGTH))
-    unit = len(taken.silence[0]) if silent else 0
+    unit = len(taken.silence) // max(1, silent)
     chunks = Chunks(
         offsets=np.concatenate((begins * unit, offsets)),
         counts=np.concatenate((np.diff(begins, append=silent), group.counts)),

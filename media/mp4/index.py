@@ -176,4 +176,5 @@ def _offsets(chunks: reading.Chunks, sizes: NDArray[np.int64]) -> NDArray[np.int
     """Where each sample begins: after those before it in its chunk."""
     before = np.cumsum(sizes) - sizes
     firsts = np.cumsum(chunks.counts) - chunks.counts
-    return before + np.repeat(chunks.offsets - before[firsts], chunks.counts)
+    offsets: NDArray[np.int64] = before + np.repeat(chunks.offsets - before[firsts], chunks.counts)
+    return offsets

@@ -23,7 +23,7 @@ _WIDE = 8
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A box in the head with the boxes around it, to be read and to be named in errors. All methods raise `Mp4Error`."""
+    """A box in the head with the boxes around it, to be read and to be named in errors. Methods raise `Mp4Error`."""
 
     head: memoryview
     span: Span
