@@ -29,11 +29,15 @@ class ExportMode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """The published output that a clip is cut from, as its manifest tells of it; `origin_s` is where its time 0 lies."""
+    """The output that a clip is cut from, as its manifest tells of it; at `origin_s` is its time 0.
+
+    While nothing is published it is what the segments around the clip would become, and `key` is no object's.
+    """
 
     key: str
     size_bytes: Count
     crc64xz: Crc64
+    parts_sha256: Sha256
     origin_s: MediaTime
 
 
@@ -41,8 +45,9 @@ class Origin:
 class Clip:
     """Some time of one stream, which becomes one file.
 
-    `manifest` is the key of the revision that it is cut by, and `origin` the output; both are None while nothing is
-    published, and it is cut from the segments. `content_digest` is that of the manifest, or of the plan of the segments.
+    `manifest` is the key of the revision that it is cut by. While there is none it is cut from `segments`, the keys of
+    those around it (with `@` and the offset of a byte range). `content_digest` is that of the manifest, or of the plan
+    of the segments.
     `from_s` and `to_s` are what was asked for. `starts_at_s` and `ends_at_s` are where the file really begins and ends,
     told before the job runs: the sync sample at or before `from_s`, and the last whole sample that `to_s` needs.
     `zero_s` becomes time 0 of the file. `size_bytes` is that of the file.
@@ -55,7 +60,7 @@ class Clip:
     content_digest: Sha256
     stream: str
     user: str | None
-    origin: Origin | None
+    origin: Origin
     from_s: MediaTime
     to_s: MediaTime
     starts_at_s: MediaTime
@@ -65,6 +70,7 @@ class Clip:
     zero_s: MediaTime
     file: str
     size_bytes: Count
+    segments: tuple[str, ...] = ()
 
     @property
     def recording(self) -> RecordingId:

@@ -47,7 +47,7 @@ class StreamResult:
     is_held: bool = False
 
 
-class _Nowhere:
+class Nowhere:
     """A sink for looking only."""
 
     def write(self, data: Buffer, /) -> None:
@@ -66,7 +66,7 @@ def check_stream(
     source: ObjectStore, plan: RecordingPlan, stream: StreamPlan, progress: Progress | None = None
 ) -> StreamResult:
     """Read and judge every byte of a stream, and write nothing."""
-    return _assembled(source, plan, stream, lambda _: _Nowhere(), progress)
+    return assembled(source, plan, stream, lambda _: Nowhere(), progress)
 
 
 def assemble_stream(
@@ -114,25 +114,27 @@ def _attempt(
             uploads[part] = stack.enter_context(StreamingUpload(target, key, served=served(key)))
             return uploads[part]
 
-        result = _assembled(source, plan, stream, open_upload, progress)
+        result = assembled(source, plan, stream, open_upload, progress)
         _require_closed_ledgers(result.assembly)
         if not accepts(result.judgement):
             return replace(result, is_held=True)
         outputs = tuple(
-            _output(part, _complete(target, uploads[part.number], part), result.assembly.zero)
+            output_of(part, _complete(target, uploads[part.number], part), result.assembly.zero)
             for part in result.assembly.parts
         )
     return replace(result, outputs=outputs)
 
 
-def _assembled(
+def assembled(
     source: ObjectStore,
     plan: RecordingPlan,
     stream: StreamPlan,
     open_sink: Callable[[int], Sink],
-    progress: Progress | None,
+    progress: Progress | None = None,
 ) -> StreamResult:
-    """One pass; another one without a large segment that turned out wrong only at its end.
+    """What comes of a stream, its bytes given to sinks.
+
+    One pass; another one without a large segment that turned out wrong only at its end.
 
     Pictures that are to be of one form need one more where they are not: what the largest is shows at the end.
     """
@@ -193,7 +195,8 @@ def _require_closed_ledgers(assembly: Assembly) -> None:
                 raise LedgerOpenError(f"{assembly.plan.stream}, part {part.number}, {track.type}: {track.ledger}")
 
 
-def _output(part: PartResult, uploaded: Uploaded, zero: int) -> Output:
+def output_of(part: PartResult, uploaded: Uploaded, zero: int) -> Output:
+    """How the manifest tells of a part that was written; times count from the tick `zero`."""
     return Output(
         key=uploaded.key,
         size_bytes=uploaded.size_bytes,

@@ -219,7 +219,7 @@ def seek(worker: Worker, held: Held) -> Task:
     """LIST what belongs to the recording; while nothing is there, the task has no objects."""
     recording = held.claim.recording
     vouched, inquiry = worker.catalog.vouched(recording.id), worker.catalog.inquiries.of(recording.id)
-    source, store, (objects, metas) = _found(worker, recording, vouched)
+    source, store, (objects, metas) = located(worker, recording, vouched)
     if metas and (recording.folder is None or recording.source is None):
         worker.catalog.found(recording.id, source=source.name, folder=objects.folder)
     is_likely = bool(metas) or not vouched.is_unknown
@@ -282,7 +282,7 @@ def rescue_for(worker: Worker, held: Held) -> Rescue | None:
     return Rescue(recording=recording.id, files=files, hosts=hosts, check=held.check, is_last=is_last)
 
 
-def _found(worker: Worker, recording: Recording, vouched: Vouched) -> tuple[Source, ObjectStore, Found]:
+def located(worker: Worker, recording: Recording, vouched: Vouched) -> tuple[Source, ObjectStore, Found]:
     """In which source it lies, and what is there of it. Where several may hold it, the first that does."""
     settings = worker.settings
     sources = (settings.source(recording.source),) if recording.source else settings.sources_for(recording.id.vendor)

@@ -89,7 +89,8 @@ class Bench:
     def transfer(self) -> Section:
         """Only read, from each cloud of the sandbox; urllib3 reads the same objects of the same server."""
         busy = self.inputs / "busy"
-        with serving(busy, 0) as served:
+        with serving(busy, 0) as server:
+            served = server.served
             commands = {
                 FILES: ours("plain_reads", "files", busy),
                 URLLIB3: ours("plain_reads", "urllib3", busy, served.public, "4"),
@@ -127,7 +128,8 @@ class Bench:
 
     def listing(self) -> Section:
         """Every key of a large bucket."""
-        with serving(self.inputs / "half", self.scale.keys) as served:
+        with serving(self.inputs / "half", self.scale.keys) as server:
+            served = server.served
             commands = {
                 f"{way}, {cloud}": ours("listing", way, url)
                 for cloud, url in served.many.items()

@@ -78,15 +78,31 @@ def ours(module: str, *arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", f"tests.benchmarks.{module}", *map(str, arguments)]
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The clouds of another process, and where they are."""
+
+    process: subprocess.Popen[str]
+    served: Served
+
+    def sent_bytes(self) -> int:
+        """How many bytes of bodies they have sent since this was asked before."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+
 @contextmanager
-def serving(folder: Path, keys: int) -> Iterator[Served]:
+def serving(folder: Path, keys: int) -> Iterator[Server]:
     """The clouds of another process: a folder's files in each, and a bucket of so many keys."""
     with subprocess.Popen(  # noqa: S603  our own program
         ours("serving", folder, str(keys)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment(), text=True
     ) as process:
         assert process.stdout is not None
         try:
-            yield Served(**json.loads(process.stdout.readline()))
+            yield Server(process, Served(**json.loads(process.stdout.readline())))
         finally:
             process.kill()
 
@@ -99,6 +115,13 @@ class Ffmpeg:
     path: str
     version: str
     start_up_s: float
+
+    def cut_command(self, url: str, from_s: float, to_s: float, output: Path) -> list[str]:
+        """Copy a part of an MP4 at a URL into an MP4 that begins with its tables."""
+        return [
+            *(self.path, "-nostdin", "-v", "error", "-y", "-ss", str(from_s), "-to", str(to_s), "-i", url),
+            *("-c", "copy", "-movflags", "+faststart", str(output)),
+        ]
 
     def command(self, folder: Path, output: Path) -> list[str]:
         """Join a folder of HLS into an MP4 that begins with its tables; nothing is checked."""

@@ -153,7 +153,7 @@ def test_a_look_that_finds_nothing_new_reads_no_slice_and_publishes_nothing(
     site.submit(1)
     site.process(1)
     before = contents(site.output)
-    monkeypatch.setattr(assembling, "_assembled", None)
+    monkeypatch.setattr(assembling, "assembled", None)
 
     again = site.process(1)
 
