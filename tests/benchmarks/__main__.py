@@ -37,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     scratch = _scratch(output)
     try:
         bench = Bench(scale=scale, inputs=inputs, scratch=scratch, ffmpegs=ffmpegs(), say=say)
-        asked = [bench.speed, bench.transfer, bench.listing, bench.traces, bench.memory, bench.planning, bench.search]
+        asked = [bench.speed, bench.transfer, bench.listing, bench.traces, bench.memory, bench.planning, bench.exports]
+        asked.append(bench.search)
         if scale.minutes:  # it starts all servers, which takes most of a minute
             asked.append(bench.backfill)
         sections = [ask() for ask in asked]

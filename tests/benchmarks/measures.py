@@ -11,7 +11,7 @@ from statistics import median
 
 from tests.benchmarks.backfilling import backfilled
 from tests.benchmarks.catalog import searches
-from tests.benchmarks.programs import ROOT, Ffmpeg, Ran, ours, run, serving
+from tests.benchmarks.programs import ROOT, Ffmpeg, Ran, Server, ours, run, serving
 from tests.benchmarks.results import Row, Section
 from tests.benchmarks.rounds import Contestant, Costs, Ratio, contest, ratio
 from tests.benchmarks.scales import Scale
@@ -27,6 +27,9 @@ _LEAST_S = 0.001
 """Tiny inputs cost less than the start-up varies."""
 _PEAK_LIMIT_MB = 130
 _SAMPLE_LIMIT_BYTES = 60
+_READ_LIMIT = 1.1
+_PLACE = 0.6
+"""Where in a recording its exported part begins."""
 _PLAN, _PLAN_LIMIT_S, _PLAN_LIMIT_MB = "group, plan and digests", 3.0, 250
 
 
@@ -243,6 +246,61 @@ class Bench:
             ],
         )
 
+    def exports(self) -> Section:
+        """Some minutes out of a long recording, from the object of a cloud, beside ffmpeg at a link to the same one."""
+        with _fresh(self.scratch) as archive, _fresh(self.scratch) as target:
+            ran = run(ours("remuxing", self.inputs / "long_large", archive))
+            (movie,) = archive.rglob("*.mp4")
+            (archive / "long.mp4").hardlink_to(movie)
+            shutil.rmtree(archive / "media")
+            with serving(archive, 0) as server:
+                return self._exports(server, target, ran.facts["seconds"])
+
+    def _exports(self, server: Server, target: Path, seconds: float) -> Section:
+        begin = round(seconds * _PLACE)
+        end = begin + self.scale.part_seconds
+        command = ours("exporting", server.served.files["s3"], "long.mp4", str(begin), str(end), target)
+        sent: dict[str, list[int]] = {}
+        cut: list[Mapping[str, float]] = []
+
+        def ours_s() -> float:
+            server.sent_bytes()
+            cut.append(run(command, keys=server.served.environment).facts)
+            sent.setdefault(OURS, []).append(server.sent_bytes())
+            return cut[-1]["wall_s"]
+
+        def theirs_s(ffmpeg: Ffmpeg) -> float:
+            server.sent_bytes()
+            ran = run(ffmpeg.cut_command(f"{server.served.public}/long.mp4", begin, end, target / "ffmpeg.mp4"))
+            sent.setdefault(ffmpeg.name, []).append(server.sent_bytes())
+            return ran.wall_s
+
+        contestants = [Contestant(name=OURS, measure=ours_s)]
+        contestants += [Contestant(name=f.name, measure=partial(theirs_s, f)) for f in self.ffmpegs]
+        costs = contest(contestants, self.scale.rounds, self.say)
+        needed = cut[-1]["head_bytes"] + cut[-1]["media_bytes"]
+        read = median(sent[OURS]) / needed
+        return Section(
+            title=f"Export {self.scale.part_seconds} s out of {seconds:.0f} s",
+            unit="seconds",
+            rows=[
+                Row(
+                    what=f"bytes that the cloud sent, beside head and needed media ({needed / 1e6:.1f} MB)",
+                    wanted=f"≤ {_READ_LIMIT} ×",
+                    measured=f"{read:.3f} ×",
+                    met=read <= _READ_LIMIT,
+                ),
+                *(row for ffmpeg in self.ffmpegs for row in _cut_beside(costs, sent, ffmpeg.name)),
+            ],
+            costs=costs,
+            commands={OURS: _shown(command)}
+            | {ffmpeg.name: _shown(ffmpeg.cut_command("LINK", begin, end, Path("cut.mp4"))) for ffmpeg in self.ffmpegs},
+            notes=[
+                "From S3 of the sandbox to a local store or file, seconds of wall clock; ours without its start-up.",
+                "Ours: whole keyframe intervals, digests and proofs included; ffmpeg's file begins where it may.",
+            ],
+        )
+
     def search(self) -> Section:
         """A large catalog, asked for each thing that people ask for."""
         return searches(self.scale.recordings, self.scale.searches, self.inputs.parent, self.say)
@@ -302,6 +360,13 @@ def _beside(costs: Costs, ffmpeg: Ffmpeg) -> Iterator[Row]:
         wanted="",
         measured=str(ratio(costs, OURS_LOCAL, ffmpeg.name)),
     )
+
+
+def _cut_beside(costs: Costs, sent: Mapping[str, Sequence[int]], name: str) -> Iterator[Row]:
+    time = ratio(costs, OURS, name)
+    yield Row(what=f"time beside ffmpeg ({name})", wanted="< 1 ×", measured=str(time), met=time.median < 1)
+    data = ratio(sent, OURS, name)
+    yield Row(what="bytes beside the same", wanted="< 1 ×", measured=str(data), met=data.median < 1)
 
 
 def _reads(cloud: str) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 class Scale:
     """`busy_bytes` is the input of the speed rows, `long_seconds` that of the memory rows, `keys` what is listed.
 
-    `room` is what is planned: users and hours. `recordings` are searched, `searches` times for each kind; `minutes` are
-    recordings of a minute that are backfilled (0: none).
+    `part_seconds` of the long recording are exported. `room` is what is planned: users and hours. `recordings` are
+    searched, `searches` times for each kind; `minutes` are recordings of a minute that are backfilled (0: none).
     """
 
     name: str
@@ -18,6 +18,7 @@ class Scale:
     video_bit_rate: int
     busy_bytes: int
     long_seconds: int
+    part_seconds: int
     large_slice_bytes: int
     rounds: int
     memory_rounds: int
@@ -36,6 +37,7 @@ FULL = Scale(
     video_bit_rate=1_400_000,
     busy_bytes=1_000_000_000,
     long_seconds=4 * 3600,
+    part_seconds=600,
     large_slice_bytes=50_000_000,
     rounds=5,
     memory_rounds=3,
@@ -53,6 +55,7 @@ QUICK = Scale(
     video_bit_rate=100_000,
     busy_bytes=1_500_000,
     long_seconds=96,
+    part_seconds=12,
     large_slice_bytes=300_000,
     rounds=1,
     memory_rounds=1,
