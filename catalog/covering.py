@@ -119,7 +119,13 @@ class Seat:
         begin, end = max(origin, self.from_s), min(end, self.to_s)
         if not any(max(span[0], begin) < min(span[1], end) for span in self._recorded):
             return None
-        of = Origin(key=output.key, size_bytes=output.size_bytes, crc64xz=output.crc64xz, origin_s=origin)
+        of = Origin(
+            key=output.key,
+            size_bytes=output.size_bytes,
+            crc64xz=output.crc64xz,
+            parts_sha256=output.parts_sha256,
+            origin_s=origin,
+        )
         return Piece(origin=of, from_s=begin, to_s=end)
 
     def _clipped(self, stretch: Stretch) -> Stretch | None:

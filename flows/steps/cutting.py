@@ -51,8 +51,8 @@ def cut_as_told(clip: Clip, movie: Movie) -> CutMovie:
     found = _told(made.starts_at, origin_s), _told(made.ends_at, origin_s), made.size_bytes
     if found != (clip.starts_at_s, clip.ends_at_s, clip.size_bytes):
         message = (
-            f"{clip.file} would begin at {found[0]:.6f} s, end at {found[1]:.6f} s and have {found[2]} bytes, and it was "
-            f"told as {clip.starts_at_s:.6f} s, {clip.ends_at_s:.6f} s and {clip.size_bytes} bytes. Ask for it again."
+            f"{clip.file} would begin at {found[0]:.6f} s, end at {found[1]:.6f} s and have {found[2]} bytes, and was told "
+            f"as {clip.starts_at_s:.6f} s, {clip.ends_at_s:.6f} s and {clip.size_bytes} bytes. Ask for it again."
         )
         raise CutDiffersError(message)
     return CutMovie(cut=made, movie=movie)
@@ -64,7 +64,7 @@ def _announced(wish: Wish, movie: Movie, common: datetime | None) -> Clip:
     zero_s = None if zero_s is None or zero_s >= begin else zero_s
     made = _cut(movie, wish.from_s, wish.to_s, wish.origin.origin_s, zero_s)
     starts_at_s, ends_at_s = (_told(at, wish.origin.origin_s) for at in (made.starts_at, made.ends_at))
-    return wish.told(
+    return wish.clip(
         starts_at_s=starts_at_s,
         ends_at_s=ends_at_s,
         zero_s=starts_at_s if zero_s is None else zero_s,

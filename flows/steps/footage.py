@@ -1,4 +1,4 @@
-"""Footage: what a clip is cut from, a published output or slices of which nothing is published, and what is known of it."""
+"""Footage: what a clip is cut from, be it published or slices of which nothing is yet, and what is known of it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

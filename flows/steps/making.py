@@ -8,9 +8,8 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Final
 
-from catalog.certificate import Asked, Certificate, CertifiedClip, CertifiedFile, members_document, to_json
+from catalog.certificate import CLIPS_NAME, Asked, Certificate, CertifiedClip, CertifiedFile, clips_to_json, to_json
 from catalog.export_request import Clip
 from catalog.exports import Export, ExportedFile
 from catalog.layout import served
@@ -25,8 +24,6 @@ from media.samples import Buffer
 from storage.checksums import Crc64
 from storage.keys import output_key
 from storage.writing import StreamingUpload, put_proved, verify_upload
-
-_MEMBERS: Final = "manifest.json"
 
 
 def make(worker: Worker, export: Export, progress: Progress) -> ExportedFile:
@@ -45,7 +42,7 @@ def make(worker: Worker, export: Export, progress: Progress) -> ExportedFile:
 
         whole = _Sealed(write)
         clips = tuple(_clips(worker, export, whole))
-        certificate = _certificate(export, whole.as_file(key.rpartition("/")[2]), clips)
+        certificate = _certificate(export, whole.as_file(_name(export)), clips)
         put_proved(worker.output, beside, to_json(certificate), served=served(beside))
         progress(0)
         uploaded = upload.complete(b"")
@@ -91,20 +88,24 @@ def _clips(worker: Worker, export: Export, whole: _Sealed) -> Iterator[Certified
         (clip,) = request.clips
         with _cut(worker, clip) as (footage, movie):
             movie.send(whole.write)
-            yield certified_clip(clip, footage.told(), movie, whole.as_file(clip.file))
+            yield certified_clip(clip, footage.told(), movie, whole.as_file(_name(export)))
         return
     archive, done = Archive(whole.write), list[CertifiedClip]()
     for clip in request.clips:
         with _cut(worker, clip) as (footage, movie):
-            with archive.member(clip.file, clip.size_bytes) as write:
-                member = _Sealed(write)
-                movie.send(member.write)
-            done.append(certified_clip(clip, footage.told(), movie, member.as_file(clip.file)))
+            with archive.member(clip.file, clip.size_bytes) as member:
+                alone = _Sealed(member.write)
+                movie.send(alone.write)
+            done.append(certified_clip(clip, footage.told(), movie, alone.as_file(clip.file)))
             yield done[-1]
-    document = members_document(done)
-    with archive.member(_MEMBERS, len(document)) as write:
-        write(document)
+    document = clips_to_json(done)
+    with archive.member(CLIPS_NAME, len(document)) as member:
+        member.write(document)
     archive.finish()
+
+
+def _name(export: Export) -> str:
+    return f"{export.name}.{export.key.extension}"
 
 
 @contextmanager

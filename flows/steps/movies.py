@@ -7,7 +7,6 @@ from typing import Final, Protocol
 
 from catalog.certificate import CutFrom
 from catalog.export_request import Origin
-from catalog.model import Output
 from media.cut import Copied, Inserted
 from media.mp4.boxes import Mp4Error
 from media.mp4.index import Mp4Index, head_bytes, read_index
@@ -115,17 +114,6 @@ class PublishedMovie:
         except Mp4Error as error:
             message = f"{self._origin.key} is no MP4 of ours any more: {error}. `aftertake retry` its recording."
             raise SourceGoneError(message) from error
-
-
-def origin_of(output: Output) -> Origin:
-    """What a clip keeps of the output that it is cut from."""
-    return Origin(
-        key=output.key,
-        size_bytes=output.size_bytes,
-        crc64xz=output.crc64xz,
-        parts_sha256=output.parts_sha256,
-        origin_s=min(track.starts_at_s for track in output.tracks),
-    )
 
 
 def _standing(store: ObjectStore, origin: Origin) -> tuple[ObjectMeta, Proof]:

@@ -218,9 +218,14 @@ def _manifest(source: ObjectStore, plan: RecordingPlan, accounts: Sequence[Accou
         findings=bounded(ordered),
         orphans=_stored(plan.orphans),
         side_files=_stored(plan.objects.side_files),
-        software=Software(aftertake=version("aftertake"), libav=LIBAV_VERSION, layout=LAYOUT_VERSION),
+        software=software(),
     )
     return fitting(manifest, ordered)
+
+
+def software() -> Software:
+    """What writes."""
+    return Software(aftertake=version("aftertake"), libav=LIBAV_VERSION, layout=LAYOUT_VERSION)
 
 
 def _now() -> datetime:

@@ -3,7 +3,7 @@
 What was never recorded is told here, with what is missing, why, and what to ask instead (`flows.steps.refusing`).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -12,7 +12,7 @@ from catalog.clocks import StreamClock
 from catalog.covering import Missing, Moment, Seat, Seats, seats, uncovered
 from catalog.export_request import Clip, ExportMode, ExportRequest, Origin
 from catalog.manifest import content_digest
-from catalog.model import RecordingId, StreamKind, StreamRecord
+from catalog.model import Manifest, RecordingId, StreamKind, StreamRecord
 from catalog.naming import file_name, stamp
 from catalog.records import Recording, id_text
 from flows.moments import offset_text
@@ -61,7 +61,7 @@ class Wish:
     vendor: str
     task_id: str
     room: str | None
-    manifest: str
+    manifest: str | None
     content_digest: str
     stream: str
     user: str | None
@@ -70,6 +70,12 @@ class Wish:
     from_s: float
     to_s: float
     file: str
+    segments: tuple[str, ...] = ()
+
+    @property
+    def recording(self) -> RecordingId:
+        """The recording that it is of."""
+        return RecordingId(vendor=self.vendor, task_id=self.task_id)
 
     def clip(self, *, starts_at_s: float, ends_at_s: float, zero_s: float, size_bytes: int) -> Clip:
         """The clip, once that is known; its times on the wall clock follow."""
@@ -91,15 +97,21 @@ class Wish:
             zero_s=zero_s,
             file=self.file,
             size_bytes=size_bytes,
+            segments=self.segments,
         )
+
+
+Look = Callable[[Recording], Manifest | None]
+"""What the segments of a recording tell of the range while it has no manifest; None where they tell nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """What will be cut, and what of it is not there: `missing` in the recordings, `uncovered` by any of them.
 
-    `unpublished` may have more of the range, once they are published. `from_utc` and `to_utc` are None where no wall
-    clock is known.
+    `unpublished` may have more of the range, once they are published. Those in `provisional` are cut from their
+    segments, as they are now; their wishes have no manifest. `from_utc` and `to_utc` are None where no wall clock is
+    known.
     """
 
     mode: ExportMode
@@ -110,6 +122,7 @@ class Selection:
     missing: tuple[Missing, ...]
     uncovered: tuple[tuple[Moment, Moment], ...]
     unpublished: tuple[Recording, ...]
+    provisional: tuple[Recording, ...] = ()
 
     @property
     def has_gaps(self) -> bool:
@@ -123,6 +136,10 @@ class Selection:
             *map(missing_text, self.missing),
             *(f"no recording from {range_text(*span)}." for span in self.uncovered),
             *(f"{id_text(each.id)} is not published yet, and may have more of that time." for each in self.unpublished),
+            *(
+                f"{id_text(each.id)} is not published yet: this is what its slices have now."
+                for each in self.provisional
+            ),
         )
 
     def request(self, clips: Iterable[Clip]) -> ExportRequest:
@@ -130,21 +147,21 @@ class Selection:
         return ExportRequest(mode=self.mode, from_utc=self.from_utc, to_utc=self.to_utc, clips=tuple(clips))
 
 
-def select(catalog: "Catalog", output: ObjectStore, wanted: Wanted) -> Selection:
-    """The clips of what is wanted.
+def select(catalog: "Catalog", output: ObjectStore, wanted: Wanted, look: Look) -> Selection:
+    """The clips of what is wanted; `look` is for recordings of which nothing is published.
 
     Raises `NotRecordedError`, `NotReadyError`, and `SelectionError` for what is not clear; `StrangeManifestError`;
     errors of the catalog and the store.
     """
     _require_sense(wanted)
     found = _found(catalog, wanted)
-    published = sorted((each for each in found if each.manifest), key=_by_time)
-    unpublished = tuple(each for each in found if not each.manifest)
-    if len(published) > MOST_RECORDINGS:
-        raise SelectionError(f"{len(published)} recordings lie in that time, and {MOST_RECORDINGS} are the most.")
-    if not published:
+    if len(found) > MOST_RECORDINGS:
+        raise SelectionError(f"{len(found)} recordings lie in that time, and {MOST_RECORDINGS} are the most.")
+    manifests = [(each, _manifest(output, each, look)) for each in sorted(found, key=_by_time)]
+    unpublished = tuple(each for each, manifest in manifests if manifest is None)
+    read = [(each.manifest, seats(manifest, wanted.begin, wanted.end)) for each, manifest in manifests if manifest]
+    if not read:
         raise NotReadyError(unpublished)
-    read = [(each.manifest or "", _read(output, each.manifest or "", wanted)) for each in published]
     try:
         chosen = _chosen(catalog, wanted, [each for _, each in read])
     except NotRecordedError as error:
@@ -164,6 +181,7 @@ def select(catalog: "Catalog", output: ObjectStore, wanted: Wanted) -> Selection
         missing=tuple(missing for seat in chosen for missing in seat.missing),
         uncovered=tuple(_uncovered(wanted, [each for _, each in read])),
         unpublished=unpublished,
+        provisional=tuple(each for each, manifest in manifests if manifest and not each.manifest),
     )
 
 
@@ -216,9 +234,9 @@ def _of_task(catalog: "Catalog", task: str, room: str | None) -> Recording:
     return found[0]
 
 
-def _read(output: ObjectStore, key: str, wanted: Wanted) -> Seats:
-    meta = Retry().call(lambda: output.head(key))
-    return seats(read_manifest(output, meta), wanted.begin, wanted.end)
+def _manifest(output: ObjectStore, recording: Recording, look: Look) -> Manifest | None:
+    key = recording.manifest
+    return look(recording) if key is None else read_manifest(output, Retry().call(lambda: output.head(key)))
 
 
 def _chosen(catalog: "Catalog", wanted: Wanted, read: Sequence[Seats]) -> list[Seat]:
@@ -294,7 +312,7 @@ def _uncovered(wanted: Wanted, read: Sequence[Seats]) -> Iterator[tuple[Moment, 
         yield from uncovered(begin, end, [(timedelta(), each.length) for each in read])
 
 
-def _wishes(chosen: Sequence[Seat], keys: dict[RecordingId, str]) -> Iterator[Wish]:
+def _wishes(chosen: Sequence[Seat], keys: dict[RecordingId, str | None]) -> Iterator[Wish]:
     digests = {seat.manifest.recording: content_digest(seat.manifest) for seat in chosen}
     for seat in chosen:
         for piece in seat.pieces:

@@ -217,8 +217,10 @@ def _assembled(slices: Slices, stream: StreamPlan) -> StreamResult:
 def _put_together(slices: Slices, results: Sequence[StreamResult]) -> Provisional:
     plan = replace(slices.plan, streams=tuple(result.plan for result in results))
     whole = replace(slices, plan=plan)
+    # offsets count from the beginning of the recording, not from that of the segments that were read
+    manifest = replace(describe(slices.source, plan, results), started_at=slices.started_at)
     return Provisional(
-        manifest=describe(slices.source, plan, results),
+        manifest=manifest,
         movies={
             output.key: AssembledMovie(whole, result.plan, part)
             for result in results

@@ -1,0 +1,202 @@
+"""What somebody asks for becomes a file that is what was told of it, with a certificate that says where it is from."""
+
+import json
+import zipfile
+from dataclasses import replace
+from datetime import timedelta
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from catalog.certificate import Certificate, from_json
+from catalog.covering import Moment
+from catalog.export_request import ExportMode, ExportRequest
+from catalog.exports import Export, ExportedFile
+from flows.steps.cutting import CutDiffersError
+from flows.steps.making import make
+from flows.steps.movies import SourceGoneError
+from flows.steps.preparing import Prepared, prepare
+from flows.steps.selecting import Wanted
+from flows.steps.unpublished import pinned_again, slices_of
+from media.mp4.check import check
+from storage.errors import NoSpace
+from storage.local import LocalStore
+from tests.flows.site import Site, sid
+from tests.lab import judge_mp4
+
+
+def wanted(begin: Moment, end: Moment, *users: str, mode: ExportMode = ExportMode.FAST) -> Wanted:
+    return Wanted(task=sid(1), room=None, users=users, begin=begin, end=end, mode=mode)
+
+
+def seconds(value: float) -> timedelta:
+    return timedelta(seconds=value)
+
+
+def asked(site: Site, request: ExportRequest, by: str = "ann") -> Export:
+    export, _ = site.catalog.exports.ask(request, by=by, reason="case 7", name="clip", keep=timedelta(days=1), most=10)
+    return export
+
+
+def made(site: Site, prepared: Prepared) -> tuple[bytes, Certificate, ExportedFile]:
+    told: list[int] = []
+    file = make(site.worker(), asked(site, prepared.request), told.append)
+    data = (site.output / file.key).read_bytes()
+    assert sum(told) == len(data) == file.size_bytes
+    return data, from_json((site.output / file.certificate).read_bytes()), file
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """One mixed recording of eight seconds, a keyframe each second."""
+    site = Site(tmp_path)
+    site.lay(1)
+    site.submit(1)
+    return site
+
+
+@pytest.mark.parametrize("published", [True, False], ids=["published", "from its slices"])
+def test_a_part_begins_at_the_keyframe_that_was_told(site: Site, *, published: bool) -> None:
+    if published:
+        site.process(1)
+    prepared = prepare(site.worker(), wanted(seconds(3.4), seconds(6.2)))
+    (clip,) = prepared.request.clips
+    assert clip.starts_at_s == pytest.approx(3.0, abs=0.05)
+    assert clip.starts_at_s <= 3.4
+    data, certificate, _ = made(site, prepared)
+    report = judge_mp4(data)
+    assert report.seconds == (3, 4, 5, 6)
+    assert report.flash(3) == pytest.approx(0, abs=0.001)
+    assert report.worst_offset_s < 0.03
+    (told,) = certificate.clips
+    assert (told.starts_at_s, told.ends_at_s, told.starts_at) == (clip.starts_at_s, clip.ends_at_s, clip.starts_at)
+    assert told.file == certificate.file
+    assert {track.type for track in told.tracks} == {"audio", "video"}
+    assert certificate.asked[0].by == "ann"
+    assert bool(told.manifest) is published
+    assert all(segment.crc64xz and segment.etag for segment in told.segments)
+    assert all(source.read_bytes for source in told.cut_from)
+
+
+def test_the_segments_that_a_part_may_come_from_are_named(site: Site) -> None:
+    site.process(1)
+    _, certificate, _ = made(site, prepare(site.worker(), wanted(seconds(6.5), seconds(7))))
+    named = [segment.key for segment in certificate.clips[0].segments]
+    stored = sorted(path.name for path in site.source.glob("*.ts"))
+    assert stored[3] in named
+    assert stored[0] not in named
+
+
+def test_both_ways_give_the_same_pictures_and_sounds(site: Site) -> None:
+    before, _, _ = made(site, prepare(site.worker(), wanted(seconds(2.5), seconds(5.5))))
+    site.process(1)
+    after, _, _ = made(site, prepare(site.worker(), wanted(seconds(2.5), seconds(5.5))))
+    assert judge_mp4(before) == judge_mp4(after)
+
+
+def test_people_get_files_of_one_zero_in_one_archive(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.lay_users(1, "7", "8")
+    site.submit(1)
+    site.process(1)
+    prepared = prepare(site.worker(), wanted(seconds(2.5), seconds(5.5), mode=ExportMode.SEPARATE))
+    data, certificate, _ = made(site, prepared)
+    with zipfile.ZipFile(BytesIO(data)) as archive:
+        assert archive.testzip() is None
+        *files, manifest = archive.namelist()
+        assert manifest == "manifest.json"
+        assert [clip["user"] for clip in json.loads(archive.read(manifest))["clips"]] == ["7", "8"]
+        marks = [judge_mp4(archive.read(file)) for file in files]
+    assert [clip.file.name for clip in certificate.clips] == files
+    assert len({clip.zero_s for clip in certificate.clips}) == 1
+    first, other = marks
+    assert first.seconds == (2, 3, 4, 5)
+    assert first == other
+
+
+def test_made_again_it_is_the_same_file(site: Site) -> None:
+    site.process(1)
+    export = asked(site, prepare(site.worker(), wanted(seconds(1), seconds(4))).request)
+    first = make(site.worker(), export, lambda _: None)
+    assert make(site.worker(), export, lambda _: None) == first
+
+
+def test_a_gap_in_the_range_is_in_the_certificate(tmp_path: Path) -> None:
+    site = Site(tmp_path, deadline=timedelta())
+    laid = site.lay(1)
+    key = sorted(key for key in laid.objects if key.endswith(".ts"))[2]
+    (site.source / key).unlink()
+    site.submit(1)
+    site.process(1)
+    prepared = prepare(site.worker(), wanted(seconds(3), seconds(7)))
+    assert any("lost" in note for note in prepared.selection.notes)
+    _, certificate, file = made(site, prepared)
+    ((gap,),) = {clip.gaps for clip in certificate.clips}
+    assert gap.segment == key
+    assert file.has_gaps
+    assert certificate.has_gaps
+
+
+def test_a_file_that_would_not_be_what_was_told_is_not_made(site: Site) -> None:
+    site.process(1)
+    request = prepare(site.worker(), wanted(seconds(3), seconds(5))).request
+    lying = replace(request, clips=(replace(request.clips[0], starts_at_s=2.5),))
+    with pytest.raises(CutDiffersError, match="was told"):
+        make(site.worker(), asked(site, lying), lambda _: None)
+    assert not list((site.output / "exports").rglob("*.mp4"))
+
+
+def test_an_output_that_is_gone_is_told(site: Site) -> None:
+    site.process(1)
+    request = prepare(site.worker(), wanted(seconds(3), seconds(5))).request
+    (site.output / request.clips[0].origin.key).unlink()
+    with pytest.raises(SourceGoneError, match="Ask again"):
+        make(site.worker(), asked(site, request), lambda _: None)
+
+
+def test_slices_that_have_changed_are_told(site: Site) -> None:
+    (clip,) = prepare(site.worker(), wanted(seconds(3), seconds(5))).request.clips
+    path = site.source / clip.segments[1]
+    path.write_bytes(path.read_bytes() + bytes(188))
+    with pytest.raises(SourceGoneError, match="have changed since"):
+        pinned_again(slices_of(site.worker(), clip.recording), clip)
+
+
+def test_the_certificate_is_there_before_the_file(site: Site) -> None:
+    """A store that is full at the very last request leaves a certificate without a file, never the other way round."""
+    site.process(1)
+    export = asked(site, prepare(site.worker(), wanted(seconds(1), seconds(4))).request)
+
+    class Full(LocalStore):
+        def put(self, key: str, *arguments: object, **named: object) -> object:  # type: ignore[override]
+            if key == export.key.key:
+                raise NoSpace("put", key, "the disk is full")
+            return super().put(key, *arguments, **named)  # type: ignore[arg-type]
+
+    with pytest.raises(NoSpace):
+        make(site.worker(output=Full(site.output)), export, lambda _: None)
+    assert (site.output / export.key.certificate).exists()
+    assert not (site.output / export.key.key).exists()
+
+
+def test_whoever_stops_it_leaves_no_file(site: Site) -> None:
+    site.process(1)
+    export = asked(site, prepare(site.worker(), wanted(seconds(1), seconds(4))).request)
+
+    def stop(_size_bytes: int) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        make(site.worker(), export, stop)
+    assert not list((site.output / "exports").rglob("*"))
+
+
+def test_the_head_holds_together(site: Site) -> None:
+    site.process(1)
+    data, certificate, _ = made(site, prepare(site.worker(), wanted(seconds(2.2), seconds(2.3))))
+    head = data.index(b"mdat") + 4
+    report = check(data[:head], len(data) - head)
+    assert [track.samples for track in report.tracks] == [
+        track.copied + track.inserted for track in certificate.clips[0].tracks
+    ]
