@@ -20,6 +20,7 @@ def flash_and_beep(
     first_second: int = 0,
     seed: int = 0,
     degrees: int = 0,
+    open_gop: bool = False,
 ) -> bytes:
     """One continuous MPEG-TS: a flash and a beep begin together at every full second; see the `scene`."""
     clip = Clip(
@@ -37,5 +38,6 @@ def flash_and_beep(
         first_second=first_second,
         seed=seed,
         degrees=degrees,
+        open_gop=open_gop,
     )
     return cached(repr(clip), lambda: encode(clip))

@@ -27,6 +27,7 @@ def recording(
     channels: int = 1,
     flash_frames: int = 2,
     degrees: int = 0,
+    open_gop: bool = False,
 ) -> tuple[Slice, ...]:
     """A clip cut into slices; the same slices for the same wishes."""
     clip = flash_and_beep(
@@ -42,6 +43,7 @@ def recording(
         channels=channels,
         flash_frames=flash_frames,
         degrees=degrees,
+        open_gop=open_gop,
     )
     return tuple(cut(clip, slice_s, restart_counters=restart_counters))
 

@@ -1,0 +1,58 @@
+"""What pictures a file really shows: their burnt-in numbers, read after decoding with libav, and when each is shown."""
+
+import io
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+import av.logging
+import numpy as np
+
+from deployments.sandbox import scene
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Numbered:
+    """The pictures of a file in the order in which they are shown: (number, seconds). `complaints` are libav's own.
+
+    The number of a picture is that of its second and that in its second, as the scene has them.
+    """
+
+    pictures: tuple[tuple[tuple[int, int], Fraction], ...]
+    complaints: tuple[str, ...]
+
+
+def numbered(mp4: bytes) -> Numbered:
+    """Decode all pictures and all sound of an MP4, each picture in its own size and turned as its track says."""
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.ERROR)
+    try:
+        with av.logging.Capture() as said:
+            pictures = _pictures(mp4)
+            _decode_sound(mp4)
+    finally:
+        av.logging.set_level(level)
+    return Numbered(pictures=tuple(pictures), complaints=tuple(text.strip() for _, _, text in said))
+
+
+def _pictures(mp4: bytes) -> list[tuple[tuple[int, int], Fraction]]:
+    found = []
+    with av.open(io.BytesIO(mp4), "r", format="mp4") as source:
+        if not source.streams.video:
+            return []
+        # One thread: what others of libav's own say is not captured.
+        source.streams.video[0].codec_context.thread_count = 1
+        for frame in source.decode(video=0):
+            assert frame.pts is not None
+            assert frame.time_base is not None
+            luma = np.asarray(frame.to_ndarray(format="gray"), np.uint8)
+            _, second, number = scene.read_picture(np.rot90(luma, frame.rotation // 90))
+            found.append(((second, number), frame.pts * frame.time_base))
+    return found
+
+
+def _decode_sound(mp4: bytes) -> None:
+    with av.open(io.BytesIO(mp4), "r", format="mp4") as source:
+        if source.streams.audio:
+            for _ in source.decode(audio=0):
+                pass
