@@ -166,15 +166,15 @@ class Exports:
     def note_link(self, export: str, *, by: str, reason: str, seconds: int, name: str) -> Export:
         """Somebody is about to be given a link to its file that works for so long.
 
-        Raises `ExportStateError` unless there is a file that lasts that long.
+        Raises `ExportStateError` unless there is a file.
         """
 
         def work(connection: Connection) -> Export:
             row = export_rows.known(connection, export, lock=True)
             now = self._database.now(connection)
-            if row["state"] != ExportState.DONE or row["expires_at"] < now + timedelta(seconds=seconds):
-                state = row["state"] if row["state"] != ExportState.DONE else f"done, until {row['expires_at']}"
-                message = f"the export {export} is {state}: there is no file to link to for {seconds} s"
+            if row["state"] != ExportState.DONE or row["expires_at"] <= now:
+                is_what = "over" if row["state"] == ExportState.DONE else row["state"]
+                message = f"the export {export} is {is_what}: there is no file to link to"
                 raise ExportStateError(message)
             told = f"{name} for {seconds} s: {reason}"
             rows.add_audit(connection, at=now, actor=by, action="link_export", subject=export, reason=told)

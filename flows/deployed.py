@@ -27,10 +27,12 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.tasks import Task, exponential_backoff
 
 from catalog.errors import CatalogError
+from catalog.exports import ExportState
 from catalog.model import Verdict
 from catalog.records import Recording, id_text, read_id, run_lease
 from flows.backfill import Backfiller
 from flows.backfill import backfill as backfill_story
+from flows.export import export_replay as export_story
 from flows.moments import read_moment
 from flows.opening import open_catalog, open_worker, own_name
 from flows.process import process_recording as story
@@ -55,6 +57,10 @@ _STUCK = timedelta(minutes=10)
 
 class NoVerdictError(Exception):
     """The recording could not be processed, by our own fault; the catalog knows, and has it tried again."""
+
+
+class NotMadeError(Exception):
+    """The export could not be made; the catalog knows why, and has it tried again unless it has failed."""
 
 
 async def _passes(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> bool:
@@ -149,6 +155,18 @@ async def _each(
         done.append({"recording": recording_id, "state": state, "verdict": verdict, "seconds": seconds})
     await _put("the batch", acreate_table_artifact(done, description="the recordings of this batch"))
     return dict(Counter(each["state"] for each in done))
+
+
+@flow(name="export_replay", flow_run_name="export-{export_id}", persist_result=False)
+async def export_replay(export_id: str) -> str:
+    """Make one export of the catalog; its state is returned."""
+    with _opened() as worker:
+        export = await export_story(AsTasks(), worker, export_id, run=_key())
+        if export is None:
+            return "somebody else has it, or it is over"
+        if export.state in {ExportState.QUEUED, ExportState.FAILED}:
+            raise NotMadeError(export.cause)
+        return export.state.value
 
 
 @flow(name="backfill", flow_run_name="backfill-since-{since}", persist_result=False)

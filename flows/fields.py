@@ -32,6 +32,7 @@ OWN_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 """This machine, to which nothing need be encrypted."""
 _SHORTEST_LEASE = timedelta(seconds=5)
 _LONGEST_LEASE = timedelta(hours=1)
+_SHORTEST = timedelta(minutes=1)
 _LONGEST = timedelta(days=3650)
 
 
@@ -58,6 +59,12 @@ def _address(text: object) -> Address:
 def _lease(duration: timedelta) -> timedelta:
     if not _SHORTEST_LEASE <= duration <= _LONGEST_LEASE:
         raise ValueError('write something from "5s" to "1h"')
+    return duration
+
+
+def _long(duration: timedelta) -> timedelta:
+    if duration < _SHORTEST:
+        raise ValueError('write "1m" or more')
     return duration
 
 
@@ -152,6 +159,7 @@ def _vendor(text: str | None) -> str | None:
 
 Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_seconds)]
 """`"90s"`, `"30m"`, `"24h"`, `"7d"`."""
+LongSpan = Annotated[Duration, AfterValidator(_long)]
 Lease = Annotated[Duration, AfterValidator(_lease)]
 """Long enough for a bad moment of the database, short enough for somebody who waits for what a dead worker had."""
 Store = Annotated[str, AfterValidator(_store)]
@@ -172,7 +180,7 @@ HostName = Annotated[
     str, Field(pattern=r"^(\*\.[a-z0-9-]{1,63}\.)?[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?(:[0-9]{1,5})?$")
 ]
 """A host, or with `*.` before it all below it, though not below a whole top-level domain."""
-Slots = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1)]
 
 
 _PLAIN: Mapping[str, str] = MappingProxyType(

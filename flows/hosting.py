@@ -10,9 +10,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.resources import files
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import urlsplit
 
@@ -47,6 +48,7 @@ _log = logging.getLogger(__name__)
 _PATIENCE_S: Final = 120
 _HAND_BACK_S: Final = 20
 LIVE: Final = "live"
+_POLITENESS: Final[Mapping[str, str]] = MappingProxyType({Queue.EXPORT: "5", Queue.BULK: "10"})
 _ENGINE: Final = "prefect.engine"
 _IMPORTED_BY_FLOWS: Final = ("prefect.flow_engine", "flows.deployed")
 
@@ -123,8 +125,9 @@ class _Job(ProcessJobConfiguration):
     engine: ClassVar[Sequence[str]] = (sys.executable, "-m", _ENGINE)
 
     def prepare_for_flow_run(self, flow_run: FlowRun, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Prefect's own
-        # What nobody waits for makes way for a live recording whose process starts beside it.
-        first = ["nice", "-n", "10"] if flow_run.work_queue_name == Queue.BULK else []
+        # What somebody waits for less makes way for a live recording whose process starts beside it.
+        politeness = _POLITENESS.get(flow_run.work_queue_name or "")
+        first = ["nice", "-n", politeness] if politeness else []
         self.command = self.command or command_to_string([*first, *self.engine])
         super().prepare_for_flow_run(flow_run, *args, **kwargs)
 

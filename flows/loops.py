@@ -12,9 +12,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 from catalog.errors import CatalogError
+from catalog.export_runs import EXPORTING
 from catalog.index import Catalog
 from catalog.records import Lease, Queue, Run, id_text
 from catalog.runs import Pulse
@@ -25,6 +26,7 @@ from flows.settings import Settings, Source
 from flows.starting import PATIENCE, BusyError, RefusedError, Seen, Starter, StarterDownError
 from flows.steps.announcing import deliver_due
 from flows.steps.asking import Asker
+from flows.steps.clearing import clear_over, sweep_files
 from flows.steps.concluding import after_a_death, is_often_dying
 from flows.steps.discovering import discover
 from flows.steps.hearing import read_delivery
@@ -80,6 +82,31 @@ _GRACE: Final = timedelta(hours=1)
 """After a deadline, for the work itself."""
 
 
+class Hands(Protocol):
+    """What runs of one kind have been handed, and what becomes of it without them."""
+
+    def pulse(self, key: str, /) -> Pulse:
+        """Whether the process of the run lives."""
+
+    def has_subjects(self, key: str, /) -> bool:
+        """Whether anything is still in the run's hands."""
+
+    def give_up(
+        self,
+        key: str,
+        /,
+        *,
+        cause: str,
+        actor: str,
+        look_in: Callable[[int], timedelta],
+        is_alarming: Callable[[int], bool],
+    ) -> int:
+        """The run came to nothing: what it had not begun is due again; how much that is."""
+
+    def hold(self, key: str, /, *, cause: str, actor: str, look_in: timedelta) -> int:
+        """Somebody cancelled the run: what is in its hands goes to nobody else by itself; how much that is."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overseer:
     """Who runs the loops, and with what. `patience`: how long a run may be silent before it counts as dead."""
@@ -95,6 +122,7 @@ class Overseer:
         """Hand over what is due, and deliver what was handed over; how many runs were delivered."""
         runs = self.catalog.runs
         runs.hand_over(most=HANDED_AT_ONCE, batch=BATCH, most_bulk=MOST_BULK)
+        self.catalog.export_runs.hand_over(most=HANDED_AT_ONCE)
         return self._each(runs.to_deliver(most=_LOOKED_AT_ONCE), self._deliver, _RETRY_DELIVERY)
 
     def take_in(self) -> int:
@@ -135,10 +163,17 @@ class Overseer:
             is_alarming=is_often_dying,
         ):
             _log.warning("%s: its worker ended without a word; it is tried again", id_text(recording.id))
+        for export in self.catalog.exports.take_back(
+            actor=self.name,
+            cause="its worker ended without a word",
+            advice="Try it again; if that happens again, see what the worker said last.",
+            look_in=lambda tries: _LOST[min(tries, len(_LOST)) - 1],
+        ):
+            _log.warning("export %s: its worker ended without a word; it is %s now", export.id, export.state)
         runs = self.catalog.runs
         runs.hurry_dead()
-        if freed := runs.free_orphans():
-            _log.warning("%s recordings were in the hands of runs that nobody knows; they are due again", freed)
+        if freed := runs.free_orphans() + self.catalog.export_runs.free_orphans():
+            _log.warning("%s were in the hands of runs that nobody knows; they are due again", freed)
         self._each(runs.to_look_after(most=_LOOKED_AT_ONCE), self._look_after, self.patience)
 
     def remind(self) -> None:
@@ -166,10 +201,22 @@ class Overseer:
         """Send an endpoint what is due to it; how many arrived."""
         return deliver_due(self.catalog.announcements, endpoint)
 
+    def end_exports(self) -> int:
+        """End exports that take too long or have expired, and remove the files of those that are over; how many."""
+        exports = self.catalog.exports
+        for export in exports.time_out(older_than=self.settings.export_deadline, actor=self.name):
+            _log.error("export %s has failed: %s", export.id, export.cause)
+        exports.expire(actor=self.name)
+        return clear_over(exports, self.output, now=datetime.now(UTC))
+
     def sweep(self) -> int:
-        """Abort uploads that nobody will complete, how many; and drop what was said and announced long ago."""
+        """Abort uploads that nobody will complete, how many; and drop what was said and announced long ago.
+
+        Files of exports that are over go too, if they came after all.
+        """
         self.catalog.inbox.drop_old()
         self.catalog.announcements.forget(older_than=_ANNOUNCED)
+        sweep_files(self.catalog.exports, self.output, now=datetime.now(UTC))
         left = sweep_uploads(self.output, older_than=ABANDONED, now=datetime.now(UTC))
         for upload in left:
             _log.warning("aborted an abandoned upload of %s", upload.key)
@@ -199,33 +246,36 @@ class Overseer:
         self.catalog.runs.delivered(run.key, self.starter.start(run), look_in=self.patience)
 
     def _look_after(self, run: Run) -> None:
-        """A run that has ended, died or got lost, and still has recordings, gives them up to another one.
+        """A run that has ended, died or got lost, and still has something, gives it up to another one.
 
-        Those of one that somebody cancelled are held instead.
+        What one has that somebody cancelled is held instead.
         """
-        runs = self.catalog.runs
-        seen, pulse = self.starter.look(run.flow_run or ""), runs.pulse(run.key)
+        runs, hands = self.catalog.runs, self._hands(run)
+        seen, pulse = self.starter.look(run.flow_run or ""), hands.pulse(run.key)
         if seen is Seen.QUEUED or (seen in _GOING_ON and pulse is not Pulse.GONE):
             runs.look_later(run.key, _ENDING if pulse is Pulse.ENDING else self.patience)
             return
         if seen in _GOING_ON:
             self.starter.end(run.flow_run or "", "its process ended without a word")
         if seen in _CANCELLED:
-            self._hold(run)
+            self._hold(run, hands)
         else:
-            self._give_up(run, _CAUSES[seen])
-        if not runs.has_subjects(run.key):
+            self._give_up(run, hands, _CAUSES[seen])
+        if not hands.has_subjects(run.key):
             runs.forget(run.key)
         else:
             runs.look_later(run.key, self.patience)
 
-    def _hold(self, run: Run) -> None:
-        cause = "its run was cancelled in Prefect"
-        if held := self.catalog.runs.hold(run.key, cause=cause, actor=self.name, look_in=_HELD):
-            _log.warning("run %s was cancelled in Prefect; %s recordings are left to a person", run.key, held)
+    def _hands(self, run: Run) -> Hands:
+        return self.catalog.export_runs if run.flow == EXPORTING else self.catalog.runs
 
-    def _give_up(self, run: Run, cause: str) -> None:
-        freed = self.catalog.runs.give_up(
+    def _hold(self, run: Run, hands: Hands) -> None:
+        cause = "its run was cancelled in Prefect"
+        if held := hands.hold(run.key, cause=cause, actor=self.name, look_in=_HELD):
+            _log.warning("run %s was cancelled in Prefect; %s of its subjects are left to a person", run.key, held)
+
+    def _give_up(self, run: Run, hands: Hands, cause: str) -> None:
+        freed = hands.give_up(
             run.key,
             cause=cause,
             actor=self.name,
@@ -233,7 +283,7 @@ class Overseer:
             is_alarming=lambda lost: lost >= _ALARMING_LOSSES,
         )
         if freed:
-            _log.warning("run %s came to nothing; %s recordings are handed to another one", run.key, freed)
+            _log.warning("run %s came to nothing; %s of its subjects are handed to another one", run.key, freed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,6 +309,7 @@ def loops_of(overseer: Overseer, recorders: Recorders) -> tuple[Loop, ...]:
             for to in overseer.settings.endpoints
         ),
         Loop(name="reconcile", every=timedelta(seconds=5), once=overseer.reconcile),
+        Loop(name="end exports", every=timedelta(minutes=1), once=overseer.end_exports),
         Loop(name="remind", every=timedelta(minutes=1), once=overseer.remind),
         Loop(name="sweep", every=timedelta(hours=1), once=overseer.sweep),
         *(_looking_through(overseer, source) for source in overseer.settings.sources if source.look_through),

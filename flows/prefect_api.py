@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 from uuid import UUID
 
 import httpx
@@ -14,7 +14,9 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Crashed
 
+from catalog.export_runs import EXPORTING
 from catalog.records import Run
+from catalog.runs import ALONE
 from flows.starting import PATIENCE, BusyError, RefusedError, Seen, StarterDownError
 
 _DOWN: Final = (httpx.TransportError, RuntimeError)
@@ -57,8 +59,7 @@ class PrefectStarter:
 
     def start(self, run: Run) -> str:
         """See Starter."""
-        alone = len(run.subjects) == 1 and run.flow == "process_recording"
-        parameters = {"recording_id": run.subjects[0]} if alone else {"recording_ids": list(run.subjects)}
+        parameters, tags = _told(run)
         try:
             with _asked_once():
                 made = self._client.create_flow_run_from_deployment(
@@ -66,7 +67,7 @@ class PrefectStarter:
                     parameters=parameters,
                     idempotency_key=run.key,
                     work_queue_name=run.queue.value,
-                    tags=[f"rec:{run.subjects[0]}"] if alone else [],  # the server takes less than a hundred
+                    tags=tags,
                 )
         except (StarterDownError, RefusedError):
             self._deployments.clear()
@@ -132,6 +133,16 @@ def _asked_once() -> Iterator[None]:
         status = error.response.status_code if isinstance(error, PrefectHTTPStatusError) else None
         meaning = _MEANING.get(status, RefusedError)
         raise meaning(f"Prefect's server is busy ({status})" if meaning is BusyError else _said(error)) from error
+
+
+def _told(run: Run) -> tuple[dict[str, Any], list[str]]:
+    """Parameters and tags of its flow run; of tags the server takes less than a hundred, so that batches have none."""
+    first = run.subjects[0]
+    if run.flow == EXPORTING:
+        return {"export_id": first}, [f"export:{first}"]
+    if run.flow == ALONE:
+        return {"recording_id": first}, [f"rec:{first}"]
+    return {"recording_ids": list(run.subjects)}, []
 
 
 def _said(error: Exception) -> str:

@@ -22,7 +22,7 @@ from flows.steps.rescuing import fetch, marked
 from flows.steps.searching import look_elsewhere
 from flows.steps.tasks import Task
 from flows.steps.waiting import is_damaged
-from flows.steps.working import STOPPED, Held, Taking, Worker, abort_what_was_left, asker_for, rescue_for, seek
+from flows.steps.working import STOPPED, Held, Worker, abort_what_was_left, asker_for, rescue_for, seek, taking
 from media.judge import Judgement
 from storage.base import ObjectStore
 from storage.wrappers import ReadOnlyStore
@@ -65,11 +65,11 @@ async def process_recording(
     None if somebody else has it, or the run was replaced. Raises `LeaseLostError` if the worker slept past its lease:
     then somebody else does the work, and nothing was changed.
     """
-    taking = Taking(worker, recording, run)
+    grip = taking(worker, recording, run)
     try:
-        claim = await steps.run("claim", taking.take)
+        claim = await steps.run("claim", grip.take)
     except BaseException:
-        taking.stop()
+        grip.stop()
         raise
     if claim is None:
         return None

@@ -5,6 +5,8 @@ from flows.settings import SettingsError
 from flows.steps.finding import NothingFoundError
 from flows.steps.publishing import StrangeManifestError
 from flows.steps.rescuing import UnknownHostError
+from flows.steps.unmade import UnmakeableError
+from media.cut import NothingToCutError
 from storage.errors import AlreadyExists, Archived, Changed, Corrupt, Denied, NoSpace, NotFound, Transient, Unsupported
 from vendors.recorder import CallError, VendorDownError
 from vendors.storage import StorageSettingsError
@@ -22,6 +24,8 @@ _FOR_A_PERSON = (
     UnknownHostError,
     CallError,
     StorageSettingsError,
+    UnmakeableError,
+    NothingToCutError,
 )
 
 

@@ -24,14 +24,15 @@ from flows.fields import (
     App,
     BaseUrl,
     Catalog,
+    Count,
     Duration,
     Folder,
     HostName,
     Lease,
     Listen,
+    LongSpan,
     Name,
     SecretsFile,
-    Slots,
     Store,
     VendorName,
     problems,
@@ -128,7 +129,8 @@ class Settings:
     `catalog` may hold a password and is never shown. `stores` are further ones in which missing slices are looked for,
     `public_url` is where vendors reach what `listen` serves, `data` the folder for what one machine keeps, `slots` how
     many recordings one machine works on at once, one of them kept for live ones. A worker that says nothing for as long
-    as `lease` loses its recording to another one.
+    as `lease` loses its recording to another one. One person has `exports_per_person` exports under way at once; one
+    that is not made within `export_deadline` has failed; its file is kept for `export_keep` unless somebody says else.
     """
 
     output: str
@@ -139,6 +141,9 @@ class Settings:
     public_url: str | None = None
     slots: int = 2
     lease: timedelta = timedelta(seconds=60)
+    exports_per_person: int = 10
+    export_keep: timedelta = timedelta(days=7)
+    export_deadline: timedelta = timedelta(hours=24)
     sources: tuple[Source, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
 
@@ -215,7 +220,10 @@ class Settings:
             "AFTERTAKE_LISTEN": str(self.listen),
             "AFTERTAKE_PUBLIC_URL": self.public_url or "",
             "AFTERTAKE_SLOTS": str(self.slots),
-            "AFTERTAKE_LEASE": f"{self.lease.total_seconds():g}s",
+            "AFTERTAKE_LEASE": _text(self.lease),
+            "AFTERTAKE_EXPORTS_PER_PERSON": str(self.exports_per_person),
+            "AFTERTAKE_EXPORT_KEEP": _text(self.export_keep),
+            "AFTERTAKE_EXPORT_DEADLINE": _text(self.export_deadline),
             "AFTERTAKE_SOURCES": _SOURCES.dump_json(self.sources).decode(),
             "AFTERTAKE_SOURCE": "",
             "AFTERTAKE_ENDPOINTS": _ENDPOINTS.dump_json(self.endpoints).decode(),
@@ -260,6 +268,10 @@ def _place(url: str) -> str:
     return f"{place.rstrip('/')}/"
 
 
+def _text(duration: timedelta) -> str:
+    return f"{duration.total_seconds():g}s"
+
+
 def _options(url: str) -> Mapping[str, str]:
     return StoreUrl.parse(url).options if split_url(url).scheme in CLOUDS else {}
 
@@ -275,8 +287,11 @@ class _File(BaseModel):
     data: Folder = Path()
     listen: Listen | None = None
     public_url: BaseUrl | None = None
-    slots: Annotated[Slots, Field(strict=True)] = 1
+    slots: Annotated[Count, Field(strict=True)] = 1
     lease: Lease = timedelta()
+    exports_per_person: Annotated[Count, Field(strict=True)] = 1
+    export_keep: LongSpan = timedelta()
+    export_deadline: LongSpan = timedelta()
     sources: tuple[Source, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
 
@@ -291,7 +306,8 @@ class _Variables(_File):
     model_config = ConfigDict(alias_generator=_variable)
 
     stores: Annotated[tuple[Store, ...], BeforeValidator(str.split)] = ()
-    slots: Slots = 1
+    slots: Count = 1
+    exports_per_person: Count = 1
     sources: Json[tuple[Source, ...]] = ()
     endpoints: Json[tuple[Endpoint, ...]] = ()
     source: Store = ""

@@ -3,12 +3,13 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Generic, Self, TypeVar
 
 from catalog.errors import CatalogError, LeaseLostError
 from catalog.events import Vouched, Word
@@ -36,6 +37,8 @@ if TYPE_CHECKING:  # whoever opens a catalog imports SQLAlchemy; the bare comman
     from catalog.index import Catalog
 
 _log = logging.getLogger(__name__)
+
+ClaimT = TypeVar("ClaimT")
 
 STALL: Final = timedelta(minutes=20)
 """A worker that shows no sign of progress for so long stops holding its lease, and somebody else takes over."""
@@ -172,47 +175,58 @@ def claim_recording(worker: Worker, recording: RecordingId, run: str | None) -> 
     return worker.catalog.claims.take(recording, holder=worker.name, ttl=worker.settings.lease, cause=cause, run=run)
 
 
-class Taking:
-    """The taking of a recording, in whatever thread: a claim that comes after `stop` goes back at once."""
+class Taking(Generic[ClaimT]):
+    """The taking of something to work on, in whatever thread: a claim that comes after `stop` goes back at once."""
 
-    def __init__(self, worker: Worker, recording: RecordingId, run: str | None) -> None:
+    def __init__(self, take: Callable[[], ClaimT | None], hand_back: Callable[[ClaimT], object]) -> None:
         """Nothing is taken yet."""
-        self._worker, self._recording, self._run = worker, recording, run
+        self._take, self._hand_back = take, hand_back
         self._lock = threading.Lock()
-        self._claim: Claim | None = None
+        self._claim: ClaimT | None = None
         self._is_stopped = False
 
-    def take(self) -> Claim | None:
-        """See `claim_recording`."""
-        claim = claim_recording(self._worker, self._recording, self._run)
+    def take(self) -> ClaimT | None:
+        """Take it; None if it is not ours to do."""
+        claim = self._take()
         with self._lock:
             self._claim = claim
             if self._is_stopped:
-                self._hand_back()
+                self._give_back()
         return claim
 
     def stop(self) -> None:
         """The worker was told to stop before it heard of a claim."""
         with self._lock:
             self._is_stopped = True
-            self._hand_back()
+            self._give_back()
 
-    def _hand_back(self) -> None:
+    def _give_back(self) -> None:
         if self._claim is not None:
-            Held(self._worker, self._claim).hand_back(STOPPED)
+            self._hand_back(self._claim)
+
+
+def taking(worker: Worker, recording: RecordingId, run: str | None) -> Taking[Claim]:
+    """That of a recording."""
+    take = partial(claim_recording, worker, recording, run)
+    return Taking(take, lambda claim: Held(worker, claim).hand_back(STOPPED))
 
 
 def abort_what_was_left(worker: Worker, held: Held) -> None:
     """Abort the uploads of runs before this one, which died; what a store does not let us abort is swept later."""
     recording, began_at = held.claim.recording.id, held.claim.lease.expires_at - worker.settings.lease
-    for prefix in recording_prefixes(recording):
-        held.check()
+    abort_below(worker, recording_prefixes(recording), held, name=id_text(recording), began_at=began_at)
+
+
+def abort_below(worker: Worker, prefixes: Sequence[str], kept: Kept, *, name: str, began_at: datetime) -> None:
+    """Abort the uploads below `prefixes` that began before that time, as far as the store lets us."""
+    for prefix in prefixes:
+        kept.check()
         try:
             left = sweep_uploads(worker.output, older_than=timedelta(0), now=began_at, prefix=prefix)
         except StorageError as error:
-            _log.warning("%s: uploads that were left could not be aborted: %s", id_text(recording), error)
+            _log.warning("%s: uploads that were left could not be aborted: %s", name, error)
             return
-        _log.info("%s: aborted %s uploads that were left below %s", id_text(recording), len(left), prefix)
+        _log.info("%s: aborted %s uploads that were left below %s", name, len(left), prefix)
 
 
 def seek(worker: Worker, held: Held) -> Task:

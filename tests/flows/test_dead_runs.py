@@ -9,7 +9,7 @@ from catalog.records import Queue, Run, id_text, run_lease
 from catalog.runs import Pulse
 from flows.loops import Overseer
 from flows.starting import RefusedError, Seen, StarterDownError
-from flows.steps.working import STOPPED, Taking
+from flows.steps.working import STOPPED, taking
 from tests.flows.site import Site, recording_id
 
 MINUTE = timedelta(minutes=1)
@@ -192,9 +192,9 @@ def test_a_worker_that_is_told_to_stop_while_it_takes_a_recording_gives_it_back(
     site: Site, *, is_told_first: bool
 ) -> None:
     site.submit(1)
-    taking = Taking(site.worker(), recording_id(1), None)
+    grip = taking(site.worker(), recording_id(1), None)
 
-    for step in (taking.stop, taking.take) if is_told_first else (taking.take, taking.stop):
+    for step in (grip.stop, grip.take) if is_told_first else (grip.take, grip.stop):
         step()
 
     assert site.held_leases() == []
