@@ -157,19 +157,6 @@ class Seats:
     seats: tuple[Seat, ...]
     untimed: tuple[StreamRecord, ...]
 
-    @property
-    def span(self) -> tuple[datetime, datetime] | None:
-        """From when to when it was recorded."""
-        return (self.shown.from_utc, self.shown.to_utc) if self.shown.from_utc and self.shown.to_utc else None
-
-    @property
-    def length(self) -> timedelta:
-        """How long it is."""
-        if self.span:
-            return self.span[1] - self.span[0]
-        ends = (stretch.to_s for *_, lane in self.shown.all_lanes for stretch in lane.stretches)
-        return timedelta(seconds=max(ends, default=0.0))
-
 
 def seats(manifest: Manifest, begin: Moment, end: Moment) -> Seats:
     """The streams of a recording with what is asked of each."""

@@ -6,7 +6,7 @@ and the stream's own; a stream whose clock is only a last resort has the latter 
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import groupby
 from types import MappingProxyType
@@ -131,6 +131,19 @@ class Timeline:
     def all_lanes(self) -> Iterator[tuple[UserLanes, StreamLanes, Lane]]:
         """Each track with whose it is."""
         return ((user, stream, lane) for user in self.users for stream in user.streams for lane in stream.lanes)
+
+    @property
+    def span(self) -> tuple[datetime, datetime] | None:
+        """From when to when it was recorded, as far as that is known."""
+        return (self.from_utc, self.to_utc) if self.from_utc and self.to_utc else None
+
+    @property
+    def length(self) -> timedelta:
+        """How long it is."""
+        if self.span:
+            return self.span[1] - self.span[0]
+        ends = (stretch.to_s for *_, lane in self.all_lanes for stretch in lane.stretches)
+        return timedelta(seconds=max(ends, default=0.0))
 
 
 def timeline(manifest: Manifest) -> Timeline:

@@ -102,7 +102,7 @@ def nothing_of(seats: Sequence[Seat], begin: Moment, end: Moment) -> NotRecorded
         Refusal(
             said=f"{who}: nothing was recorded from {range_text(begin, end)} in {recordings}.",
             missing=missing,
-            instead=tuple(_nearest(seats, begin)),
+            instead=(*_outside(seats, begin, end), *_nearest(seats, begin)),
         )
     )
 
@@ -121,6 +121,24 @@ def several_people(records: Sequence[StreamRecord]) -> SelectionError:
         f"several were recorded then, and one file holds one of them: {people_text(records)}.",
         "Name one with --user, or ask for a file for each with --separate.",
     )
+
+
+def _outside(seats: Sequence[Seat], begin: Moment, end: Moment) -> Iterator[str]:
+    """Where a range lies beyond recordings: how long they are, and what may have been meant."""
+    for recording, shown in {seat.manifest.recording: seat.shown for seat in seats}.items():
+        span, lasts = shown.span, f"{id_text(recording)} lasts {offset_text(shown.length)}"
+        if isinstance(begin, timedelta) and begin >= shown.length:
+            yield f"{lasts}{f', from {range_text(*span)}' if span else ''}."
+        if span and isinstance(begin, timedelta) and isinstance(end, timedelta):
+            midnight = span[0].replace(hour=0, minute=0, second=0, microsecond=0)
+            if span[0] <= midnight + begin < span[1]:
+                yield f"If the time of day is meant: {options_text(midnight + begin, midnight + end)}"
+        if span and isinstance(begin, datetime) and isinstance(end, datetime) and _are_apart((begin, end), span):
+            yield f"{lasts}, from {range_text(*span)}."
+
+
+def _are_apart(one: tuple[datetime, datetime], other: tuple[datetime, datetime]) -> bool:
+    return one[1] <= other[0] or other[1] <= one[0]
 
 
 def _nearest(seats: Sequence[Seat], begin: Moment) -> Iterator[str]:

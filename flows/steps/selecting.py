@@ -307,9 +307,9 @@ def _nobody(wanted: Wanted, read: Sequence[Seats]) -> SelectionError:
 def _uncovered(wanted: Wanted, read: Sequence[Seats]) -> Iterator[tuple[Moment, Moment]]:
     begin, end = wanted.begin, wanted.end
     if isinstance(begin, datetime) and isinstance(end, datetime):
-        yield from uncovered(begin, end, [each.span for each in read if each.span])
+        yield from uncovered(begin, end, [each.shown.span for each in read if each.shown.span])
     elif isinstance(begin, timedelta) and isinstance(end, timedelta):
-        yield from uncovered(begin, end, [(timedelta(), each.length) for each in read])
+        yield from uncovered(begin, end, [(timedelta(), each.shown.length) for each in read])
 
 
 def _wishes(chosen: Sequence[Seat], keys: dict[RecordingId, str | None]) -> Iterator[Wish]:
