@@ -179,7 +179,7 @@ def test_what_is_said_instead_can_be_asked_as_it_stands(made: Archive) -> None:
     *_, instead = refused(made, "0:05", "0:15", "ann", task="t1")
     _, begin, _, end = instead.rpartition("recorded: ")[2].split()
     ((_, since, until),) = spans(made.select(begin, end, "ann", task="t1"))
-    assert (since, until) == (pytest.approx(0.0, abs=0.001), pytest.approx(10.0, abs=0.001))
+    assert [since, until] == pytest.approx([0.0, 10.0], abs=0.001)
     assert made.select(begin, end, "ann", task="t1").notes == ()
 
 
