@@ -9,13 +9,14 @@ from typing import Final
 from catalog.export_request import Clip, ExportMode
 from flows.steps.movies import Movie, Write
 from flows.steps.selecting import Wish
+from flows.steps.unmade import UnmakeableError
 from media.cut import Cut, cut, start_of
 
 _MILLION: Final = 1_000_000
 """Seconds are told to the microsecond."""
 
 
-class CutDiffersError(Exception):
+class CutDiffersError(UnmakeableError):
     """A file would not be what was told before its job ran. It is not made: what is told of a cut is true."""
 
 
@@ -51,8 +52,8 @@ def cut_as_told(clip: Clip, movie: Movie) -> CutMovie:
     found = _told(made.starts_at, origin_s), _told(made.ends_at, origin_s), made.size_bytes
     if found != (clip.starts_at_s, clip.ends_at_s, clip.size_bytes):
         message = (
-            f"{clip.file} would begin at {found[0]:.6f} s, end at {found[1]:.6f} s and have {found[2]} bytes, and was told "
-            f"as {clip.starts_at_s:.6f} s, {clip.ends_at_s:.6f} s and {clip.size_bytes} bytes. Ask for it again."
+            f"{clip.file} would begin at {found[0]:.6f} s, end at {found[1]:.6f} s and have {found[2]} bytes, where "
+            f"{clip.starts_at_s:.6f} s, {clip.ends_at_s:.6f} s and {clip.size_bytes} bytes were told. Ask for it again."
         )
         raise CutDiffersError(message)
     return CutMovie(cut=made, movie=movie)

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from catalog.certificate import CutFrom
 from catalog.export_request import Origin
+from flows.steps.unmade import UnmakeableError
 from media.cut import Copied, Inserted
 from media.mp4.boxes import Mp4Error
 from media.mp4.index import Mp4Index, head_bytes, read_index
@@ -26,7 +27,7 @@ _AHEAD: Final = 3
 Write = Callable[[Buffer], object]
 
 
-class SourceGoneError(Exception):
+class SourceGoneError(UnmakeableError):
     """What a clip is to be cut from is not there any more, or is another object; the message says what to do."""
 
 

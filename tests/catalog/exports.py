@@ -25,6 +25,7 @@ def request(number: int = 1, *, mode: ExportMode = ExportMode.FAST, size_bytes: 
             key="media/agora/t1/user-123/0123456789abcdef.mp4",
             size_bytes=100_000,
             crc64xz="0123456789abcdef",
+            parts_sha256="cd" * 32,
             origin_s=0.0,
         ),
         from_s=float(number),

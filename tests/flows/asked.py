@@ -43,7 +43,7 @@ class Archive:
         mode = changes.pop("mode", ExportMode.SEPARATE if len(users) > 1 else ExportMode.FAST)
         room = changes.pop("room", None if task else "R")
         wanted = Wanted(task=task, room=room, users=users, begin=since, end=until, mode=mode, **changes)
-        return select(self.catalog, self.output, wanted)
+        return select(self.catalog, self.output, wanted, lambda _: None)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from itertools import pairwise
 from types import MappingProxyType
 
 import av
@@ -35,7 +36,7 @@ def _ends_early() -> bytes:
 
 
 def _case(name: str) -> Callable[[], bytes]:
-    return lambda: (WHOLE | CHANGING)[name]().make().mp4
+    return lambda: {**WHOLE, **CHANGING}[name]().make().mp4
 
 
 def _holed(kind: str, hole: int) -> Callable[[], bytes]:
@@ -164,7 +165,7 @@ def wish(draw: random.Random, name: str) -> Wish:
     marks = [each.at for packets in whole.packets.values() for each in packets if each.sync]
     last = [whole.over(kind) for kind in whole.packets]
     shown = sorted(at for _, at in whole.seen.pictures)
-    edges = [marks, last, shown[:1] + shown[-1:], [a for a, b in zip(shown, shown[1:], strict=False) if b - a > 1]]
+    edges = [marks, last, shown[:1] + shown[-1:], [a for a, b in pairwise(shown) if b - a > 1]]
 
     def point() -> Fraction:
         near = draw.choice(edges)
