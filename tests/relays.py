@@ -8,7 +8,10 @@ from typing import Self
 
 
 class Relay:
-    """Hands connections on to `port`. `alter` changes what clients send; `sent` is that, before it was altered."""
+    """Hands connections on to `port`. `alter` changes what clients send; `sent` is that, before it was altered.
+
+    `answered_bytes` went to clients.
+    """
 
     def __init__(self, port: int, *, alter: Callable[[bytes], bytes] = bytes) -> None:
         self._target = ("127.0.0.1", port)
@@ -17,6 +20,7 @@ class Relay:
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self.sent = bytearray()
+        self.answered_bytes = 0
 
     @property
     def url(self) -> str:
@@ -53,11 +57,15 @@ class Relay:
                 return
             self._open += [client, server]
             self._run(self._pump, client, server, self._taken)
-            self._run(self._pump, server, client, bytes)
+            self._run(self._pump, server, client, self._answered)
 
     def _taken(self, data: bytes) -> bytes:
         self.sent += data
         return self._alter(data)
+
+    def _answered(self, data: bytes) -> bytes:
+        self.answered_bytes += len(data)
+        return data
 
     def _pump(self, source: socket.socket, sink: socket.socket, change: Callable[[bytes], bytes]) -> None:
         try:

@@ -21,7 +21,7 @@ from storage.retry import Retry
 _BEGINNING_BYTES: Final = 64 << 10
 """The whole head of a short file, and enough to see how long that of any other is."""
 _BLOCK_BYTES: Final = 4 << 20
-_AHEAD: Final = 3
+_AHEAD: Final = 2
 """Blocks that are read while one is written."""
 
 Write = Callable[[Buffer], object]

@@ -6,16 +6,18 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from threading import Timer
+from urllib.parse import urlsplit
 
 import imageio_ffmpeg
 
 from tests.benchmarks.serving import Served
+from tests.relays import Relay
 
 ROOT = Path(__file__).parents[2]
 _LIMIT_S = 300.0
@@ -78,33 +80,33 @@ def ours(module: str, *arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", f"tests.benchmarks.{module}", *map(str, arguments)]
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
-    """The clouds of another process, and where they are."""
-
-    process: subprocess.Popen[str]
-    served: Served
-
-    def sent_bytes(self) -> int:
-        """How many bytes of bodies they have sent since this was asked before."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline())
-
-
 @contextmanager
-def serving(folder: Path, keys: int) -> Iterator[Server]:
+def serving(folder: Path, keys: int) -> Iterator[Served]:
     """The clouds of another process: a folder's files in each, and a bucket of so many keys."""
     with subprocess.Popen(  # noqa: S603  our own program
         ours("serving", folder, str(keys)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment(), text=True
     ) as process:
         assert process.stdout is not None
         try:
-            yield Server(process, Served(**json.loads(process.stdout.readline())))
+            yield Served(**json.loads(process.stdout.readline()))
         finally:
             process.kill()
+
+
+@contextmanager
+def counted(served: Served) -> Iterator[tuple[str, str, Callable[[], int]]]:
+    """The same S3 over a relay: its store URL, where anybody may read, and the bytes that came since it was asked."""
+    port = urlsplit(served.public).port
+    assert port is not None
+    with Relay(port) as relay:
+        counts = [0]
+
+        def since() -> int:
+            counts.append(relay.answered_bytes)
+            return counts[-1] - counts[-2]
+
+        there = f"http://127.0.0.1:{port}"
+        yield served.files["s3"].replace(there, relay.url), served.public.replace(there, relay.url), since
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

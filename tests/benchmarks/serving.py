@@ -1,8 +1,7 @@
 """The sandbox's clouds in a process of their own: `python -m tests.benchmarks.serving FOLDER KEYS`.
 
 The files of the folder lie in a bucket of each cloud, and so many small objects in another one. The first line on
-stdout is JSON: `Served`. Each line on stdin is answered with the bytes of the bodies that were sent since the one
-before. It ends with its stdin.
+stdout is JSON: `Served`. It ends with its stdin.
 """
 
 import json
@@ -39,10 +38,7 @@ def main() -> None:
         )
         sys.stdout.write(f"{json.dumps(asdict(served))}\n")
         sys.stdout.flush()
-        for _ in sys.stdin:
-            sys.stdout.write(f"{sum(seen.sent_bytes for seen in clouds.journal.seen())}\n")
-            sys.stdout.flush()
-            clouds.journal.clear()
+        sys.stdin.read()
 
 
 def _filled(clouds: Clouds, cloud: CloudName, objects: dict[str, bytes]) -> str:
