@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from media.mp4 import reading
 from media.mp4.boxes import Mp4Error, Span, degrees_of, walk
 from media.mp4.check import check
-from media.mp4.reading import Node
+from media.mp4.reading import IMPLAUSIBLE, Node
 from media.samples import TrackType
 
 _TYPES: dict[bytes, TrackType] = {b"vide": "video", b"soun": "audio"}
@@ -155,7 +155,10 @@ def _delay(trak: Node, movie_timescale: int, timescale: int) -> int:
     delay = edits.pop(0)[0] if edits and edits[0][1] < 0 else 0
     if elst and [media_time for _, media_time in edits] != [0]:
         raise elst.error("does more than to let the media begin late")
-    return round(Fraction(delay * timescale, movie_timescale))
+    ticks = round(Fraction(delay * timescale, movie_timescale))
+    if ticks >= IMPLAUSIBLE // 2:
+        raise trak.error("begins later than any file")
+    return ticks
 
 
 def _presented(stbl: Node, dts: NDArray[np.int64]) -> NDArray[np.int64]:
