@@ -29,8 +29,8 @@ class Clip:
     """What to encode. `video` or `audio` off leaves the track out; `first_second` is what the counter begins at.
 
     `size` is that of the picture as it stands upright; it is coded so that it must be turned anticlockwise by
-    `degrees`, a multiple of 90, to stand so again. With `open_gop` pictures of H.264 lean on the group before theirs,
-    as those of H.265 do by default.
+    `degrees`, a multiple of 90, to stand so again. With `open_gop` pictures of H.264 lean on the group before theirs;
+    those of H.265 do so anyway.
     """
 
     seconds: float

@@ -62,7 +62,7 @@ def test_it_begins_with_the_sync_sample_before_and_says_so_beforehand() -> None:
     for begin in (0.1, 3.9, 4.1, 7.9, 8.5):
         made, mp4 = made_of(whole, begin, begin + 0.2)
         assert made.starts_at == start_of(whole.index, Fraction(begin), Fraction(begin + 0.2)) <= begin
-        assert numbered(mp4).pictures[0] == ((4 * int(made.starts_at / 4), 0), 0)
+        assert numbered(mp4).pictures[0] == ((4 * int(made.starts_at / 4), 0), Fraction(0))
         assert begin - made.starts_at < 4 + FRAME
 
 
@@ -70,7 +70,7 @@ def test_pictures_that_lean_on_the_group_before_are_left_out() -> None:
     whole = source("hevc, open groups")
     made, mp4 = made_of(whole, 3.5, 5)
     assert of(made, "video").left_out == 4
-    assert numbered(mp4).pictures[0] == ((3, 0), 0)
+    assert numbered(mp4).pictures[0] == ((3, 0), Fraction(0))
     assert [number for number, _ in numbered(mp4).pictures][:50] == [(3, n) for n in range(25)] + [
         (4, n) for n in range(25)
     ]
@@ -111,7 +111,7 @@ def test_only_the_entries_that_are_used_go_along() -> None:
 
 
 def test_pictures_that_lie_still_do() -> None:
-    made, mp4 = made_of(source("lying"), 2, 3)
+    _, mp4 = made_of(source("lying"), 2, 3)
     video = index_of(mp4).track("video")
     assert video is not None
     assert (video.width, video.height, video.degrees) == (90, 160, 90)
@@ -179,7 +179,7 @@ def test_after_the_last_picture_there_is_sound_alone() -> None:
 def test_sound_that_was_recorded_since_zero_goes_along() -> None:
     whole = source("groups of 4 s")
     made, _ = made_of(whole, 5, 6, zero=Fraction(1))
-    assert (of(made, "audio").inserted, made.zero) == (0, 1)
+    assert (of(made, "audio").inserted, made.zero) == (0, Fraction(1))
     assert 1 <= of(made, "audio").starts_at < 1 + Fraction(1024, 48_000)
     assert made.starts_at == of(made, "video").starts_at > 4
     right("groups of 4 s", 5, 6, lead=3)
@@ -201,7 +201,7 @@ def test_silence_lasts_until_the_pictures_where_no_sound_was_recorded() -> None:
     whole = source("late audio")
     made, _ = made_of(whole, 0.5, 1.5, zero=Fraction(-1))
     sound = of(made, "audio")
-    assert (sound.copied, sound.starts_at) == (0, -1)
+    assert (sound.copied, sound.starts_at) == (0, Fraction(-1))
     assert 0 <= sound.ends_at - made.starts_at < Fraction(1024, 48_000)
     check(made.head, made.media_bytes)
 

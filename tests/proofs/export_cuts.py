@@ -1,4 +1,4 @@
-"""Random ranges of every kind of file, cut and judged by the numbers in the pictures: `python -m tests.proofs.export_cuts`.
+"""Cuts judged by the numbers in their pictures: `python -m tests.proofs.export_cuts`.
 
 A thousand ranges, or as many as are named, drawn from a seed: over gaps, first and last pictures, B-pictures, open
 groups, people who come back with other parameters, pictures that lie, cameras that come late or end early, sound or
