@@ -209,6 +209,8 @@ class Judged:
     nothing: bool = False
     mp4: bytes = b""
     first: tuple[int, int] | None = None
+    lasts: Fraction = Fraction(0)
+    played: bool = False
 
     def hold(self, what: str, *, right: bool) -> None:
         """Note what is not as it should be."""
@@ -231,6 +233,7 @@ def judge(asked: Wish) -> Judged:
         judged.hold("something was cut", right=False)
         return judged
     judged.mp4 = written(made, whole.mp4)
+    judged.lasts = made.ends_at - made.zero
     judged.early = asked.begin - start
     judged.hold("not announced", right=made.starts_at == start)
     judged.hold("another start", right=abs(start - due) <= TICK)
