@@ -25,7 +25,7 @@ Make = Callable[[Worker, Export, Progress], ExportedFile]
 
 _PASSING: Final = tuple(timedelta(seconds=seconds) for seconds in (15, 120))
 """When to try again after failures that may pass; after the last one it has failed."""
-_TOLD_EVERY_S: Final = 1.0
+TOLD_EVERY_S: Final = 1.0
 _AGAIN: Final = "Ask for it again: what there is to cut is told anew before it is made."
 _PASSES: Final = "It is tried again by itself, a few times; after that, try it again once this is over."
 
@@ -66,7 +66,7 @@ class Making(Kept):
         """So many more bytes are made. Raises `LeaseLostError` soon after it was cancelled, or is somebody else's."""
         self.check()
         self._done_bytes += size_bytes
-        if time.monotonic() - self._told_at >= _TOLD_EVERY_S:
+        if time.monotonic() - self._told_at >= TOLD_EVERY_S:
             with suppress(CatalogUnavailableError):  # as long as the claim is kept, the work goes on
                 self._exports.progress(self.claim, self._done_bytes)
             self._told_at = time.monotonic()
