@@ -15,9 +15,10 @@ from sqlalchemy import Connection, RowMapping, Select, case, delete, distinct, f
 
 from catalog import leasing, rows
 from catalog.database import Database
+from catalog.export_records import ExportState
 from catalog.model import State
 from catalog.records import RECORDING_LEASE, Queue, Run, id_text, run_lease
-from catalog.tables import leases, recordings, runs
+from catalog.tables import exports, leases, recordings, runs
 
 ALONE: Final = "process_recording"
 TOGETHER: Final = "process_batch"
@@ -114,17 +115,20 @@ class Runs:
         return self._database.read(work)
 
     def is_urgent(self, *, longer_than: timedelta, shorter_than: timedelta) -> bool:
-        """Whether an urgent recording was handed over that long ago, and nobody has begun with it.
+        """Whether an urgent recording or an export was handed over that long ago, and nobody has begun with it.
 
         One that waits for longer than `shorter_than` is not waiting for a free slot.
         """
+        is_waiting = (recordings.c.queue != Queue.BULK) & ~_IS_BEGUN
+        urgent = (
+            select(runs.c.key).join(recordings, recordings.c.run == runs.c.key).where(is_waiting),
+            select(runs.c.key).join(exports, exports.c.run == runs.c.key).where(exports.c.state == ExportState.QUEUED),
+        )
 
         def work(connection: Connection) -> bool:
             now = self._database.now(connection)
-            is_waiting = (recordings.c.queue != Queue.BULK) & ~_IS_BEGUN
             is_recent = (runs.c.created_at < now - longer_than) & (runs.c.created_at > now - shorter_than)
-            query = select(runs.c.key).join(recordings, recordings.c.run == runs.c.key)
-            return connection.execute(query.where(is_waiting & is_recent)).first() is not None
+            return any(connection.execute(query.where(is_recent).limit(1)).first() for query in urgent)
 
         return self._database.read(work)
 

@@ -15,7 +15,7 @@ from catalog.database import Database
 from catalog.index import Catalog
 from catalog.model import Manifest, RecordingId, State
 from catalog.records import Queue, Recording, Run
-from catalog.tables import leases, recordings, runs
+from catalog.tables import exports, leases, recordings, runs
 from flows.loops import Overseer
 from flows.process import Inline, process_recording, run_inline
 from flows.settings import Settings, Source
@@ -130,6 +130,8 @@ class Site:
             is_waiting = recordings.c.due_at.is_not(None)
             connection.execute(update(recordings).where(is_waiting).values(due_at=LONG_AGO))
             connection.execute(update(runs).values(look_at=LONG_AGO))
+            connection.execute(update(exports).where(exports.c.due_at.is_not(None)).values(due_at=LONG_AGO))
+            connection.execute(update(exports).where(exports.c.clear_at.is_not(None)).values(clear_at=LONG_AGO))
 
         self.catalog.database.write(work)
 
