@@ -233,7 +233,7 @@ class ExportKey:
     @property
     def certificate(self) -> str:
         """The key of its certificate."""
-        return f"{self.key}{_CERTIFICATE}"
+        return certificate_name(self.key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,6 +272,11 @@ def manifests_prefix(vendor: str, task_id: Component) -> str:
 def backup_prefix(vendor: str, task_id: Component) -> str:
     """Below this stands what was fetched of a recording from its vendor's own store."""
     return f"backup/{_recording(vendor, task_id)}/"
+
+
+def certificate_name(file: str) -> str:
+    """What the certificate of a file is called that lies beside it."""
+    return f"{file}{_CERTIFICATE}"
 
 
 def export_prefix(export: str) -> str:

@@ -7,15 +7,20 @@ from catalog.errors import (
     CatalogUnavailableError,
     CatalogUrlError,
     CursorError,
+    ExportStateError,
     LayoutError,
     LeaseLostError,
+    QuotaError,
     UnknownDeliveryError,
+    UnknownExportError,
     UnknownRecordingError,
 )
 from catalog.model import Verdict
 from flows.settings import SettingsError
 from flows.steps.finding import NotFinalError, NothingFoundError
 from flows.steps.publishing import StrangeManifestError
+from flows.steps.refusing import NotReadyError, NotRecordedError, SelectionError
+from flows.steps.verifying import NoFileError, UnreadableFileError
 from storage.errors import (
     AlreadyExists,
     Archived,
@@ -49,11 +54,17 @@ class Exit(IntEnum):
 _ERRORS: tuple[tuple[type[Exception], Exit], ...] = (
     (NothingFoundError, Exit.NOT_FOUND),
     (NotFound, Exit.NOT_FOUND),
+    (NoFileError, Exit.NOT_FOUND),
+    (NotRecordedError, Exit.NOT_FOUND),
+    (UnknownExportError, Exit.NOT_FOUND),
     (UnknownRecordingError, Exit.NOT_FOUND),
     (UnknownDeliveryError, Exit.NOT_FOUND),
     (GoneError, Exit.NOT_FOUND),
     (NoHandleError, Exit.REFUSED),
     (NotFinalError, Exit.NOT_FINAL),
+    (NotReadyError, Exit.NOT_FINAL),
+    (SelectionError, Exit.USAGE),
+    (UnreadableFileError, Exit.USAGE),
     (SettingsError, Exit.USAGE),
     (Unsupported, Exit.USAGE),
     (InvalidKey, Exit.USAGE),
@@ -74,6 +85,8 @@ _ERRORS: tuple[tuple[type[Exception], Exit], ...] = (
     (Changed, Exit.TRY_AGAIN),
     (Corrupt, Exit.TRY_AGAIN),
     (Denied, Exit.REFUSED),
+    (QuotaError, Exit.REFUSED),
+    (ExportStateError, Exit.REFUSED),
     (AlreadyExists, Exit.REFUSED),
     (StrangeManifestError, Exit.REFUSED),
 )

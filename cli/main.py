@@ -40,6 +40,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "process": ("cli.process", "prove, join and publish the recordings of a folder, or one of the catalog"),
         "find": ("cli.find", "look through every configured store for a recording's objects"),
         "backfill": ("cli.backfill", "find what nobody has looked at, and have it looked at"),
+        "verify-export": ("cli.verify_export", "whether a file is what its certificate says; needs no network"),
         "vendor": ("cli.vendor", "recordings at their vendors: start, status, layout, stop, history"),
         "webhook": ("cli.webhook", "what vendors delivered, and what came of it: tail, show, replay, test"),
         "reindex": ("cli.reindex", "make the catalog again from the manifests of the output"),

@@ -10,6 +10,7 @@ import pytest
 from cli.main import COMMANDS
 from deployments.sandbox.layouts import AGORA_SID
 from tests.cli.running import ROOT, aftertake
+from tests.flows.cut_files import exported
 from tests.flows.folders import slices
 from tests.lab import agora_mixed
 
@@ -48,6 +49,7 @@ def test_bare_commands_import_no_sql_no_web_and_no_event_loop(tmp_path: Path) ->
         ["show", AGORA_SID, "--output", output],
         ["find", AGORA_SID, "--store", source],
         ["doctor", "--source", source, "--output", output],
+        ["verify-export", str(exported().save(tmp_path))],
     ]
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-c", _WATCHED, json.dumps(given)], cwd=ROOT, capture_output=True, check=False, timeout=60
