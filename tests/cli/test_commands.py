@@ -38,7 +38,7 @@ def test_all_are_listed() -> None:
     run = aftertake("--help")
 
     assert run.code == 0
-    assert all(f"    {name} " in run.out for name in COMMANDS)
+    assert all(f"\n    {name}" in run.out for name in COMMANDS)
 
 
 def test_bare_commands_import_no_sql_no_web_and_no_event_loop(tmp_path: Path) -> None:
