@@ -17,10 +17,12 @@ from catalog.errors import (
 )
 from catalog.model import Verdict
 from flows.settings import SettingsError
+from flows.steps.downloading import InTheWayError
 from flows.steps.finding import NotFinalError, NothingFoundError
 from flows.steps.publishing import StrangeManifestError
 from flows.steps.refusing import NotReadyError, NotRecordedError, SelectionError
 from flows.steps.verifying import NoFileError, UnreadableFileError
+from media.cut import NothingToCutError
 from storage.errors import (
     AlreadyExists,
     Archived,
@@ -88,6 +90,8 @@ _ERRORS: tuple[tuple[type[Exception], Exit], ...] = (
     (QuotaError, Exit.REFUSED),
     (ExportStateError, Exit.REFUSED),
     (AlreadyExists, Exit.REFUSED),
+    (NothingToCutError, Exit.NOT_FOUND),
+    (InTheWayError, Exit.REFUSED),
     (StrangeManifestError, Exit.REFUSED),
 )
 

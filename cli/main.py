@@ -11,6 +11,7 @@ from typing import Final, Protocol, cast
 from cli.exits import Exit, exit_of_error
 from cli.report import printable
 from flows.settings import SettingsError
+from flows.steps.refusing import SelectionError
 
 EPILOG = (
     "Exit codes: 0 all well, 1 unexpected, 2 usage, 3 something is lost, 4 not found, 5 try again, 6 refused, "
@@ -40,6 +41,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "process": ("cli.process", "prove, join and publish the recordings of a folder, or one of the catalog"),
         "find": ("cli.find", "look through every configured store for a recording's objects"),
         "backfill": ("cli.backfill", "find what nobody has looked at, and have it looked at"),
+        "export": ("cli.export", "some time of somebody, a room or a recording as an MP4, with its certificate"),
+        "exports": ("cli.exports", "what was exported: list, show, cancel, stop, retry, link"),
         "verify-export": ("cli.verify_export", "whether a file is what its certificate says; needs no network"),
         "vendor": ("cli.vendor", "recordings at their vendors: start, status, layout, stop, history"),
         "webhook": ("cli.webhook", "what vendors delivered, and what came of it: tail, show, replay, test"),
@@ -74,8 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _said(error: Exception) -> str:
-    """What went wrong, in one line; of settings a line for each that is wrong."""
+    """What went wrong, in one line; of settings and exports a line for each."""
     said = str(error).split("\n") if isinstance(error, SettingsError) else [str(error)]
+    said = list(error.lines) if isinstance(error, SelectionError) else said
     return "\n".join(map(printable, said))
 
 

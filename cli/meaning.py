@@ -3,18 +3,22 @@
 import argparse
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from pydantic import TypeAdapter, ValidationError
+
 from catalog.errors import LayoutError
 from catalog.model import RecordingId
+from flows.fields import LongSpan
 from flows.moments import read_moment
 from vendors.registry import VENDORS
 
 LONGEST: Final = 1024
 """Characters of a text to look for: as many as a key of a store may have."""
 
+_LONG_SPAN: Final[TypeAdapter[timedelta]] = TypeAdapter(LongSpan)
 NO_REASON: Final = "no reason given"
 """What the audit keeps of those who give none."""
 
@@ -79,6 +83,14 @@ def moment(text: str) -> datetime:
         return read_moment(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def long_span(text: str) -> timedelta:
+    """`90m`, `24h`, `7d`: a minute at least."""
+    try:
+        return _LONG_SPAN.validate_python(text)
+    except ValidationError as error:
+        raise argparse.ArgumentTypeError(str(error.errors()[0]["ctx"]["error"])) from None
 
 
 def _is_there(text: str) -> bool:

@@ -6,6 +6,8 @@ import time
 
 _PLAIN_EVERY_S = 10.0
 _TERMINAL_EVERY_S = 0.1
+_BAR = 24
+"""Columns of a bar."""
 
 
 class Line:
@@ -27,6 +29,11 @@ class Line:
         line = f"{self._command}: {text}"
         sys.stderr.write(f"\r\x1b[K{line}" if self._is_terminal else f"{line}\n")
         sys.stderr.flush()
+
+    def say_share(self, share: float, text: str) -> None:
+        """The same, after a bar where a terminal can show one."""
+        full = round(max(0.0, min(share, 1.0)) * _BAR)
+        self.say(f"[{'#' * full}{'.' * (_BAR - full)}] {text}" if self._is_terminal else text)
 
     def finish(self) -> None:
         """Leave a clean line."""

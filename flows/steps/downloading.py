@@ -1,0 +1,90 @@
+"""Fetch the file of an export with its certificate: proved on the way, and there as a whole or not at all."""
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from catalog.certificate import Certificate, from_json
+from catalog.exports import ExportedFile
+from catalog.layout import certificate_name
+from flows.steps.verifying import verify
+from storage.base import ObjectMeta, ObjectStore
+from storage.checksums import Proof
+from storage.errors import Corrupt
+from storage.reading import VerifiedReader
+from storage.retry import Retry
+
+
+class InTheWayError(Exception):
+    """Something stands already where a file is to be written; it is never overwritten."""
+
+
+def require_free(target: Path) -> None:
+    """Raise `InTheWayError` if the file or its certificate would overwrite something."""
+    for place in (target, beside(target)):
+        if place.exists() or place.is_symlink():
+            message = f"{place} is there already, and is not overwritten. Choose another name with -o."
+            raise InTheWayError(message)
+
+
+def beside(target: Path) -> Path:
+    """Where the certificate of a file lies."""
+    return target.with_name(certificate_name(target.name))
+
+
+def download(output: ObjectStore, file: ExportedFile, target: Path, tell: Callable[[int], None]) -> Certificate:
+    """Write the file to `target`, its certificate beside it, and hold the one against the other.
+
+    Both have other names until all is proved. Raises `InTheWayError`, `Corrupt` if it is not what was certified,
+    OSError, and errors of the store.
+    """
+    require_free(target)
+    certificate = _read(output, file.certificate)
+    with _unfinished(target) as place, _unfinished(beside(target)) as place_beside:
+        place_beside.write_bytes(certificate)
+        with place.open("wb") as written:
+            for piece in VerifiedReader(output).stream(_head(output, file.key)):
+                written.write(piece)
+                tell(len(piece))
+        known = from_json(certificate)
+        differences = verify(place, known, lambda _: None)
+        if differences:
+            said = "; ".join(f"{each.of}: {each.what}" for each in differences)
+            raise Corrupt("download", file.key, f"it is not what was certified: {said}", Proof.CRC64XZ)
+        _settle(place_beside, beside(target))
+        _settle(place, target)
+    return known
+
+
+def _head(output: ObjectStore, key: str) -> ObjectMeta:
+    return Retry().call(lambda: output.head(key))
+
+
+def _read(output: ObjectStore, key: str) -> bytes:
+    return VerifiedReader(output).read(_head(output, key))[0]
+
+
+@contextmanager
+def _unfinished(target: Path) -> Iterator[Path]:
+    """A name in the same folder for what is not finished; nothing is left under it."""
+    place = target.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        yield place
+    finally:
+        with suppress(FileNotFoundError):
+            place.unlink()
+
+
+def _settle(place: Path, target: Path) -> None:
+    """Give it its name, unless something has that by now."""
+    try:
+        os.link(place, target)
+    except FileExistsError as error:
+        message = f"{target} is there by now, and is not overwritten. Choose another name with -o."
+        raise InTheWayError(message) from error
+    except OSError:  # a file system without links
+        if target.exists():
+            raise
+        place.rename(target)
