@@ -73,10 +73,7 @@ def run(options: argparse.Namespace) -> int:
         )
         try:
             _say([_so_far(export, is_new=is_new)])
-            if options.wait or options.link or options.file:
-                return _finish(worker, _awaited(worker, export), options)
-            _tell(export, options)
-            return Exit.OK
+            return _finish(worker, export, options)
         except KeyboardInterrupt:
             short = export.id[:12]
             _say([f"the export goes on: `aftertake exports show {short}` follows it, `… cancel {short}` ends it"])
@@ -154,6 +151,10 @@ def _awaited(worker: Worker, export: Export) -> Export:
 
 def _finish(worker: Worker, export: Export, options: argparse.Namespace) -> Exit:
     """Give what was asked for, or why there is nothing."""
+    if not (options.wait or options.link or options.file):
+        _tell(export, options)
+        return Exit.OK
+    export = _awaited(worker, export)
     if export.file is None or export.state is not ExportState.DONE:
         why = f": {export.cause} {export.advice or ''}".rstrip() if export.cause else ""
         _say([f"the export is {export.state}{why}", what_next(export)])

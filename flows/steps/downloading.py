@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from catalog.certificate import Certificate, from_json
-from catalog.exports import ExportedFile
+from catalog.export_records import ExportedFile
 from catalog.layout import certificate_name
 from flows.steps.verifying import verify
 from storage.base import ObjectMeta, ObjectStore
