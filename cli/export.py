@@ -3,13 +3,13 @@
 import argparse
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from catalog.export_request import ExportMode
-from catalog.exports import Export, ExportState
+from catalog.exports import Export, ExportedFile, ExportState
 from catalog.wire import utc_text
 from cli.actor import own_actor
 from cli.exits import Exit
@@ -18,11 +18,14 @@ from cli.exports import link_document
 from cli.meaning import NO_REASON, long_span, plain_text
 from cli.progress import Line, Progress
 from cli.report import printable, tell
+from flows.export import export_replay
 from flows.moments import HOW_TO_WRITE_RANGES, read_range
 from flows.opening import open_worker
+from flows.process import Inline, run_inline
 from flows.settings import Settings
 from flows.steps.downloading import download, require_free
 from flows.steps.linking import Link, link
+from flows.steps.making import make
 from flows.steps.preparing import Prepared, prepare
 from flows.steps.refusing import NotRecordedError, SelectionError
 from flows.steps.selecting import Wanted
@@ -50,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--expires", type=long_span, metavar="7d", help="keep the file for so long")
     parser.add_argument("-o", dest="file", type=Path, metavar="FILE", help="wait, and write it there, proved")
     parser.add_argument("--wait", action="store_true", help="until it is made; exit 3 if something is lost in it")
+    parser.add_argument("--here", action="store_true", help="make it in this process, without `aftertake serve`")
     parser.add_argument("--link", action="store_true", help="wait, and give a link for 15 minutes")
 
 
@@ -73,6 +77,8 @@ def run(options: argparse.Namespace) -> int:
         )
         try:
             _say([_so_far(export, is_new=is_new)])
+            if options.here:
+                _make(worker, export)
             return _finish(worker, export, options)
         except KeyboardInterrupt:
             short = export.id[:12]
@@ -131,8 +137,26 @@ def _so_far(export: Export, *, is_new: bool) -> str:
     return f"export {export.id}: asked for already, at {utc_text(export.created_at)}; it is {export.state}"
 
 
+def _make(worker: Worker, export: Export) -> None:
+    """Unless it is done, or somebody else is at it."""
+    shown = Progress("export", export.total_bytes)
+
+    def make_and_show(worker: Worker, export: Export, progress: Callable[[int], object]) -> ExportedFile:
+        def told(size_bytes: int) -> None:
+            progress(size_bytes)
+            shown.add(size_bytes)
+
+        return make(worker, export, told)
+
+    try:
+        run_inline(export_replay(Inline(), worker, export.id, make=make_and_show))
+    finally:
+        shown.finish()
+
+
 def _awaited(worker: Worker, export: Export) -> Export:
     """How it ended."""
+    export = worker.catalog.exports.get(export.id)
     line, began, has_warned, look_s = Line("export"), time.monotonic(), False, _OFTEN_S
     try:
         while export.state in _UNDER_WAY:
@@ -151,7 +175,7 @@ def _awaited(worker: Worker, export: Export) -> Export:
 
 def _finish(worker: Worker, export: Export, options: argparse.Namespace) -> Exit:
     """Give what was asked for, or why there is nothing."""
-    if not (options.wait or options.link or options.file):
+    if not (options.wait or options.link or options.file or options.here):
         _tell(export, options)
         return Exit.OK
     export = _awaited(worker, export)
