@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from secrets import token_hex
@@ -25,7 +26,9 @@ from cli import find
 from cli.deliveries import HEADS, line
 from cli.deliveries import document as delivery_document
 from cli.demo_calls import ELSEWHERE, SECONDS, Call, Demo, story_of
+from cli.demo_exports import export_people
 from cli.demo_people import people
+from cli.demo_site import PUBLISHED, leave
 from cli.exits import Exit
 from cli.report import document, lines
 from cli.sandbox import wait_for_the_end
@@ -98,29 +101,34 @@ def run(options: argparse.Namespace) -> int:
             demo.record()
             demo.forge(url)
             demo.await_verdicts()
-            writes = _writes(clouds)
-            return _reported(demo, catalog, stage, writes, root=root, serving=serving, as_json=options.json)
+            place = _Place(clouds=clouds, stage=stage, settings=settings, serving=serving, root=root)
+            return _reported(demo, catalog, place, as_json=options.json)
 
 
-def _reported(
-    demo: Demo,
-    catalog: Catalog,
-    stage: Stage,
-    writes: Mapping[str, int],
-    *,
-    root: Path,
-    serving: Serving,
-    as_json: bool,
-) -> Exit:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where the demo goes on, and what it leaves below `root`."""
+
+    clouds: Clouds
+    stage: Stage
+    settings: Settings
+    serving: Serving
+    root: Path
+
+
+def _reported(demo: Demo, catalog: Catalog, place: _Place, *, as_json: bool) -> Exit:
     calls, told = demo.calls, catalog.inbox.newest(most=_MOST_WEBHOOKS)[::-1]
+    stage, root = place.stage, place.root
     archive = open_store(stage.output)
-    kept = LocalStore(root / "published")
+    kept = LocalStore(root / PUBLISHED)
     _copy(archive, kept)
     for vendor, source in stage.sources.items():
         _copy(open_source(source), LocalStore(root / "recordings" / vendor))
     published = [found for recording in calls for found in show(kept, id_text(recording))]
-    searches = [search(place, each.task_id) for each in _lost(calls) for place in _places(stage)]
+    searches = [search(url, each.task_id) for each in _lost(calls) for url in _places(stage)]
+    leave(root)
     if as_json:
+        writes = _writes(place.clouds)
         answer = {**document("demo", published), "writes": writes, "webhooks": [*map(delivery_document, told)]}
         print(json.dumps(answer, ensure_ascii=False, indent=2))
         return _exit(writes)
@@ -131,10 +139,13 @@ def _reported(
         print("\n".join(find.lines(each.task_id, searches)))
     for call, found in zip(calls.values(), published, strict=True):
         if call.users:
-            print("\n".join(people(catalog, call.room, timeline(found.manifest))))
-    print("\n".join(_ends(published, stage, writes, root)))
+            shown = timeline(found.manifest)
+            print("\n".join(people(catalog, call.room, shown)))
+            export_people(shown, root / f"{call.room}.zip", place.settings.as_environment())
+    writes = _writes(place.clouds)
+    print("\n".join(_ends(stage, writes, root)))
     if sys.stdout.isatty() and sys.stdin.isatty():
-        print("\n".join([*_links(published, archive), *serving.lines()]), flush=True)
+        print("\n".join([*_links(published, archive), *place.serving.lines()]), flush=True)
         wait_for_the_end()
     return _exit(writes)
 
@@ -242,7 +253,7 @@ def _report(
     for (recording, call), found in zip(calls.items(), published, strict=True):
         verdict = story_of(catalog.changes(recording))
         outputs = [output for stream in found.manifest.streams for output in stream.outputs]
-        first, *others = [str(root / "published" / output.key) for output in outputs] or ["-"]
+        first, *others = [str(root / PUBLISHED / output.key) for output in outputs] or ["-"]
         yield f"{call.vendor:<9}{call.room:<13}{verdict:<22}{call.fate:<49}{first}"
         yield from (f"{'':{9 + 13 + 22 + 49}}{where}" for where in others)
     yield "\nWhat Aftertake found (= as promised, * differs, - missing, + extra, ! unreadable):\n"
@@ -251,13 +262,12 @@ def _report(
         yield ""
 
 
-def _ends(published: Sequence[Published], stage: Stage, writes: Mapping[str, int], root: Path) -> Iterator[str]:
+def _ends(stage: Stage, writes: Mapping[str, int], root: Path) -> Iterator[str]:
     buckets = [place_of(url) for url in (stage.output, *_places(stage))]
     yield f"\nWrites that the clouds saw: {', '.join(f'{bucket} {writes.get(bucket, 0)}' for bucket in buckets)}"
-    yield f"Published into:      {place_of(stage.output)}, a copy lies in {root / 'published'}"
+    yield f"Published into:      {place_of(stage.output)}, a copy lies in {root / PUBLISHED}"
     yield f"The recordings too:  {root / 'recordings'}"
-    again = [sys.argv[0], "show", published[0].manifest.task_id, "--output", str(root / "published")]
-    yield f"Look at one again:   {shlex.join(again)}"
+    yield f"Go on from here:     cd {shlex.quote(str(root))}   # where `aftertake ls`, `who`, `export` … find all of it"
 
 
 def _links(published: Sequence[Published], archive: ObjectStore) -> Iterator[str]:

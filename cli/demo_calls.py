@@ -20,7 +20,7 @@ from storage.opening import open_source
 from vendors.base import Mode
 from vendors.recorder import Order
 
-SECONDS: Final = 12
+SECONDS: Final = 24
 """How long each call lasts."""
 ELSEWHERE: Final = "elsewhere"
 """The bucket, in S3, into which one call is recorded by mistake."""

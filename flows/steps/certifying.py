@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from fractions import Fraction
 from typing import Final, TypeVar
 
 from catalog.certificate import CertifiedClip, CertifiedFile, CertifiedTrack, SourceSegment
@@ -13,7 +12,8 @@ from catalog.manifest import from_json
 from catalog.model import Manifest, Span, StreamRecord
 from catalog.proofs import SegmentProof, decode_proofs
 from flows.steps.cutting import CutMovie
-from media.cut import CutTrack
+from media.cut import Cut
+from media.mp4.check import check
 from media.timing import TICKS_PER_SECOND
 from storage.base import ObjectStore
 from storage.reading import VerifiedReader
@@ -72,7 +72,7 @@ def certified_clip(clip: Clip, told: Told, movie: CutMovie, file: CertifiedFile)
         starts_at=clip.starts_at,
         ends_at=clip.ends_at,
         clock=record.clock.source.value if record.clock.source else None,
-        tracks=tuple(_track(track, movie.cut.zero) for track in movie.cut.tracks),
+        tracks=tuple(_tracks(movie.cut)),
         cut_from=movie.movie.cut_from,
         segments_file=record.segments.file.key if record.segments.file else None,
         segments=told.segments,
@@ -86,15 +86,18 @@ def _read(target: ObjectStore, key: str) -> bytes:
     return VerifiedReader(target).read(Retry().call(lambda: target.head(key)))[0]
 
 
-def _track(track: CutTrack, zero: Fraction) -> CertifiedTrack:
-    return CertifiedTrack(
-        type=track.type,
-        codec=track.codec,
-        copied=track.copied,
-        inserted=track.inserted,
-        starts_at_s=round(float(track.starts_at - zero), 6),
-        ends_at_s=round(float(track.ends_at - zero), 6),
-    )
+def _tracks(cut: Cut) -> Iterator[CertifiedTrack]:
+    """What was taken of each, and when it is shown by the head of the file itself, as whoever verifies it reads it."""
+    report = check(cut.head, cut.media_bytes)
+    for track, found in zip(cut.tracks, report.tracks, strict=True):
+        yield CertifiedTrack(
+            type=track.type,
+            codec=track.codec,
+            copied=track.copied,
+            inserted=track.inserted,
+            starts_at_s=round(float(found.starts_at), 6),
+            ends_at_s=round(float(found.ends_at), 6),
+        )
 
 
 def _in_clip(spans: Iterable[AnySpan], clip: Clip) -> tuple[AnySpan, ...]:
