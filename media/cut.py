@@ -113,6 +113,9 @@ def start_of(index: Mp4Index, begin: Fraction, end: Fraction) -> Fraction:
 def cut(index: Mp4Index, begin: Fraction, end: Fraction, *, zero: Fraction | None = None) -> Cut:
     """The cut from `begin` up to `end`, in seconds of the source; `zero` None is where it really begins.
 
+    Pictures are all that are shown from the true start on and before `end`, with those that they lean on. Sound is cut
+    by whole access units: all that begin in that time. Every sample keeps its time.
+
     With a `zero` (of several people, which need not lie in this source) sound begins there, or less than one access
     unit later: with what was recorded, as far as that reaches back to it, and before that with silence by whole units,
     so that the recorded ones stay where they are. Pictures begin late. Raises `NothingToCutError`, `EntryError` for
@@ -252,7 +255,7 @@ def _sound(track: IndexedTrack, start: Fraction, end: Fraction, zero: Fraction |
 def _silence(track: IndexedTrack, numbers: Ints) -> bytes:
     """A silent access unit like those of the track; none if its codec has none of `FRAME_LENGTH`."""
     said = read_entry(track.entries[int(track.entry_of[numbers[0]]) - 1 if len(numbers) else 0])
-    if said.codec != _AAC_LC or said.sample_rate != track.timescale:
+    if (said.codec, said.sample_rate, int(track.durations[0])) != (_AAC_LC, track.timescale, FRAME_LENGTH):
         return b""
     try:
         return silent_frame(said.sample_rate, said.channels)

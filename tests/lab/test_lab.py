@@ -4,12 +4,14 @@ import io
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from functools import partial
 
 import av
 import pytest
 
 from deployments.sandbox.packets import WRAP, crc32, packets, pid_of
+from media.mp4.boxes import walk
 from tests.lab import (
     CASES,
     DAMAGES,
@@ -27,6 +29,9 @@ from tests.lab import (
     programme,
     restamp,
 )
+from tests.lab.numbers import numbered
+from tests.media.driving import make as make_mp4
+from tests.media.recordings import recording
 
 ONE_SAMPLE = 1 / 40_000
 
@@ -188,3 +193,20 @@ def test_every_slice_demuxes_alone(slices: list[Slice]) -> None:
     for piece in slices:
         with av.open(io.BytesIO(piece.data), "r", format="mpegts") as source:
             assert len(source.streams) == 2
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_pictures_are_known_by_their_numbers(degrees: int) -> None:
+    made = make_mp4(recording(3, degrees=degrees), marks={0: (f"rotate:{degrees}:90x160",)})
+    seen = numbered(made.mp4)
+    assert [number for number, _ in seen.pictures] == [(second, n) for second in range(3) for n in range(25)]
+    assert seen.pictures[30][1] - seen.pictures[0][1] == Fraction(30, 25)
+    assert seen.complaints == ()
+
+
+def test_pictures_that_nobody_can_decode_are_complained_of() -> None:
+    mp4 = bytearray(make_mp4(recording(3, audio=False)).mp4)
+    begin = next(span.body for span in walk(mp4) if span.kind == b"mdat")
+    mp4[begin + 1000 : begin + 4000] = bytes(3000)
+    for _ in range(2):
+        assert numbered(bytes(mp4)).complaints

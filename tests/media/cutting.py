@@ -238,7 +238,7 @@ def judge(asked: Wish) -> Judged:
     judged.hold("not announced", right=made.starts_at == start)
     judged.hold("another start", right=abs(start - due) <= TICK)
     judged.hold("late", right=start <= asked.begin or not _is_shown(whole, asked.begin))
-    _judge_file(judged, made)
+    _judge_file(judged, whole, made, asked)
     _judge_samples(judged, whole, made, asked, due)
     _judge_pictures(judged, whole, made, asked, due)
     return judged
@@ -251,7 +251,7 @@ def _is_shown(whole: Source, at: Fraction) -> bool:
     )
 
 
-def _judge_file(judged: Judged, made: Cut) -> None:
+def _judge_file(judged: Judged, whole: Source, made: Cut, asked: Wish) -> None:
     report = check(made.head, made.media_bytes)
     judged.hold("size", right=len(judged.mp4) == made.size_bytes == report.head_bytes + report.media_bytes)
     told = {track.type: track for track in made.tracks}
@@ -263,6 +263,9 @@ def _judge_file(judged: Judged, made: Cut) -> None:
         judged.hold("end of a track", right=abs(track.ends_at + made.zero - said.ends_at) <= TICK)
         judged.left_out += said.left_out
         judged.inserted += said.inserted
+        if said.copied:
+            due = min(asked.end, whole.over(said.type))
+            judged.hold("ends before its end", right=said.ends_at >= due - TICK)
     judged.hold("end", right=made.ends_at == max(track.ends_at for track in made.tracks))
     starts = min(track.starts_at for track in made.tracks)
     judged.hold("zero", right=made.zero <= starts and (made.zero == made.starts_at or made.zero < made.starts_at))

@@ -4,15 +4,19 @@ import random
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
 
 from media.cut import Copied, Cut, CutTrack, Inserted, NothingToCutError, cut, start_of
 from media.mp4.check import check
+from media.mp4.index import IndexedTrack, Mp4Index, read_index
 from media.samples import TrackType
 from tests.lab.numbers import numbered
 from tests.media.cutting import SOURCES, TICK, Source, Wish, index_of, judge, packets_of, source, wish, written
+from tests.media.mp4.test_index import large
+from tests.media.mp4.test_large import GIB
 
 RANDOM = 20
 FRAME = Fraction(1, 25)
@@ -21,6 +25,11 @@ FRAME = Fraction(1, 25)
 def of(made: Cut, kind: TrackType) -> CutTrack:
     (track,) = (track for track in made.tracks if track.type == kind)
     return track
+
+
+def entry_boxes(track: IndexedTrack) -> list[bytes]:
+    """The sample entry of each sample."""
+    return [track.entries[number - 1] for number in track.entry_of.tolist()]
 
 
 def made_of(whole: Source, begin: float, end: float, zero: Fraction | None = None) -> tuple[Cut, bytes]:
@@ -105,9 +114,12 @@ def test_only_the_entries_that_are_used_go_along() -> None:
         made, _ = made_of(whole, begin, end)
         video = next(track for track in check(made.head, made.media_bytes).tracks if track.type == "video")
         assert video.entries == entries
-        own = index_of(written(made, whole.mp4)).track("video")
+        own, before = index_of(written(made, whole.mp4)).track("video"), whole.index.track("video")
         assert own is not None
+        assert before is not None
         assert (own.width, own.height) == (320, 180)
+        told = of(made, "video")
+        assert entry_boxes(own) == entry_boxes(before)[told.first : told.end]
 
 
 def test_pictures_that_lie_still_do() -> None:
@@ -219,11 +231,35 @@ def test_a_zero_after_the_start_is_refused() -> None:
         made_of(source("continuous"), 2.5, 3, zero=Fraction(5, 2))
 
 
-def test_sound_without_a_silence_of_its_kind_begins_late() -> None:
-    """Of 960 samples a unit, or of another rate than its ticks."""
-    whole = source("sound alone")
-    (track,) = whole.index.tracks
-    other = replace(whole.index, tracks=(replace(track, timescale=90_000),))
+@pytest.mark.parametrize("kind", ["960 samples a unit", "ticks of another rate", "another codec", "seven channels"])
+def test_sound_without_a_silence_of_its_kind_begins_late(kind: str) -> None:
+    (track,) = source("sound alone").index.tracks
+    (entry,) = track.entries
+    seven = entry.replace(b"\x11\x88", b"\x11\xd8")
+    others: dict[str, dict[str, Any]] = {
+        "960 samples a unit": {"durations": np.full(len(track.sizes), 960)},
+        "ticks of another rate": {"timescale": 90_000},
+        "another codec": {"entries": (entry.replace(b"\x11\x88", b"\x29\x88"),)},
+        "seven channels": {"entries": (seven[:24] + b"\0\7" + seven[26:],)},
+    }
+    other = Mp4Index(tracks=(replace(track, **others[kind]),), duration=Fraction(8))
     made = cut(other, Fraction(1), Fraction(2), zero=Fraction(-1))
     assert made.tracks[0].inserted == 0
     assert np.sum([p.end - p.start for p in made.pieces if isinstance(p, Copied)]) == made.media_bytes
+
+
+# ---- far beyond what is cut of it ----
+
+
+def test_media_beyond_4_gib_is_copied_from_there_and_to_there() -> None:
+    head, media = large()
+    index = read_index(head, media)
+    (video,) = (track for track in index.tracks if track.type == "video")
+    seconds = Fraction(int(video.pts[-1]), video.timescale) + 1
+    whole = cut(index, Fraction(0), seconds)
+    assert check(whole.head, whole.media_bytes).media_bytes == media
+    assert b"co64" in whole.head
+    last = cut(index, Fraction(int(video.pts[-1]), video.timescale), seconds)
+    assert [*last.pieces] == [Copied(start=len(head) + media - GIB, end=len(head) + media)]
+    assert b"co64" not in last.head
+    assert check(last.head, last.media_bytes).media_bytes == GIB

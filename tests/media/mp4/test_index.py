@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from media.cut import cut
 from media.mp4.boxes import Mp4Error
 from media.mp4.index import head_bytes, read_index
-from media.mp4.writer import Chunks, Mp4Writer
-from media.samples import SampleBatch, Samples
+from media.mp4.writer import Mp4Writer
 from tests.media.cutting import source
 from tests.media.mp4.made import SAMPLE_RATE, File, fake_batch
 from tests.media.mp4.test_check import find, made
 from tests.media.mp4.test_large import GIB, PICTURE, SOUND, four_hours
+from tests.media.mp4.test_writer import chunked, columns
 
 BEGINNING = 1 << 16
 NAMES = ("continuous", "44.1 kHz stereo", "hevc, open groups", "late video", "late audio", "rejoins with another size")
@@ -87,8 +87,8 @@ def large() -> tuple[bytes, int]:
     """The head of a file of 5 GiB, and what follows it: one sound, and pictures of a GiB."""
     file = File()
     heard, shown = file.track("audio", SOUND, timescale=SAMPLE_RATE), file.track("video", PICTURE)
-    heard.announce(columns(fake_batch([3])), chunks([0], [1]))
-    shown.announce(columns(fake_batch([GIB] * 5)), chunks([3, 3 + 2 * GIB], [2, 3]))
+    heard.announce(columns(fake_batch([3])), chunked([0], [1]))
+    shown.announce(columns(fake_batch([GIB] * 5)), chunked([3, 3 + 2 * GIB, 3 + 4 * GIB], [2, 2, 1]))
     return file.writer.finish(), file.writer.media_bytes
 
 
@@ -149,7 +149,7 @@ def test_a_claim_of_too_many_samples_costs_no_memory() -> None:
     """A table of two numbers can claim four thousand million samples of one byte."""
     file = File()
     track = file.track("audio", SOUND, timescale=SAMPLE_RATE)
-    track.announce(columns(fake_batch([1, 1])), chunks([0], [2]))
+    track.announce(columns(fake_batch([1, 1])), chunked([0], [2]))
     head, count = file.writer.finish(), 1 << 31
     for kind, at in ((b"stsz", 12), (b"stts", 12), (b"stsc", 16)):
         place = head.index(kind) + at
@@ -193,11 +193,3 @@ def test_four_hours_are_read_at_once() -> None:
     assert len(made_of_it.pieces) <= 5
     columns_of = [getattr(track, each) for track in index.tracks for each in ("sizes", "dts", "pts", "offsets")]
     assert sum(column.nbytes for column in columns_of) <= 32 * samples
-
-
-def columns(batch: SampleBatch) -> Samples:
-    return Samples(sizes=batch.sizes, dts=batch.dts, pts=batch.pts, sync=batch.sync, last_duration=batch.last_duration)
-
-
-def chunks(offsets: list[int], counts: list[int]) -> Chunks:
-    return Chunks(offsets=np.array(offsets), counts=np.array(counts), entries=np.ones(len(counts), np.int64))

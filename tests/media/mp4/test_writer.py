@@ -1,6 +1,6 @@
 import io
 import struct
-from dataclasses import replace
+from dataclasses import fields, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -12,8 +12,8 @@ import pytest
 from media.mp4.boxes import Mp4Error, walk
 from media.mp4.check import check
 from media.mp4.entries import sample_entry
-from media.mp4.writer import Mp4Writer
-from media.samples import Buffer, SampleBatch
+from media.mp4.writer import Chunks, Mp4Writer
+from media.samples import Buffer, SampleBatch, Samples
 from tests.media.mp4.made import (
     SAMPLE_RATE,
     STBL,
@@ -343,3 +343,60 @@ def test_a_picture_shown_after_the_last_decode_time_is_not_cut() -> None:
     _, seen = read(mp4)
     assert seen.pts == [1, 1 + Fraction(cut_in_a_group[1].pts, 90_000)]
     assert edits(mp4) == [[(90_000, -1), (cut_in_a_group[1].pts + STEP, 0)]]
+
+
+def columns(batch: SampleBatch) -> Samples:
+    return Samples(**{each.name: getattr(batch, each.name) for each in fields(Samples)})
+
+
+def chunked(offsets: list[int], counts: list[int], entries: list[int] | None = None) -> Chunks:
+    return Chunks(
+        offsets=np.array(offsets), counts=np.array(counts), entries=np.array(entries or [1] * len(counts), np.int64)
+    )
+
+
+def test_samples_that_are_announced_give_the_head_of_those_that_are_written() -> None:
+    put, told = File(), File()
+    sizes = [sum(len(sample.data) for sample in part) for part in (audio()[:7], audio()[7:9], audio()[9:20])]
+    written = put.track("audio", SOUND, timescale=SAMPLE_RATE)
+    for first, last in ((0, 7), (7, 9), (9, 20)):
+        written.write(batch(audio()[first:last], last_duration=1024), 1)
+    announced = told.track("audio", SOUND, timescale=SAMPLE_RATE)
+    announced.announce(columns(batch(audio()[:9], last_duration=1024)), chunked([0, sizes[0]], [7, 2]))
+    announced.announce(columns(batch(audio()[9:20], last_duration=1024)), chunked([sizes[0] + sizes[1]], [11]))
+    assert told.writer.media_bytes == put.writer.media_bytes == sum(sizes)
+    assert told.writer.finish() == put.writer.finish()
+    assert not told.media
+
+
+@pytest.mark.parametrize(
+    ("chunks", "said"),
+    [
+        (chunked([], []), "0 samples were announced"),
+        (chunked([0], [2]), "2 samples were announced for 3"),
+        (chunked([0, 9], [3, 0]), "announced for 3"),
+        (chunked([0], [3], [2]), "entry 2 was never added"),
+        (chunked([0, 9], [1, 2], [1, 0]), "entry 0 was never added"),
+    ],
+)
+def test_chunks_that_contradict_their_samples_are_refused_and_change_nothing(chunks: Chunks, said: str) -> None:
+    file = File()
+    track = file.track("audio", SOUND, timescale=SAMPLE_RATE)
+    with pytest.raises(Mp4Error, match=said):
+        track.announce(columns(batch(audio()[:3], last_duration=1024)), chunks)
+    assert (track.samples, file.writer.media_bytes) == (0, 0)
+
+
+def test_a_zero_before_the_first_sample_lets_every_track_begin_late() -> None:
+    file = File()
+    file.track("audio", SOUND, timescale=SAMPLE_RATE).write(batch(audio(), at=SAMPLE_RATE, last_duration=1024), 1)
+    head = file.writer.finish(Fraction(1, 4))
+    (track,) = check(head, len(file.media)).tracks
+    assert track.starts_at == Fraction(3, 4)
+
+
+def test_a_zero_after_the_first_sample_is_refused() -> None:
+    file = File()
+    file.track("audio", SOUND, timescale=SAMPLE_RATE).write(batch(audio(), last_duration=1024), 1)
+    with pytest.raises(Mp4Error, match="before time 0"):
+        file.writer.finish(Fraction(1, SAMPLE_RATE))
