@@ -13,6 +13,7 @@ from math import ceil, floor
 import numpy as np
 from numpy.typing import NDArray
 
+from media.mp4.boxes import MOVIE_TIMESCALE
 from media.mp4.entries import read_entry
 from media.mp4.index import IndexedTrack, Mp4Index
 from media.mp4.writer import Chunks, Mp4Writer
@@ -20,6 +21,8 @@ from media.samples import Buffer, Samples, TrackType
 from media.silence import FRAME_LENGTH, SilenceError, silent_frame
 
 _AAC_LC = "mp4a.40.2"
+_ROUNDING = Fraction(1, MOVIE_TIMESCALE)
+"""Seconds; times of tracks are told no finer in a file."""
 
 Ints = NDArray[np.int64]
 
@@ -119,11 +122,13 @@ def cut(index: Mp4Index, begin: Fraction, end: Fraction, *, zero: Fraction | Non
     With a `zero` (of several people, which need not lie in this source) sound begins there, or less than one access
     unit later: with what was recorded, as far as that reaches back to it, and before that with silence by whole units,
     so that the recorded ones stay where they are. Pictures begin late. Raises `NothingToCutError`, `EntryError` for
-    samples of an unknown codec, and `ValueError` for a `zero` after the true start.
+    samples of an unknown codec, and `ValueError` for a `zero` after the true start, unless it was only rounded up.
     """
     start = start_of(index, begin, end)
-    if zero is not None and zero > start:
-        raise ValueError(f"a cut that begins at {float(start)} s cannot have its zero later, at {float(zero)} s")
+    if zero is not None:
+        if zero - start >= _ROUNDING:
+            raise ValueError(f"a cut that begins at {float(start)} s cannot have its zero later, at {float(zero)} s")
+        zero = min(zero, start)
     taken = [
         _pictures(track, start, end) if track.type == "video" else _sound(track, start, end, zero)
         for track in index.tracks

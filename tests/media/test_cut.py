@@ -226,6 +226,16 @@ def test_pictures_alone_begin_late() -> None:
     assert numbered(mp4).pictures[0] == ((2, 0), track.starts_at)
 
 
+@pytest.mark.parametrize("name", ["continuous", "sound alone"])
+def test_a_zero_that_was_rounded_up_is_the_start(name: str) -> None:
+    """Documents tell times to the microsecond."""
+    whole = source(name)
+    for begin in (1.5, 2.5, 3.5, 4.5):
+        start = start_of(whole.index, Fraction(begin), Fraction(7))
+        rounded, _ = made_of(whole, begin, 7, zero=start + Fraction(1, 1_000_000))
+        assert rounded == made_of(whole, begin, 7, zero=start)[0]
+
+
 def test_a_zero_after_the_start_is_refused() -> None:
     with pytest.raises(ValueError, match="cannot have its zero later"):
         made_of(source("continuous"), 2.5, 3, zero=Fraction(5, 2))
