@@ -44,7 +44,7 @@ CHECKS: Mapping[Role, Sequence[str]] = {
     ),
     Role.OUTPUT: (
         *("apart", "reachable", "clock", "credentials", "region", "list", "listing", "write", "read", "create_only"),
-        *("multipart", "checksums", "abort", "parts", "uploads", *SETTINGS),
+        *("multipart", "checksums", "abort", "delete", "parts", "uploads", *SETTINGS),
     ),
 }
 """Of buckets, in the order of the report; folders have `space` and `mounts` in place of what they cannot have."""
@@ -213,6 +213,7 @@ def _work(prober: Prober, listing: Listing | StorageError, origin: str) -> Itera
     if place.role is Role.OUTPUT:
         yield from prober.writing()
         yield from prober.multipart()
+        yield prober.removing()
         yield prober.parts(origin)
         yield prober.uploads()
         return

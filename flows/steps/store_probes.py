@@ -1,8 +1,9 @@
 """Trying what a worker will do, with the worker's own calls.
 
-A source is only read. An output is written below `doctor/`, always under the same few keys: a worker's key may not
-delete, so every run writes over what the last one left, a few hundred bytes in all, instead of adding to it. (A bucket
-that keeps versions keeps one of each run.) `catalog.layout` knows no such keys, and readers of the output pass them by.
+A source is only read. An output is written below `doctor/`, always under the same few keys: a worker's key may delete
+the files of exports alone, so every run writes over what the last one left, a few hundred bytes in all, instead of
+adding to it. (A bucket that keeps versions keeps one of each run.) `catalog.layout` knows no such keys, and readers of
+the output pass them by.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,7 @@ from storage.retry import Retry
 PROBE = output_key("doctor/probe.txt")
 UPLOAD = output_key("doctor/upload.txt")
 PASSING = output_key("doctor/upload.txt.parts")
+EXPORTED = output_key("exports/doctor/probe.mp4")
 TEXT = b"`aftertake doctor` wrote this to see whether it can. It may be deleted at any time.\n"
 
 MOST_KEYS = 10_000
@@ -169,6 +171,15 @@ class Prober:
         for upload in left:
             self.store.abort_upload(upload.key, upload.upload_id)
         return ok("abort", "an upload was given up")
+
+    def removing(self) -> Check:
+        """Whether the file of an export can be removed once nobody is to have it any longer."""
+        return self._tried("delete", self._remove_exported)
+
+    def _remove_exported(self) -> Check:
+        self.store.put(EXPORTED, TEXT)
+        self.store.delete(EXPORTED)
+        return ok("delete", "the file of an export can be removed")
 
     def parts(self, origin: str) -> Check:
         """The rules for parts; with parts=equal, whether the passing object can be removed."""

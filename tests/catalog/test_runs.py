@@ -11,6 +11,7 @@ from catalog.model import State
 from catalog.records import Queue, run_lease
 from catalog.runs import ALONE, TOGETHER, Pulse, due_query
 from catalog.tables import leases
+from tests.catalog.exports import ask, take_export
 from tests.catalog.leaps import LeapingDatabase
 from tests.catalog.processes import hand_over_until_nothing_is_left
 from tests.catalog.steps import LATER, TTL, at_once, hear, recording_id, settle, take
@@ -310,6 +311,19 @@ def test_batches_make_room_for_what_waits_for_a_slot_only(catalog: Catalog, data
         seen.append(is_urgent())
     database.pass_by(TTL)
     assert [*seen, is_urgent()] == [False, True, False, False]
+
+
+def test_batches_make_room_for_exports_too(catalog: Catalog, database: LeapingDatabase) -> None:
+    def is_urgent() -> bool:
+        return catalog.runs.is_urgent(longer_than=TTL, shorter_than=3 * TTL)
+
+    export = ask(catalog)
+    catalog.export_runs.hand_over(most=1)
+    assert not is_urgent()
+    database.pass_by(1.5 * TTL)
+    assert is_urgent()
+    take_export(catalog, export)
+    assert not is_urgent()
 
 
 def test_recordings_of_a_run_that_nobody_knows_are_due_again(catalog: Catalog) -> None:

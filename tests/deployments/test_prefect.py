@@ -14,7 +14,7 @@ PREFECT: dict[str, Any] = yaml_of(DEPLOYMENTS / "prefect.yaml")
 ENTRYPOINTS: list[str] = [deployment["entrypoint"] for deployment in PREFECT["deployments"]]
 
 # Prefect stores parameters in the clear and shows them to everyone who may look.
-IDS_AND_TIMES = {"recording_id", "recording_ids", "since", "until", "source"}
+IDS_AND_TIMES = {"recording_id", "export_id", "recording_ids", "since", "until", "source"}
 
 
 def flow_of(entrypoint: str) -> Flow[..., Any]:
@@ -37,6 +37,7 @@ def test_the_deployments_are_these() -> None:
     ] == [
         ("process_recording", "flows.deployed.process_recording", "aftertake", "live", ["aftertake", "live"]),
         ("process_batch", "flows.deployed.process_batch", "aftertake", "bulk", ["aftertake", "bulk"]),
+        ("export_replay", "flows.deployed.export_replay", "aftertake", "export", ["aftertake", "export"]),
         ("backfill", "flows.deployed.backfill", "aftertake", "bulk", ["aftertake", "bulk"]),
     ]
 

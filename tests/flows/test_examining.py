@@ -14,7 +14,7 @@ from deployments.sandbox.clouds import BucketRules, CorsRule, Fault, FaultPlan
 from deployments.sandbox.clouds.buckets import CloudName
 from flows.steps.examining import CHECKS, Examination
 from flows.steps.store_checks import Outcome, Place, Role
-from flows.steps.store_probes import PASSING, PROBE, UPLOAD
+from flows.steps.store_probes import EXPORTED, PASSING, PROBE, UPLOAD
 from storage.keys import output_key
 from storage.opening import open_store
 from tests.certificates import TlsRelay, TunnelProxy, self_signed
@@ -77,7 +77,7 @@ class TestAllWell:
         assert sick.clouds.keys(cloud, bucket_of(place)) == left
         assert sick.clouds.uploads(cloud, bucket_of(place)) == []
         written = {seen.key for seen in sick.clouds.journal.seen() if seen.writes}
-        assert written == set(left)
+        assert written == {*left, f"{PREFIX}/{EXPORTED}"}, "the latter is deleted each time"
 
 
 SHOWN_BY = {
@@ -87,6 +87,7 @@ SHOWN_BY = {
     "GetObject": "read",
     "PutObject": "write",
     "AbortMultipartUpload": "abort",
+    "DeleteObject": "delete",
     "ListBucketMultipartUploads": "uploads",
     "ListMultipartUploads": "uploads",
     "InitiateMultipartUpload": "multipart",

@@ -194,8 +194,22 @@ def test_many_recordings_go_together_and_into_their_queue() -> None:
     assert made.work_queue_name == "bulk"
 
 
-@pytest.mark.parametrize(("queue", "makes_way"), [(Queue.LIVE, False), (Queue.EXPORT, False), (Queue.BULK, True)])
-def test_the_process_of_a_batch_makes_way_for_others(queue: Queue, makes_way: bool) -> None:
+def test_an_export_goes_alone_and_into_its_queue() -> None:
+    from tests.flows.patient_starter import PatientStarter  # noqa: PLC0415
+
+    with PatientStarter() as starter:
+        started = starter.start(run("e1#1", "e1", queue=Queue.EXPORT, flow="export_replay"))
+
+    made = read(lambda client: client.read_flow_run(started))
+    assert made.parameters == {"export_id": "e1"}
+    assert made.work_queue_name == "export"
+    assert "export:e1" in made.tags
+
+
+@pytest.mark.parametrize(
+    ("queue", "first"), [(Queue.LIVE, ""), (Queue.EXPORT, "nice -n 5 "), (Queue.BULK, "nice -n 10 ")]
+)
+def test_the_process_of_what_is_less_urgent_makes_way_for_others(queue: Queue, first: str) -> None:
     from flows.hosting import _Job  # noqa: PLC0415
     from tests.flows.patient_starter import PatientStarter  # noqa: PLC0415
 
@@ -205,7 +219,8 @@ def test_the_process_of_a_batch_makes_way_for_others(queue: Queue, makes_way: bo
     job.prepare_for_flow_run(read(lambda client: client.read_flow_run(started)))
 
     assert job.command is not None
-    assert job.command.startswith("nice -n 10 ") is makes_way
+    assert job.command.startswith(first)
+    assert job.command.startswith("nice ") is bool(first)
     assert job.command.endswith(" -m prefect.engine")
 
 

@@ -33,6 +33,9 @@ stores = ["cos://backup-1250000000/?region=ap-guangzhou", "further"]
 data = "kept"
 listen = "0.0.0.0:80"
 slots = 5
+exports_per_person = 3
+export_keep = "2d"
+export_deadline = "6h"
 
 [[sources]]
 name = "agora-eu"
@@ -80,6 +83,9 @@ class TestReading:
             data=folder / "aftertake-data",
             listen=Address(host="127.0.0.1", port=8080),
             slots=2,
+            exports_per_person=10,
+            export_keep=timedelta(days=7),
+            export_deadline=timedelta(hours=24),
         )
 
     def test_the_file_says_everything(self, folder: Path) -> None:
@@ -91,6 +97,9 @@ class TestReading:
             data=folder / "kept",
             listen=Address(host="0.0.0.0", port=80),  # noqa: S104
             slots=5,
+            exports_per_person=3,
+            export_keep=timedelta(days=2),
+            export_deadline=timedelta(hours=6),
             sources=(
                 Source(
                     name="agora-eu",
@@ -142,6 +151,9 @@ class TestReading:
             "AFTERTAKE_DATA": "data",
             "AFTERTAKE_LISTEN": "[::1]:0",
             "AFTERTAKE_SLOTS": "1",
+            "AFTERTAKE_EXPORTS_PER_PERSON": "2",
+            "AFTERTAKE_EXPORT_KEEP": "3h",
+            "AFTERTAKE_EXPORT_DEADLINE": "4h",
             "AFTERTAKE_SOURCES": '[{"name": "z", "vendor": "zego", "store": "memory://z", "deadline": "1h"}]',
             "AFTERTAKE_ENDPOINTS": '[{"name": "bi", "url": "https://bi.example/"}]',
         }
@@ -152,6 +164,9 @@ class TestReading:
             data=folder / "data",
             listen=Address(host="::1", port=0),
             slots=1,
+            exports_per_person=2,
+            export_keep=timedelta(hours=3),
+            export_deadline=timedelta(hours=4),
             sources=(Source(name="z", vendor="zego", store="memory://z", deadline=timedelta(hours=1)),),
             endpoints=(Endpoint(name="bi", url="https://bi.example/"),),
         )
@@ -248,6 +263,8 @@ AT_THE_TOP = {
     'store = ["a"]': "store: there is no such setting; did you mean stores?",
     "slots = 0": "slots: it should be greater than or equal to 1",
     'lease = "0s"': 'lease: write something from "5s" to "1h"',
+    'export_keep = "0s"': 'export_keep: write "1m" or more',
+    "exports_per_person = 0": "exports_per_person: ",
     "slots = true": "slots: it should be a valid integer",
     "listen = 8080": 'listen: write HOST:PORT, such as "127.0.0.1:8080"',
     'listen = "127.0.0.1:99999"': "listen: write HOST:PORT",

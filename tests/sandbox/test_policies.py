@@ -89,6 +89,20 @@ def test_no_key_deletes_shares_or_reconfigures(name: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("name", CLOUDS)
+def test_of_exports_the_files_are_deleted_and_nothing_beside_them(name: str) -> None:
+    cloud, may = key_with(name, "output")
+    delete, below = cloud.forbidden_on_objects[0], f"{PREFIX}/exports/{'0' * 32}"
+    files = [f"{below}/cut.mp4", f"{below}/all of us.zip"]
+    kept = [f"{PREFIX}/media/agora/t1/mix/0123456789abcdef.mp4", "exports/cut.mp4", f"{PREFIX}/exports.mp4"]
+    if name != "cos":  # whether it compares endings, its documents do not say
+        kept += [f"{file}.certificate.json" for file in files]
+    assert [key for key in files + kept if may(delete, cloud.object(key), "")] == files
+    for kind in ("source", "doctor"):
+        _, other = key_with(name, kind)
+        assert [key for key in files + kept if other(delete, cloud.object(key), "")] == []
+
+
+@pytest.mark.parametrize("name", CLOUDS)
 @pytest.mark.parametrize("kind", ["source", "output"])
 def test_workers_read_no_settings(name: str, kind: str) -> None:
     cloud, may = key_with(name, kind)
