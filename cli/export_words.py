@@ -15,7 +15,7 @@ from cli.recordings import time_text
 from cli.report import printable, second, table
 from flows.steps.refusing import NotRecordedError
 
-_HEADS: Final = ("state", "export", "name", "asked (UTC)", "MB", "by")
+_HEADS: Final = ("state", "export", "name", "asked (UTC)", "size", "by")
 _EXITS: Final[Mapping[ExportState, Exit]] = MappingProxyType(
     {
         ExportState.FAILED: Exit.UNEXPECTED,
@@ -64,8 +64,8 @@ def _end(clip: Clip) -> str:
 
 
 def megabytes(size_bytes: int) -> str:
-    """For people."""
-    return f"{size_bytes / 1e6:.1f} MB"
+    """For people; of what is smaller, kB."""
+    return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 100_000 else f"{size_bytes / 1e3:.1f} kB"
 
 
 def progress_text(export: Export, now: datetime) -> str:
@@ -184,6 +184,6 @@ def _row(export: Export) -> Sequence[str]:
         export.id[:_SHORT],
         printable(f"{export.name}.{export.key.extension}"),
         second(export.created_at),
-        f"{export.total_bytes / 1e6:.1f}",
+        megabytes(export.total_bytes),
         printable(", ".join(dict.fromkeys(each.by for each in export.askings if not each.is_withdrawn)) or "-"),
     )

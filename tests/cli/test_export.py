@@ -3,11 +3,14 @@
 The recordings are real ones of ZEGOCLOUD and Agora, the exports are made by the real flow.
 """
 
+import hashlib
 import json
+import shutil
 import signal
 import subprocess
 import threading
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -17,27 +20,30 @@ from tests.catalog.builders import absence
 from tests.catalog.test_timeline import person
 from tests.cli.exporting import at_work, make_now
 from tests.cli.running import PROGRAM, ROOT, Run, aftertake
-from tests.cli.site import AGORA, HOSTILE, ZEGO, Site
+from tests.cli.site import AGORA, HOSTILE, ZEGO, Site, set_up
+from tests.clouds import ENVIRONMENT, new_bucket, running_clouds
 from tests.flows.asked import held, publish
 
 SOME = ("--in", "0:02.5", "--out", "+3s")
 
 
-@pytest.fixture
-def published(site: Site) -> Site:
-    """A recording without a fault in the catalog and in the output: the mix of a room."""
-    site.lay_agora()
-    aftertake("submit", site.source)
-    assert aftertake("process", AGORA).code == 0
-    return site
+@pytest.fixture(scope="module")
+def processed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording without a fault, and one of which a slice never came, processed once, to be copied."""
+    folder = tmp_path_factory.mktemp("processed")
+    with pytest.MonkeyPatch.context() as patch:
+        site = set_up(folder, patch)
+        site.lay_agora()
+        site.lay_zego(without=2)
+        aftertake("submit", site.source)
+        assert [aftertake("process", each).code for each in (AGORA, ZEGO)] == [0, 3]
+    return folder
 
 
 @pytest.fixture
-def lossy(site: Site) -> Site:
-    """One of which a slice never came."""
-    site.lay_zego(without=2)
-    aftertake("submit", site.source)
-    assert aftertake("process", ZEGO).code == 3
+def published(site: Site, processed: Path) -> Site:
+    """The mixes of two rooms in the catalog and in the output."""
+    shutil.copytree(processed, site.folder, dirs_exist_ok=True)
     return site
 
 
@@ -56,7 +62,7 @@ def test_the_truth_is_told_before_anything_is_made() -> None:
     truth, said = run.err.splitlines()
     assert truth.startswith(f"stream mix, {AGORA}: starts 20")
     assert "earlier than asked; ends 20" in truth or "as asked; ends 20" in truth
-    assert truth.endswith(" MB")
+    assert truth.endswith((" MB", " kB"))
     (export,) = run.out.splitlines()
     assert said == f"export {export}"
     shown = aftertake("exports", "show", export[:6], "--json").json
@@ -80,7 +86,7 @@ def test_a_file_is_fetched_with_its_certificate_and_verified(tmp_path: Path) -> 
     assert verified["holds"]
     assert f"starts {clip['starts_at']}" in run.err
     assert f"ends {clip['ends_at']}" in run.err
-    assert f"{place.stat().st_size / 1e6:.1f} MB" in run.err
+    assert f"{place.stat().st_size / 1e3:.1f} kB" in run.err
     assert not list(tmp_path.glob(".*.part"))
 
 
@@ -124,7 +130,7 @@ def test_an_archive_of_one_file_for_each(tmp_path: Path) -> None:
     assert aftertake("verify-export", place).code == 0
 
 
-@pytest.mark.usefixtures("lossy")
+@pytest.mark.usefixtures("published")
 def test_what_is_lost_in_the_range_is_told_beforehand_and_by_the_exit_code(tmp_path: Path) -> None:
     with at_work():
         run = aftertake("export", ZEGO, "--in", "0:03", "--out", "0:07", "-o", tmp_path / "cut.mp4")
@@ -139,7 +145,7 @@ def test_what_is_lost_in_the_range_is_told_beforehand_and_by_the_exit_code(tmp_p
         assert aftertake("export", ZEGO, "--in", "0:00", "--out", "0:02", "--wait").code == 0
 
 
-@pytest.mark.usefixtures("lossy")
+@pytest.mark.usefixtures("published")
 def test_what_was_never_recorded_is_answered_at_once() -> None:
     run = aftertake("export", ZEGO, "--in", "0:04.5", "--out", "0:05")
 
@@ -200,7 +206,7 @@ def test_listed_cancelled_and_asked_for_again() -> None:
 
     assert aftertake("exports", "cancel", first).code == 0
     shown = aftertake("exports", "--mine").out.splitlines()
-    assert shown[0].split() == ["state", "export", "name", "asked", "(UTC)", "MB", "by"]
+    assert shown[0].split() == ["state", "export", "name", "asked", "(UTC)", "size", "by"]
     assert [line.split()[:2] for line in shown[1:]] == [["queued", second[:12]], ["cancelled", first[:12]]]
     assert "the second.mp4" in shown[1]
     waited = aftertake("export", AGORA, "--in", "0:01", "--out", "0:02")
@@ -299,6 +305,32 @@ def test_by_user_and_time_with_what_was_absent(site: Site) -> None:
         ),
         "The nearest of user ann that was recorded: --in 2026-05-03T14:00:26.250Z --out 2026-05-03T14:00:31.250Z",
     ]
+
+
+def test_a_link_gives_the_file_under_its_name_and_is_noted(site: Site) -> None:
+    with running_clouds() as clouds:
+        for name, value in ENVIRONMENT.items():
+            site.patch.setenv(name, value)
+        site.patch.setenv("AFTERTAKE_OUTPUT", new_bucket(clouds, "oss", prefix="out/"))
+        site.lay_agora()
+        aftertake("submit", site.source)
+        assert aftertake("process", AGORA).code == 0
+        export = asked(AGORA, *SOME, "--name", "Anns call")
+        assert aftertake("exports", "link", export).code == 6
+        make_now()
+        runs = [aftertake("export", AGORA, *SOME, "--link"), aftertake("exports", "link", export, "--json")]
+        (url,) = runs[0].out.splitlines()
+        with urlopen(url, timeout=10) as answer:  # noqa: S310 - on loopback
+            body, disposition = answer.read(), answer.headers["Content-Disposition"]
+        told = aftertake("exports", "show", export, "--json").json
+
+    assert [run.code for run in runs] == [0, 0]
+    assert "Anns call.mp4" in disposition.replace("%20", " ")
+    assert hashlib.sha256(body).hexdigest() == told["file"]["sha256"]
+    assert "ignature" not in runs[0].err + runs[1].err
+    assert (runs[1].json["name"], runs[1].json["url"] != "") == ("Anns call.mp4", True)
+    links = [each for each in site.audited() if each[1] == "link_export"]
+    assert [(actor, subject) for actor, _, subject, _ in links] == [("ada@desk", export)] * 2
 
 
 @pytest.mark.usefixtures("published")

@@ -101,6 +101,15 @@ def test_rooms_of_a_user() -> None:
 
 
 @pytest.mark.usefixtures("met")
+@pytest.mark.parametrize(("at", "task"), [("14:00:25", "t1"), ("14:10:30", "t2")])
+def test_the_recording_of_a_user_at_a_time(at: str, task: str) -> None:
+    given = ("--user", "ann", "--from", f"2026-05-03T{at}Z", "--to", f"2026-05-03T{at}.001Z")
+
+    assert [each["task_id"] for each in aftertake("ls", *given, "--json").json["recordings"]] == [task]
+    assert aftertake("ls", "--user", "cy", *given[2:]).code == 4
+
+
+@pytest.mark.usefixtures("met")
 def test_rooms_page_by_page() -> None:
     first = aftertake("rooms", "--user", "ann", "--limit", "1")
     *_, more = first.out.splitlines()
