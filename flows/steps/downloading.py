@@ -54,7 +54,11 @@ def download(output: ObjectStore, file: ExportedFile, target: Path, tell: Callab
             said = "; ".join(f"{each.of}: {each.what}" for each in differences)
             raise Corrupt("download", file.key, f"it is not what was certified: {said}", Proof.CRC64XZ)
         _settle(place_beside, beside(target))
-        _settle(place, target)
+        try:
+            _settle(place, target)
+        except BaseException:
+            beside(target).unlink()
+            raise
     return known
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from catalog.covering import Missing, Moment, Seat, seats, uncovered
 from catalog.model import Evidence, Manifest, StreamRecord
-from catalog.timeline import Presence, Stretch
+from catalog.timeline import TRACKS, Presence, Stretch
 from tests.catalog.builders import absence, at, gap
 from tests.catalog.test_timeline import NO_CLOCK, person, records, room, track
 
@@ -72,6 +72,7 @@ def test_what_is_nearest_is_there(record: StreamRecord, begin: int, length: int)
     times = [asked.place(each, at(0)) for each in (since, until)]
     again = seats(shown, times[0] or at(0), times[1] or at(0)).seats[0]
     assert again.pieces
+    assert any(all(name not in each.tracks for each in again.missing) for name in TRACKS)
 
 
 @pytest.mark.parametrize("like", [at(0), timedelta()])

@@ -129,6 +129,19 @@ def test_members_that_are_missing_strange_or_exchanged(tmp_path: Path) -> None:
     ]
 
 
+def test_a_member_that_is_there_twice(tmp_path: Path) -> None:
+    """Programs differ in which of the two they take out."""
+    made = archived()
+    packed = io.BytesIO(made.body)
+    with zipfile.ZipFile(packed, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("ann.mp4", archive.read("ann.mp4"))
+    body = packed.getvalue()
+    certificate = replace(made.certificate, file=sums("room.zip", body))
+
+    differences = said(Exported(body=body, certificate=certificate), tmp_path)
+    assert set(differences) == {"  ! room.zip has a member ann.mp4 that is not certified"}
+
+
 def test_an_archive_that_is_packed_anew(tmp_path: Path) -> None:
     made, packed = archived(), io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(made.body)) as old, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as new:
