@@ -50,9 +50,8 @@ def prepare(worker: Worker, wanted: Wanted) -> Prepared:
             return looks[wish.recording].movies[wish.origin.key]
         return PublishedMovie(worker.output, wish.origin)
 
-    return Prepared(
-        selection=selection, request=selection.request(announced(selection.wishes, selection.mode, open_movie))
-    )
+    clips = announced(selection.wishes, selection.mode, open_movie)
+    return Prepared(selection=selection.as_cut(clips), request=selection.request(clips))
 
 
 def _look(worker: Worker, recording: Recording, wanted: Wanted) -> Provisional | None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from shlex import quote
 from typing import TYPE_CHECKING, Final
 
 from catalog.records import Recording, id_text
@@ -38,7 +39,7 @@ def near_room(catalog: "Catalog", room: str, begin: datetime, end: datetime) -> 
             is_before = word == "before"
             since = max(each.started_at, each.ended_at - length) if is_before else each.started_at
             until = each.ended_at if is_before else min(each.ended_at, each.started_at + length)
-            told.append(f"Nearest {word}, {id_text(each.id)}: --room {room} {options_text(since, until)}")
+            told.append(f"Nearest {word}, {id_text(each.id)}: --room {quote(room)} {options_text(since, until)}")
     return tuple(told) or (f"No recording of room {room} is known; `aftertake ls` shows those that are.",)
 
 
@@ -57,7 +58,7 @@ def near_user(catalog: "Catalog", user: str, room: str | None, begin: datetime, 
             else:
                 until = min(until, since + length)
             where = id_text(each.recording)
-            told.append(f"Nearest {word}, in {where}: {where} --user {user} {options_text(since, until)}")
+            told.append(f"Nearest {word}, in {where}: {quote(where)} --user {quote(user)} {options_text(since, until)}")
     where = f" in room {room}" if room else ""
     return tuple(told) or (f"User {user} is in no published recording{where}; `aftertake who` tells who was on.",)
 

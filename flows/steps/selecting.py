@@ -109,9 +109,9 @@ Look = Callable[[Recording], Manifest | None]
 class Selection:
     """What will be cut, and what of it is not there: `missing` in the recordings, `uncovered` by any of them.
 
-    `unpublished` may have more of the range, once they are published. Those in `provisional` are cut from their
-    segments, as they are now; their wishes have no manifest. `from_utc` and `to_utc` are None where no wall clock is
-    known.
+    `seats` are the streams that it is cut from, with what is asked of each. `unpublished` may have more of the range,
+    once they are published. Those in `provisional` are cut from their segments, as they are now; their wishes have no
+    manifest. `from_utc` and `to_utc` are None where no wall clock is known.
     """
 
     mode: ExportMode
@@ -119,10 +119,15 @@ class Selection:
     from_utc: datetime | None
     to_utc: datetime | None
     wishes: tuple[Wish, ...]
-    missing: tuple[Missing, ...]
+    seats: tuple[Seat, ...]
     uncovered: tuple[tuple[Moment, Moment], ...]
     unpublished: tuple[Recording, ...]
     provisional: tuple[Recording, ...] = ()
+
+    @property
+    def missing(self) -> tuple[Missing, ...]:
+        """Gaps and absences of the range."""
+        return tuple(missing for seat in self.seats for missing in seat.missing)
 
     @property
     def has_gaps(self) -> bool:
@@ -141,6 +146,10 @@ class Selection:
                 for each in self.provisional
             ),
         )
+
+    def as_cut(self, clips: Sequence[Clip]) -> "Selection":
+        """The same of the time that the files really hold: a keyframe may lie before a gap."""
+        return replace(self, seats=tuple(_widened(seat, clips) for seat in self.seats))
 
     def request(self, clips: Iterable[Clip]) -> ExportRequest:
         """What is asked of the job, with the clips that the wishes became."""
@@ -178,11 +187,19 @@ def select(catalog: "Catalog", output: ObjectStore, wanted: Wanted, look: Look) 
         from_utc=at[0],
         to_utc=at[1],
         wishes=tuple(_named_apart(_wishes(chosen, keys))),
-        missing=tuple(missing for seat in chosen for missing in seat.missing),
+        seats=tuple(chosen),
         uncovered=tuple(_uncovered(wanted, [each for _, each in read])),
         unpublished=unpublished,
         provisional=tuple(each for each, manifest in manifests if manifest and not each.manifest),
     )
+
+
+def _widened(seat: Seat, clips: Sequence[Clip]) -> Seat:
+    place = seat.manifest.recording, seat.record.stream
+    of_it = [clip for clip in clips if (clip.recording, clip.stream) == place]
+    begin = min((clip.starts_at_s for clip in of_it), default=seat.from_s)
+    end = max((clip.ends_at_s for clip in of_it), default=seat.to_s)
+    return replace(seat, from_s=min(seat.from_s, begin), to_s=max(seat.to_s, end))
 
 
 def _require_sense(wanted: Wanted) -> None:

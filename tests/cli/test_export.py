@@ -146,6 +146,20 @@ def test_what_is_lost_in_the_range_is_told_beforehand_and_by_the_exit_code(tmp_p
 
 
 @pytest.mark.usefixtures("published")
+def test_what_is_lost_between_the_keyframe_and_the_time_that_was_asked_for_is_told_too(tmp_path: Path) -> None:
+    with at_work():
+        run = aftertake("export", ZEGO, "--in", "0:05.9", "--out", "0:07", "-o", tmp_path / "cut.mp4")
+
+    truth, lost = run.err.splitlines()[:2]
+    (clip,) = aftertake("verify-export", tmp_path / "cut.mp4", "--json").json["certificate"]["clips"]
+    (gap,) = clip["gaps"]
+    assert run.code == 3
+    assert "earlier than asked" in truth
+    assert f"lost from {gap['from']} to {gap['to']} " in lost
+    assert clip["starts_at_s"] < gap["from_s"]
+
+
+@pytest.mark.usefixtures("published")
 def test_what_was_never_recorded_is_answered_at_once() -> None:
     run = aftertake("export", ZEGO, "--in", "0:04.5", "--out", "0:05")
 
