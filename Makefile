@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-PROOFS := stores kills cluster outages webhooks vendors
+PROOFS := stores kills cluster outages webhooks vendors exports
 .PHONY: help demo test test-live lint bench $(PROOFS:%=proof-%) lock clean
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
@@ -28,6 +28,7 @@ help:
 	@echo 'make proof-outages  200 recordings while the server of Prefect is away, and while PostgreSQL crashes'
 	@echo 'make proof-webhooks  10,000 webhooks at once, 20 kills in the middle, every order, 100,000 forgeries'
 	@echo 'make proof-vendors  every script of the sandbox at every vendor, through aftertake serve, with no help'
+	@echo 'make proof-exports  1,000 cuts played in Chromium, 10,000 cancels, kills and expiries, live recordings beside 50 exports'
 	@echo 'make test-live  the store contract on the real buckets that AFTERTAKE_LIVE_STORES names'
 	@echo 'make lock    resolve requirements.in and requirements-dev.in into their locks'
 	@echo 'make clean   remove the virtual environment and everything that was built'

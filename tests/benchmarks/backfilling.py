@@ -30,7 +30,7 @@ from tests.lab import Laid, agora_mixed, cut
 from tests.proofs.cluster_parts import free_port, pid_of, until
 from tests.proofs.members import Member, processes
 
-_CLIP = Clip(seconds=64, slice_seconds=15, size=(160, 90), video_bit_rate=40_000, audio_bit_rate=32_000)
+CLIP = Clip(seconds=64, slice_seconds=15, size=(160, 90), video_bit_rate=40_000, audio_bit_rate=32_000)
 _SLOTS = 2
 _INLINE = 100
 """So many are done by one process alone, to see what the work itself costs."""
@@ -83,7 +83,7 @@ class Live:
 
 def backfilled(count: int, scratch: Path, say: Callable[[str], object]) -> Section:
     """Measure, and say what came of it."""
-    laid = agora_mixed(list(cut(encode(_CLIP), _CLIP.slice_seconds)), sid=sid(0), folder="")
+    laid = agora_mixed(list(cut(encode(CLIP), CLIP.slice_seconds)), sid=sid(0), folder="")
     with _fresh(scratch / "alone") as folder:
         work_s = _inline_cpu_s(folder, laid, min(count, _INLINE))
     say(f"backfill: the work itself: {1e3 * work_s:.0f} ms of CPU")
@@ -127,7 +127,7 @@ def _served(folder: Path, laid: Laid, count: int, say: Callable[[str], object]) 
     for key in (*laid.segments, *laid.playlists):
         path = site.source / key.replace(sid(0), sid(live_number))
         path.rename(folder / path.name)
-    with _parts(site, folder, count) as (parts, api):
+    with parts_of(site, folder, count) as (parts, api):
         before, began = _cpu_s(parts), time.monotonic()
         _backfill(site, folder)
         handed_over_s = time.monotonic() - began
@@ -159,7 +159,7 @@ def _served(folder: Path, laid: Laid, count: int, say: Callable[[str], object]) 
 
 
 @contextmanager
-def _parts(site: Site, folder: Path, count: int) -> Iterator[tuple[Mapping[str, Member], str]]:
+def parts_of(site: Site, folder: Path, count: int) -> Iterator[tuple[Mapping[str, Member], str]]:
     """Prefect's server, the loops and the worker, waiting for work; and where the server answers."""
     api = f"http://127.0.0.1:{free_port()}/api"
     environment = {**site.settings.as_environment(), "AFTERTAKE_SLOTS": str(_SLOTS), "PREFECT_API_URL": api}
@@ -320,7 +320,7 @@ def _notes(ran: Ran, laid: Laid) -> Iterator[str]:
     wait_s = (min(begun) - min(story[0].at for story in ran.stories)).total_seconds()
     spans = [(_at(story, State.SETTLED) - _at(story, State.PROCESSING)).total_seconds() for story in ran.stories]
     size_mb = sum(map(len, laid.objects.values())) / 1e6
-    yield f"Each: {size_mb:.2f} MB in {len(laid.segments)} slices, {_CLIP.seconds} s of H.264 and AAC."
+    yield f"Each: {size_mb:.2f} MB in {len(laid.segments)} slices, {CLIP.seconds} s of H.264 and AAC."
     yield "Local store to local store, catalog and Prefect on SQLite, all on the same disk."
     yield f"The parts of `aftertake serve`, a process each; {_SLOTS} slots, one of them for live recordings only."
     yield f"Handing over took {ran.handed_over_s:.1f} s; {wait_s:.1f} s after it was registered, the first began."
