@@ -11,8 +11,9 @@ from catalog.export_records import OVER
 from catalog.exports import Exports
 from catalog.layout import ExportKey, decode_key, export_prefix
 from storage.base import ObjectMeta, ObjectStore
-from storage.errors import StorageError
+from storage.errors import StorageError, Transient
 from storage.listing import listed
+from storage.retry import Retry
 from storage.sweeping import sweep_uploads
 
 _log = logging.getLogger(__name__)
@@ -21,6 +22,8 @@ ALL_EXPORTS: Final = "exports/"
 STRANGE: Final = timedelta(days=1)
 """A file of this age is removed if the catalog knows no such export."""
 _AT_ONCE: Final = 500
+_IMPATIENT: Final = Retry(attempts=3, patience_s=5.0)
+"""The next pass is a minute away, and exports have to end meanwhile."""
 _AGAIN: Final = timedelta(minutes=10)
 """Until it is tried again to remove what a store did not let us remove."""
 
@@ -28,7 +31,8 @@ _AGAIN: Final = timedelta(minutes=10)
 def clear_over(exports: Exports, output: ObjectStore, *, now: datetime) -> int:
     """Remove the files of exports that are over, and what is left of uploads to them; how many were looked at.
 
-    What cannot be removed is tried again later, and holds up no other.
+    What cannot be removed is tried again later, and holds up no other; while the store is away, all wait for the next
+    pass.
     """
     due = exports.to_clear()
     for export in due:
@@ -37,6 +41,8 @@ def clear_over(exports: Exports, output: ObjectStore, *, now: datetime) -> int:
         except StorageError as error:
             _log.error("the file of export %s is over and could not be removed: %s", export.id, error)
             exports.clear_later(export.id, look_in=_AGAIN)
+            if isinstance(error, Transient):
+                break
         else:
             exports.cleared(export.id)
     return len(due)
@@ -62,14 +68,16 @@ def sweep_files(exports: Exports, output: ObjectStore, *, now: datetime) -> int:
 
 def _clear(output: ObjectStore, export: str, now: datetime) -> None:
     below = export_prefix(export)
-    sweep_uploads(output, older_than=timedelta(0), now=now, prefix=below)
-    for key, _ in _files(output, below):
+    sweep_uploads(output, older_than=timedelta(0), now=now, prefix=below, retry=_IMPATIENT)
+    for key, _ in _files(output, below, _IMPATIENT):
         output.delete(key.key)
 
 
-def _files(output: ObjectStore, prefix: str = ALL_EXPORTS) -> Iterator[tuple[ExportKey, ObjectMeta]]:
+def _files(
+    output: ObjectStore, prefix: str = ALL_EXPORTS, retry: Retry | None = None
+) -> Iterator[tuple[ExportKey, ObjectMeta]]:
     """What stands below, but for certificates and what we did not write."""
-    for meta in listed(output, prefix):
+    for meta in listed(output, prefix, retry=retry):
         try:
             key = decode_key(meta.key)
         except LayoutError:

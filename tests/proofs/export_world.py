@@ -139,7 +139,8 @@ class World:
         self.database = MortalDatabase(url)
         self.catalog = Catalog(self.database)
         self.settings = Settings(output="memory://out", catalog=url, data=root)
-        self.counts: Counter[str] = Counter()
+        self.disturbed: Counter[str] = Counter()
+        """How often an export was cancelled, its worker killed, its run lost, its time over, …"""
         self.ended: Counter[str] = Counter()
         self._workers = 0
         self._restart(0)
@@ -167,10 +168,8 @@ class World:
 
     def _step(self) -> None:
         self._done += 1
-        action = self.random.choice(_ACTIONS)
-        self.counts[action.__name__.strip("_")] += 1
         with suppress(CatalogError, StorageError):
-            action(self)
+            self.random.choice(_ACTIONS)(self)
         self.check()
 
     # What people do
@@ -185,15 +184,18 @@ class World:
         assert not is_new or asked.state is ExportState.QUEUED
 
     def _cancel(self) -> None:
-        self.catalog.exports.cancel(self._any().id, by=self.random.choice(PEOPLE), reason="no need")
+        if self.catalog.exports.cancel(self._any().id, by=self.random.choice(PEOPLE), reason="no need").is_over:
+            self.disturbed["cancelled"] += 1
 
     def _stop(self) -> None:
         assert self.catalog.exports.stop(self._any().id, by="root", reason="space").is_over
+        self.disturbed["cancelled"] += 1
 
     def _retry(self) -> None:
         export = self._any()
         again, _ = self.catalog.exports.retry(export.id, by="ann", reason="please", keep=KEEPS[1], most=2)
         assert again.id != export.id
+        self.disturbed["tried again"] += 1
 
     def _link(self) -> None:
         export = self._any()
@@ -227,10 +229,12 @@ class World:
     def _lose_run(self) -> None:
         for key in self.random.sample(list(self.prefect.seen), min(1, len(self.prefect.seen))):
             del self.prefect.seen[key]
+            self.disturbed["run lost"] += 1
 
     def _cancel_run(self) -> None:
         for key in self.random.sample(self.prefect.queued(), min(1, len(self.prefect.queued()))):
             self.prefect.seen[key] = Seen.CANCELLED
+            self.disturbed["run cancelled"] += 1
 
     def _break_prefect(self) -> None:
         self.prefect.is_down = not self.prefect.is_down
@@ -239,6 +243,7 @@ class World:
     def _break_store(self) -> None:
         method, queue = self.random.choice(FAULTS), self.random.choice((self.store.before, self.store.after))
         kinds = (NoSpace, Denied, NotFound) if method in {"head", "delete"} else (Transient, NoSpace, Denied)
+        self.disturbed["store failed"] += 1
         queue[method].append(self.random.choice(kinds)(method, "x", "a fault of the store"))
 
     # What workers do
@@ -275,11 +280,14 @@ class World:
     def _hold_up(self, _point: str) -> None:
         lot = self.random.random()
         if lot < 0.04:
+            self.disturbed["killed"] += 1
             self.database.is_dying = self.store.is_dying = True
             raise Killed
         if lot < 0.06:
+            self.disturbed["told to end"] += 1
             raise Told
         if lot < 0.25 and self._depth < MOST_DEEP:
+            self.disturbed["held up"] += 1
             for _ in range(self.random.randint(1, 8)):
                 if self._done < self._steps:
                     self._step()
@@ -329,6 +337,7 @@ class World:
         self.check()
         assert not self._unended(), f"without an end: {self._unended()}"
         self._pass(_LONG)
+        self.disturbed["expired"] += sum(export.state is ExportState.EXPIRED for export in self._all())
         for _ in range(2):
             self._pass(timedelta(hours=1))
         self.overseer.sweep()
