@@ -1,10 +1,10 @@
 """What is promised of the jobs of exports: `python -m tests.proofs.export_jobs [DISTURBANCES]`.
 
 Random histories, until exports were disturbed 10,000 times: people ask, cancel, try again; workers make, are held up,
-killed and told to end; Prefect loses runs, the store fails, the clock leaps, files expire. After each step: no file without a certificate, no link to
-what is not whole, at most one job for a request that can serve. After each history: no job without an end, and no file
-of what is over. Then 1,000 equal requests at once are one job, made once. It prints a table, and ends with 1 if
-anything is missed.
+killed and told to end; Prefect loses runs, the store fails, the clock leaps, files expire. After each step: no file
+without a certificate, no link to what is not whole, at most one job for a request that can serve. After each history:
+no job without an end, and no file of what is over. Then 1,000 equal requests at once are one job, made once. It prints
+a table, and ends with 1 if anything is missed.
 """
 
 import argparse
