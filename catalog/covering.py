@@ -19,6 +19,8 @@ from media.samples import TrackType
 Moment = datetime | timedelta
 Range = tuple[datetime, datetime] | tuple[timedelta, timedelta]
 Place = TypeVar("Place", datetime, timedelta)
+LEAST: Final = timedelta(seconds=1)
+"""So much is offered instead of a shorter range, if it is there."""
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _NEAR_S: Final = 0.1
 """What audio and video miss together seldom begins with the very same sample."""
@@ -88,8 +90,8 @@ class Seat:
 
     @property
     def nearest(self) -> tuple[float, float] | None:
-        """What was recorded nearest to the range, and is not longer than it, in seconds of the stream."""
-        wanted = self.to_s - self.from_s
+        """What was recorded nearest to the range, and about as long as it, in seconds of the stream."""
+        wanted = max(self.to_s - self.from_s, LEAST.total_seconds())
         if not self._recorded:
             return None
         begin, end = min(self._recorded, key=lambda span: max(span[0] - self.to_s, self.from_s - span[1], 0.0))

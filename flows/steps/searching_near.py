@@ -6,6 +6,7 @@ from datetime import datetime
 from shlex import quote
 from typing import TYPE_CHECKING, Final
 
+from catalog.covering import LEAST
 from catalog.records import Recording, id_text
 from catalog.searching import MOST_ROWS, Query
 from flows.steps.refusing import options_text
@@ -35,7 +36,7 @@ def near_room(catalog: "Catalog", room: str, begin: datetime, end: datetime) -> 
     told = []
     for word, each in (("before", before[0] if before else None), ("after", _first(catalog, room, end))):
         if each and each.started_at and each.ended_at:
-            length = end - begin
+            length = max(end - begin, LEAST)
             is_before = word == "before"
             since = max(each.started_at, each.ended_at - length) if is_before else each.started_at
             until = each.ended_at if is_before else min(each.ended_at, each.started_at + length)
@@ -51,7 +52,7 @@ def near_user(catalog: "Catalog", user: str, room: str | None, begin: datetime, 
         ("after", [*_visits(catalog, Query(user=user, room=room, since=end, limit=MOST_ROWS))][:1]),
     ):
         for each in found:
-            length = end - begin
+            length = max(end - begin, LEAST)
             since, until = each.from_utc, each.to_utc
             if word == "before":
                 since = max(since, until - length)

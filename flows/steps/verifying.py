@@ -22,7 +22,7 @@ from catalog.certificate import (
     from_json,
 )
 from catalog.errors import AlteredError, DocumentError
-from media.mp4.boxes import Mp4Error
+from media.mp4.boxes import MOVIE_TIMESCALE, Mp4Error
 from media.mp4.check import CheckedTrack, check
 from media.mp4.index import head_bytes
 from storage.checksums import Crc64
@@ -33,8 +33,8 @@ _LARGEST_HEAD_BYTES: Final = 128 << 20
 """Sixteen bytes a sample, or fewer: those of two days are not so long."""
 _LARGEST_CLIPS_BYTES: Final = 64 << 20
 _LARGEST_CERTIFICATE_BYTES: Final = 128 << 20
-_EXACT_S: Final = 1e-6
-"""A certificate tells times in whole microseconds."""
+_EXACT_S: Final = 1 / MOVIE_TIMESCALE + 1e-6
+"""Edits are whole ticks of the movie, and a certificate tells times in whole microseconds."""
 
 
 class UnreadableFileError(Exception):
