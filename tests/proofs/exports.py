@@ -1,14 +1,15 @@
 """What is promised of replay exports: `python -m tests.proofs.exports`.
 
-A thousand cuts, each judged by the numbers in its pictures and played in Chromium; ten thousand steps of random
-histories and a thousand equal requests; live recordings beside fifty exports. Each part can be run by itself, and ends
-with 1 if something is missed: `tests.proofs.export_cuts`, `…export_jobs`, `…export_beside`.
+A thousand cuts, each judged by the numbers in its pictures and played in Chromium; a thousand requests, each held
+against what is made of it; ten thousand steps of random histories and a thousand equal requests; live recordings beside
+fifty exports. Each part can be run by itself, and ends with 1 if something is missed: `tests.proofs.export_cuts`,
+`…export_asks`, `…export_jobs`, `…export_beside`.
 """
 
 import subprocess
 import sys
 
-PARTS = (("export_cuts", "--play"), ("export_jobs",), ("export_beside",))
+PARTS = (("export_cuts", "--play"), ("export_asks",), ("export_jobs",), ("export_beside",))
 
 
 def main() -> int:
