@@ -12,7 +12,7 @@ from catalog.clocks import StreamClock
 from catalog.covering import Missing, Moment, Seat, Seats, seats, uncovered
 from catalog.export_request import Clip, ExportMode, ExportRequest, Origin
 from catalog.manifest import content_digest
-from catalog.model import Manifest, RecordingId, StreamKind, StreamRecord
+from catalog.model import Manifest, RecordingId, StreamKind
 from catalog.naming import file_name, stamp
 from catalog.records import Recording, id_text
 from flows.moments import offset_text
@@ -346,15 +346,16 @@ def _wishes(chosen: Sequence[Seat], keys: dict[RecordingId, str | None]) -> Iter
                 clock=seat.record.clock,
                 from_s=piece.from_s,
                 to_s=piece.to_s,
-                file=_file(seat.record, seat.lanes.clock.utc_at(piece.from_s), seat.offset(piece.from_s)),
+                file=_file(seat, max(piece.from_s, piece.origin.origin_s)),
             )
 
 
-def _file(record: StreamRecord, at: datetime | None, offset: timedelta) -> str:
+def _file(seat: Seat, at_s: float) -> str:
     """Whose and when; what somebody calls the export is left out, so that equal requests stay equal."""
+    record = seat.record
     whose = record.user or record.stream
     kind = f"_{record.kind}" if record.kind not in {StreamKind.PARTICIPANT, StreamKind.MIXED} else ""
-    return f"{file_name(whose, _NAME_BYTES)}{kind}_{_time_text(at, offset)}"
+    return f"{file_name(whose, _NAME_BYTES)}{kind}_{_time_text(record.clock.utc_at(at_s), seat.offset(at_s))}"
 
 
 def _named_apart(wishes: Iterable[Wish]) -> Iterator[Wish]:

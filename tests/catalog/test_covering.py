@@ -55,9 +55,10 @@ def test_what_is_not_recorded_is_told_and_what_is_recorded_is_in_a_piece(
                     assert any(each.from_s <= inside[0] and inside[1] <= each.to_s for each in of.pieces)
         else:
             assert whole.is_brief or is_told(of.missing, name, part)
-    for piece in of.pieces:
+    for number, piece in enumerate(of.pieces):
         assert of.from_s <= piece.from_s < piece.to_s <= of.to_s
-        assert piece.origin.origin_s <= piece.from_s
+        assert number == 0 or piece.from_s <= max(each.to_s for each in of.pieces[:number])
+    assert not of.pieces or (of.pieces[0].from_s, of.pieces[-1].to_s) == (of.from_s, of.to_s)
 
 
 @given(records(), st.integers(0, 700), st.integers(1, 300))
