@@ -82,8 +82,9 @@ def test_pool_queues_and_deployments_are_there() -> None:
         "flows.deployed.process_recording",
         "flows.deployed.process_batch",
         "flows.deployed.backfill",
+        "flows.deployed.export_replay",
     }
-    assert {each.work_queue_name for each in deployments} == {"live", "bulk"}
+    assert {each.work_queue_name for each in deployments} == {"live", "export", "bulk"}
 
 
 def deployment(name: str) -> Any:  # noqa: ANN401
