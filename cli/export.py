@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
             _say([_so_far(export, is_new=is_new)])
             if options.here:
                 _make(worker, export)
-            return _finish(worker, export, options)
+            return _finish(worker, export, options, has_gaps=prepared.selection.has_gaps)
         except KeyboardInterrupt:
             short = export.id[:12]
             _say([f"the export goes on: `aftertake exports show {short}` follows it, `… cancel {short}` ends it"])
@@ -173,8 +173,8 @@ def _awaited(worker: Worker, export: Export) -> Export:
     return export
 
 
-def _finish(worker: Worker, export: Export, options: argparse.Namespace) -> Exit:
-    """Give what was asked for, or why there is nothing."""
+def _finish(worker: Worker, export: Export, options: argparse.Namespace, *, has_gaps: bool) -> Exit:
+    """Give what was asked for, or why there is nothing. With `has_gaps` somebody may be lost who has no file in it."""
     if not (options.wait or options.link or options.file or options.here):
         _tell(export, options)
         return Exit.OK
@@ -197,7 +197,7 @@ def _finish(worker: Worker, export: Export, options: argparse.Namespace) -> Exit
         who = {"by": own_actor(), "reason": options.reason}
         made = link(worker.catalog, worker.output, export.id, **who, now=datetime.now(UTC))
     _tell(export, options, place, made)
-    return exit_of_export(export)
+    return Exit.LOST if has_gaps else exit_of_export(export)
 
 
 def _tell(export: Export, options: argparse.Namespace, place: Path | None = None, made: Link | None = None) -> None:

@@ -109,7 +109,8 @@ Look = Callable[[Recording], Manifest | None]
 class Selection:
     """What will be cut, and what of it is not there: `missing` in the recordings, `uncovered` by any of them.
 
-    `seats` are the streams that it is cut from, with what is asked of each. `unpublished` may have more of the range,
+    `seats` are the streams that it is cut from, and those that would be if they were not lost, with what is asked of
+    each. `unpublished` may have more of the range,
     once they are published. Those in `provisional` are cut from their segments, as they are now; their wishes have no
     manifest. `from_utc` and `to_utc` are None where no wall clock is known.
     """
@@ -187,7 +188,7 @@ def select(catalog: "Catalog", output: ObjectStore, wanted: Wanted, look: Look) 
         from_utc=at[0],
         to_utc=at[1],
         wishes=tuple(_named_apart(_wishes(chosen, keys))),
-        seats=tuple(chosen),
+        seats=(*chosen, *_lost(wanted, [each for _, each in read], chosen)),
         uncovered=tuple(_uncovered(wanted, [each for _, each in read])),
         unpublished=unpublished,
         provisional=tuple(each for each, manifest in manifests if manifest and not each.manifest),
@@ -277,6 +278,16 @@ def _chosen(catalog: "Catalog", wanted: Wanted, read: Sequence[Seats]) -> list[S
     return meant
 
 
+def _lost(wanted: Wanted, read: Sequence[Seats], chosen: Sequence[Seat]) -> Iterator[Seat]:
+    """Streams of the same people that give no file because all that was promised of them is lost."""
+    people = {(seat.record.user, _is_mix(seat)) for seat in chosen}
+    has_all = wanted.mode is ExportMode.SEPARATE and not wanted.users and not any(is_mix for _, is_mix in people)
+    for seat in (seat for each in read for seat in each.seats):
+        is_meant = not _is_mix(seat) if has_all else (seat.record.user, _is_mix(seat)) in people
+        if is_meant and not seat.pieces and any(missing.is_lost for missing in seat.missing):
+            yield seat
+
+
 def _one_of(there: Sequence[Seat]) -> Sequence[Seat]:
     """The mix, where there is one and more than it."""
     mixes = [seat for seat in there if _is_mix(seat)]
@@ -350,12 +361,12 @@ def _wishes(chosen: Sequence[Seat], keys: dict[RecordingId, str | None]) -> Iter
             )
 
 
-def _file(seat: Seat, at_s: float) -> str:
+def _file(seat: Seat, begin_s: float) -> str:
     """Whose and when; what somebody calls the export is left out, so that equal requests stay equal."""
-    record = seat.record
+    record, at, offset = seat.record, seat.lanes.clock.utc_at(begin_s), seat.offset(begin_s)
     whose = record.user or record.stream
     kind = f"_{record.kind}" if record.kind not in {StreamKind.PARTICIPANT, StreamKind.MIXED} else ""
-    return f"{file_name(whose, _NAME_BYTES)}{kind}_{_time_text(record.clock.utc_at(at_s), seat.offset(at_s))}"
+    return f"{file_name(whose, _NAME_BYTES)}{kind}_{_time_text(at, offset)}"
 
 
 def _named_apart(wishes: Iterable[Wish]) -> Iterator[Wish]:

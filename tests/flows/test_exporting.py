@@ -138,6 +138,23 @@ def test_a_gap_in_the_range_is_in_the_certificate(tmp_path: Path) -> None:
     assert certificate.has_gaps
 
 
+@pytest.mark.parametrize("slot", [0, -1], ids=["first", "last"])
+def test_what_is_lost_at_an_end_of_the_range_is_in_the_certificate(tmp_path: Path, slot: int) -> None:
+    site = Site(tmp_path, deadline=timedelta())
+    laid = site.lay_users(1, "7", "8")
+    keys = sorted(key for key in laid.objects if key.endswith(".ts") and "__uid_s_7__" in key)
+    for key in (key for key in keys if key.endswith(Path(keys[slot]).name.rpartition("_")[2])):
+        (site.source / key).unlink()
+    site.submit(1)
+    site.process(1)
+    prepared = prepare(site.worker(), wanted(seconds(0), seconds(9), "7"))
+    assert prepared.selection.has_gaps
+    (clip,) = prepared.request.clips
+    _, certificate, file = made(site, prepared)
+    assert file.has_gaps
+    assert all(clip.ends_at_s <= gap.from_s or gap.to_s <= clip.starts_at_s for gap in certificate.clips[0].gaps)
+
+
 def test_a_file_that_would_not_be_what_was_told_is_not_made(site: Site) -> None:
     site.process(1)
     request = prepare(site.worker(), wanted(seconds(3), seconds(5))).request

@@ -5,6 +5,7 @@ All begins at 2026-05-03T14:00:11.250Z.
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,8 +100,8 @@ def test_parts_and_recordings_of_a_room_give_clips_in_order(made: Archive) -> No
     chosen = made.select("2026-05-03T14:00:21.250Z", "+1m30s", "ann")
     assert [(wish.task_id, wish.from_s, wish.to_s, wish.origin.origin_s) for wish in chosen.wishes] == [
         ("t1", 10.0, 30.0, 0.04),
-        ("t1", 30.0, 100.0, 30.0),
-        ("t2", -60.0, 30.0, 0.0),
+        ("t1", 30.0, 60.0, 30.0),
+        ("t2", 0.0, 30.0, 0.0),
     ]
     assert chosen.notes == ("no recording from 2026-05-03T14:01:11.250Z to 2026-05-03T14:01:21.250Z.",)
 
@@ -152,11 +153,28 @@ def test_what_is_missing_in_the_middle_is_told_beforehand(made: Archive) -> None
     assert not made.select("0:05", "0:25", "ann", task="t1").has_gaps
 
 
-def test_a_range_that_reaches_further_is_told(made: Archive) -> None:
+def test_who_gives_no_file_because_all_of_it_is_lost_is_told(made: Archive) -> None:
+    lost: dict[str, Any] = {"gaps": (gap(0, 60, track="both"),), "outputs": ()}
+    screen = one("ann", name="ann-screen", kind=StreamKind.SCREEN, **lost)
+    mix = held("t2", one(None, wall_s=70, **MIX, **lost), wall_s=70, room="M", verdict=Verdict.GAPS)
+    made.publish(held("t1", one("ann"), screen, one("bob", **lost), one("cy", lasts=5), verdict=Verdict.GAPS))
+    made.publish(held("t3", one(None, **MIX), room="M"), mix)
+
+    for chosen, people in (
+        (made.select("0:10", "0:20", "ann", task="t1"), ["the screen of user ann"]),
+        (made.select("0:10", "0:20", task="t1", **SEPARATE), ["the screen of user ann", "user bob"]),
+        (made.select("2026-05-03T14:00:21.250Z", "+80s", room="M"), ["the mix"]),
+    ):
+        notes = [note for note in chosen.notes if " lost from " in note]
+        assert [note.partition(":")[0] for note in notes] == people
+        assert chosen.has_gaps
+
+
+def test_a_range_that_reaches_further_is_clipped_and_told(made: Archive) -> None:
     made.publish(held("t1", one("ann")))
 
     chosen = made.select("0:50", "1:30", "ann", task="t1")
-    assert spans(chosen) == [("ann", 50.0, 90.0)]
+    assert spans(chosen) == [("ann", 50.0, 60.0)]
     assert chosen.notes == ("no recording from 0:01:00.000 to 0:01:30.000.",)
 
 
