@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter
 
 from catalog.errors import DocumentError
 from catalog.export_request import ExportMode
-from catalog.model import Absence, Gap, Impaired, RecordingId, Software
+from catalog.model import VENDOR, Absence, Gap, Impaired, RecordingId, Software
 from catalog.wire import (
     Count,
     Crc64,
@@ -179,9 +179,7 @@ _CLIPS: Final = TypeAdapter(_Clips)
 
 def to_json(certificate: Certificate) -> bytes:
     """The certificate as it is stored. `DocumentError` (our fault) if it contradicts itself or could not be read."""
-    if contradictions := tuple(_contradictions(certificate)):
-        message = f"the certificate of {certificate.export} contradicts itself: {'; '.join(contradictions)}"
-        raise DocumentError(message)
+    _require_sense(certificate)
     document = to_document(_ADAPTER, certificate)
     body = to_bytes({"schema": SCHEMA, _DIGEST: digest_of(document, {_DIGEST}), **document}) + b"\n"
     from_document(_ADAPTER, body)  # dumping checks no values
@@ -191,12 +189,15 @@ def to_json(certificate: Certificate) -> bytes:
 def from_json(body: bytes) -> Certificate:
     """The certificate in a body.
 
-    Raises `DocumentError` when it is none or was written by a newer version, `AlteredError` when it was changed.
+    Raises `DocumentError` when it is none, was written by a newer version or contradicts itself, `AlteredError` when it
+    was changed.
     """
     document = parse_object(body)
     require_schema(document, "certificate", VERSION)
     require_digest(document, _DIGEST, ())
-    return from_document(_ADAPTER, body)
+    certificate = from_document(_ADAPTER, body)
+    _require_sense(certificate)
+    return certificate
 
 
 def clips_to_json(clips: Sequence[CertifiedClip]) -> bytes:
@@ -210,8 +211,14 @@ def clips_from_json(body: bytes) -> tuple[CertifiedClip, ...]:
     return from_document(_CLIPS, body).clips
 
 
+def _require_sense(certificate: Certificate) -> None:
+    if contradictions := tuple(_contradictions(certificate)):
+        message = f"says of {certificate.export} what cannot be: {'; '.join(contradictions)}"
+        raise DocumentError(message)
+
+
 def _contradictions(certificate: Certificate) -> Iterator[str]:
-    """What nobody could hold a file against is not written."""
+    """What nobody could hold a file against is neither written nor believed."""
     names = [clip.file.name for clip in certificate.clips]
     if certificate.is_archive and len({*names, CLIPS_NAME}) <= len(names):
         yield f"its members share a name: {', '.join(names)}"
@@ -220,3 +227,5 @@ def _contradictions(certificate: Certificate) -> Iterator[str]:
     for clip in certificate.clips:
         if not clip.zero_s <= clip.starts_at_s <= clip.ends_at_s:
             yield f"{clip.file.name} ends before it begins, or begins before its zero"
+        if not (VENDOR.fullmatch(clip.vendor) and clip.task_id):
+            yield f"{clip.file.name} is of no recording that can be"

@@ -16,6 +16,7 @@ JsonObject = dict[str, Any]
 T = TypeVar("T")
 
 _HALF_MS: Final = timedelta(microseconds=500)
+_LAST: Final = datetime.max.replace(tzinfo=UTC) - _HALF_MS
 _SHOWN_ERRORS: Final = 3
 _SCHEMA: Final = re.compile(r"aftertake\.([a-z]+)/([0-9]{1,9})")
 
@@ -29,7 +30,14 @@ def utc_text(at: datetime) -> str:
 
 
 def _to_utc(at: datetime) -> datetime:
-    return at.astimezone(UTC)
+    """Raises ValueError for a time that UTC has not, or that could not be written."""
+    try:
+        found = at.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("no calendar has that time in UTC") from error
+    if found > _LAST:
+        raise ValueError("no calendar goes on after that time")
+    return found
 
 
 def _rounded(value: float) -> float:

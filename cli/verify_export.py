@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Tell what holds, or what differs."""
     file: Path = options.file
-    place: Path = options.cert or file.with_name(certificate_name(file.name))
+    place: Path = options.cert or file.parent / certificate_name(file.name)
     try:
         certificate = read_certificate(place)
     except AlteredError as error:

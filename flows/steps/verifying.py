@@ -6,7 +6,8 @@ certificate says of its tracks.
 
 import hashlib
 import zipfile
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,7 @@ _LARGEST_HEAD_BYTES: Final = 128 << 20
 """Sixteen bytes a sample, or fewer: those of two days are not so long."""
 _LARGEST_CLIPS_BYTES: Final = 64 << 20
 _LARGEST_CERTIFICATE_BYTES: Final = 128 << 20
+_MOST_NAMED: Final = 20
 _EXACT_S: Final = 1 / MOVIE_TIMESCALE + 1e-6
 """Edits are whole ticks of the movie, and a certificate tells times in whole microseconds."""
 
@@ -85,6 +87,9 @@ def read_certificate(path: Path) -> Certificate:
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
     try:
+        if path.exists() and not path.is_file():
+            message = f"{path} cannot be read: it is no ordinary file"
+            raise UnreadableFileError(message)
         with path.open("rb") as file:
             yield file
     except FileNotFoundError as error:
@@ -182,27 +187,30 @@ def _track(found: CheckedTrack, certified: CertifiedTrack) -> Iterator[str]:
 
 
 def _archive(file: IO[bytes], certificate: Certificate, tell: Callable[[int], None]) -> Iterator[_Said]:
-    """The clips and their manifest, as they are, and nothing else."""
+    """The clips and their manifest, as they are, and nothing else; of other members nothing is read."""
     name = certificate.file.name
     try:
         with zipfile.ZipFile(file) as archive:
             clips = {clip.file.name: clip for clip in certificate.clips}
-            members = archive.infolist()
-            yield from _strangers(name, [member.filename for member in members], [*clips, CLIPS_NAME])
-            for member in members:
-                if member.filename in {*clips, CLIPS_NAME}:
-                    yield from _member(archive, member, clips, tell)
+            members, expected = archive.infolist(), [*clips, CLIPS_NAME]
+            strangers = [*_strangers(name, Counter(member.filename for member in members), expected)]
+            yield from strangers
+            for member in members if not strangers else ():
+                yield from _member(archive, member, clips, tell)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
         yield name, f"is no whole archive: {error}"
 
 
-def _strangers(name: str, found: list[str], expected: list[str]) -> Iterator[_Said]:
+def _strangers(name: str, found: Counter[str], expected: Sequence[str]) -> Iterator[_Said]:
+    """What is not there, and what is too much; of that a few are named."""
     for each in expected:
-        if each not in found:
+        if not found[each]:
             yield name, f"has no member {each}"
-    for each in found:
-        if each not in expected or found.count(each) > 1:
-            yield name, f"has a member {each} that is not certified"
+    strange = [each for each, count in (found - Counter(expected)).items() if count]
+    for each in strange[:_MOST_NAMED]:
+        yield name, f"has a member {each} that is not certified"
+    if len(strange) > _MOST_NAMED:
+        yield name, f"has {len(strange) - _MOST_NAMED} more of these"
 
 
 def _member(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from catalog.certificate import Certificate, clips_from_json, clips_to_json, from_json, to_json
 from catalog.errors import AlteredError, DocumentError
 from catalog.export_request import ExportMode
+from catalog.wire import digest_of
 from tests.catalog.builders import absence, gap
 from tests.catalog.certified import certificate, clip
 
@@ -92,11 +93,28 @@ def test_what_is_no_document(body: bytes) -> None:
         (certificate(clip("manifest.json")), "share a name"),
         (replace(certificate(mode=ExportMode.FAST), file=clip("x").file), "another file"),
         (certificate(clip(zero_s=9.0, starts_at_s=8.0)), "before its zero"),
+        (certificate(clip(vendor="\x1b")), "no recording that can be"),
     ],
 )
-def test_one_that_contradicts_itself_is_not_written(value: Certificate, said: str) -> None:
+def test_one_that_contradicts_itself_is_neither_written_nor_read(
+    value: Certificate, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(DocumentError, match=said):
         to_json(value)
+    with monkeypatch.context() as patch:
+        patch.setattr("catalog.certificate._require_sense", lambda _: None)
+        body = to_json(value)
+    with pytest.raises(DocumentError, match=said):
+        from_json(body)
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59.9999Z"])
+def test_times_beyond_the_calendar(time: str) -> None:
+    document = {**json.loads(to_json(certificate())), "made_at": time}
+    document["digest"] = digest_of(document, {"digest"})
+
+    with pytest.raises(DocumentError, match="no calendar"):
+        from_json(json.dumps(document).encode())
 
 
 def test_values_that_nobody_could_read_are_not_written() -> None:

@@ -2,8 +2,11 @@
 
 import io
 import json
+import os
 import random
+import time
 import tracemalloc
+import warnings
 import zipfile
 from dataclasses import replace
 from fractions import Fraction
@@ -140,6 +143,35 @@ def test_a_member_that_is_there_twice(tmp_path: Path) -> None:
 
     differences = said(Exported(body=body, certificate=certificate), tmp_path)
     assert set(differences) == {"  ! room.zip has a member ann.mp4 that is not certified"}
+
+
+def test_an_archive_of_very_many_members_is_not_read(tmp_path: Path) -> None:
+    place, body = archived().save(tmp_path), io.BytesIO()
+    with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(body, "w") as archive:
+        for number in range(30_000):
+            archive.writestr(("manifest.json", str(number))[number % 2], b"")
+    place.write_bytes(body.getvalue())
+
+    started = time.process_time()
+    run = aftertake("verify-export", place)
+    assert run.code == 3
+    assert "has a member manifest.json that is not certified" in run.out
+    assert "has 14981 more of these" in run.out
+    assert len(run.out.splitlines()) < 40
+    assert time.process_time() - started < 5
+
+
+def test_what_is_no_ordinary_file(tmp_path: Path) -> None:
+    """Nobody may ever write into it."""
+    os.mkfifo(tmp_path / "fifo")
+
+    for place in (tmp_path / "fifo", tmp_path):
+        run = aftertake(
+            "verify-export", place, "--cert", exported().save(tmp_path).with_name("ann.mp4.certificate.json")
+        )
+        assert (run.code, "it is no ordinary file" in run.err) == (2, True)
+    assert aftertake("verify-export", tmp_path / "x", "--cert", tmp_path / "fifo").code == 2
+    assert aftertake("verify-export", "/").code == 4
 
 
 def test_an_archive_that_is_packed_anew(tmp_path: Path) -> None:
