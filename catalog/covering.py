@@ -19,6 +19,8 @@ from media.samples import TrackType
 Moment = datetime | timedelta
 Range = tuple[datetime, datetime] | tuple[timedelta, timedelta]
 Place = TypeVar("Place", datetime, timedelta)
+LEAST: Final = timedelta(seconds=1)
+"""So much is offered instead of a shorter range, if it is there."""
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _NEAR_S: Final = 0.1
 """What audio and video miss together seldom begins with the very same sample."""
@@ -48,7 +50,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """What is asked of one output, in seconds of its stream; it may not reach as far, at either end."""
+    """Some time of one output, in seconds of its stream; what is lost before, after and between outputs counts in."""
 
     origin: Origin
     from_s: float
@@ -70,12 +72,18 @@ class Seat:
     def pieces(self) -> tuple[Piece, ...]:
         """What of each of its outputs is asked for, in the order of time, where anything was recorded in it.
 
-        Together they are all that is asked, as far as its recording reaches: with what lies before the first one,
-        behind the last one, and between two.
+        Together they are the whole range, so that nothing that is missing in it lies in none of them.
         """
-        found = (self._piece(output) for output in self.record.outputs if output.tracks)
-        pieces = sorted((each for each in found if each), key=lambda each: (each.from_s, each.origin.key))
-        return tuple(self._stretched(each, pieces) for each in pieces)
+        outputs = sorted((each for each in self.record.outputs if each.tracks), key=self._span)
+        there = [output for output in outputs if self._has_any_of(output)]
+        found = []
+        for number, output in enumerate(there):
+            origin, end = self._span(output)
+            before = self._span(there[number - 1])[1] if number else self.from_s
+            begin = max(self.from_s, min(before, origin))
+            until = min(end, self.to_s) if number + 1 < len(there) else self.to_s
+            found.append(Piece(origin=_origin(output, origin), from_s=begin if number else self.from_s, to_s=until))
+        return tuple(found)
 
     @cached_property
     def missing(self) -> tuple[Missing, ...]:
@@ -93,8 +101,8 @@ class Seat:
 
     @property
     def nearest(self) -> tuple[float, float] | None:
-        """What was recorded nearest to the range, and is not longer than it, in seconds of the stream."""
-        wanted = self.to_s - self.from_s
+        """What was recorded nearest to the range, and about as long as it, in seconds of the stream."""
+        wanted = max(self.to_s - self.from_s, LEAST.total_seconds())
         if not self._recorded:
             return None
         begin, end = min(self._recorded, key=lambda span: max(span[0] - self.to_s, self.from_s - span[1], 0.0))
@@ -114,41 +122,18 @@ class Seat:
     @property
     def _recorded(self) -> list[tuple[float, float]]:
         """Where any track was recorded and is in an output."""
-        outputs = [_span_of(output, self.record) for output in self.record.outputs if output.tracks]
+        outputs = [self._span(output) for output in self.record.outputs if output.tracks]
         stretches = [each for lane in self.lanes.lanes for each in lane.stretches if each.state is Presence.RECORDED]
         both = ((max(s.from_s, begin), min(s.to_s, end)) for s in stretches for begin, end in outputs)
         return sorted(span for span in both if span[0] < span[1])
 
-    def _piece(self, output: Output) -> Piece | None:
-        origin, end = _span_of(output, self.record)
-        begin, end = max(origin, self.from_s), min(end, self.to_s)
-        if not any(max(span[0], begin) < min(span[1], end) for span in self._recorded):
-            return None
-        of = Origin(
-            key=output.key,
-            size_bytes=output.size_bytes,
-            crc64xz=output.crc64xz,
-            parts_sha256=output.parts_sha256,
-            origin_s=origin,
-        )
-        return Piece(origin=of, from_s=begin, to_s=end)
+    def _has_any_of(self, output: Output) -> bool:
+        begin, end = self._span(output)
+        begin, end = max(begin, self.from_s), min(end, self.to_s)
+        return any(max(span[0], begin) < min(span[1], end) for span in self._recorded)
 
-    def _stretched(self, piece: Piece, pieces: Sequence[Piece]) -> Piece:
-        """Back to the begin of what is asked where nothing stands before it, and on to the next one, or to the end."""
-        begin, end = self._within_recording
-        is_first = all(each.to_s > piece.from_s for each in pieces)
-        until = min((each.from_s for each in pieces if each.from_s >= piece.to_s), default=max(end, piece.to_s))
-        return replace(piece, from_s=min(begin, piece.from_s) if is_first else piece.from_s, to_s=until)
-
-    @property
-    def _within_recording(self) -> tuple[float, float]:
-        """What is asked, without what lies before or behind the whole recording, as far as that is known."""
-        clock, span = self.lanes.clock, self.shown.span
-        begin, end = (clock.media_at(at) for at in span) if span else (None, None)
-        return (
-            self.from_s if begin is None else max(self.from_s, begin),
-            self.to_s if end is None else min(self.to_s, end),
-        )
+    def _span(self, output: Output) -> tuple[float, float]:
+        return _span_of(output, self.record)
 
     def _clipped(self, stretch: Stretch) -> Stretch | None:
         begin, end = max(stretch.from_s, self.from_s), min(stretch.to_s, self.to_s)
@@ -211,6 +196,16 @@ def _media_at(shown: Timeline, stream: StreamLanes, at: Moment) -> float | None:
         return stream.clock.media_at(at)
     known = stream.clock.media_at(shown.from_utc + at) if shown.from_utc else None
     return at.total_seconds() if known is None else known
+
+
+def _origin(output: Output, origin_s: float) -> Origin:
+    return Origin(
+        key=output.key,
+        size_bytes=output.size_bytes,
+        crc64xz=output.crc64xz,
+        parts_sha256=output.parts_sha256,
+        origin_s=origin_s,
+    )
 
 
 def _span_of(output: Output, record: StreamRecord) -> tuple[float, float]:

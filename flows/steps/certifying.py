@@ -101,7 +101,7 @@ def _tracks(cut: Cut) -> Iterator[CertifiedTrack]:
 
 
 def _in_clip(spans: Iterable[AnySpan], clip: Clip) -> tuple[AnySpan, ...]:
-    """All that lies in the file or in what was asked for: what is lost at an end of that is in no file."""
+    """What lies in the time that was asked for, or in that which the file holds."""
     begin, end = min(clip.from_s, clip.starts_at_s), max(clip.to_s, clip.ends_at_s)
     return tuple(span for span in spans if span.from_s < end and span.to_s > begin)
 

@@ -110,9 +110,9 @@ class Selection:
     """What will be cut, and what of it is not there: `missing` in the recordings, `uncovered` by any of them.
 
     `seats` are the streams that it is cut from, and those that would be if they were not lost, with what is asked of
-    each. `unpublished` may have more of the range,
-    once they are published. Those in `provisional` are cut from their segments, as they are now; their wishes have no
-    manifest. `from_utc` and `to_utc` are None where no wall clock is known.
+    each. `unpublished` may have more of the range, once they are published. Those in `provisional` are cut from their
+    segments, as they are now; their wishes have no manifest. `from_utc` and `to_utc` are None where no wall clock is
+    known.
     """
 
     mode: ExportMode
@@ -361,12 +361,12 @@ def _wishes(chosen: Sequence[Seat], keys: dict[RecordingId, str | None]) -> Iter
             )
 
 
-def _file(seat: Seat, begin_s: float) -> str:
+def _file(seat: Seat, at_s: float) -> str:
     """Whose and when; what somebody calls the export is left out, so that equal requests stay equal."""
-    record, at, offset = seat.record, seat.lanes.clock.utc_at(begin_s), seat.offset(begin_s)
+    record = seat.record
     whose = record.user or record.stream
     kind = f"_{record.kind}" if record.kind not in {StreamKind.PARTICIPANT, StreamKind.MIXED} else ""
-    return f"{file_name(whose, _NAME_BYTES)}{kind}_{_time_text(at, offset)}"
+    return f"{file_name(whose, _NAME_BYTES)}{kind}_{_time_text(record.clock.utc_at(at_s), seat.offset(at_s))}"
 
 
 def _named_apart(wishes: Iterable[Wish]) -> Iterator[Wish]:
