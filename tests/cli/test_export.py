@@ -91,6 +91,23 @@ def test_a_file_is_fetched_with_its_certificate_and_verified(tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("published")
+def test_it_is_made_here_without_any_worker(tmp_path: Path) -> None:
+    run = aftertake("export", AGORA, *SOME, "--here", "-o", tmp_path / "cut.mp4")
+    assert (run.code, run.out) == (0, f"{tmp_path / 'cut.mp4'}\n")
+    assert aftertake("verify-export", tmp_path / "cut.mp4").code == 0
+    again = aftertake("export", AGORA, *SOME, "--here")
+    assert "made already" in again.err
+    assert aftertake("exports", "show", again.out.strip(), "--json").json["state"] == "done"
+
+
+@pytest.mark.usefixtures("published")
+def test_what_lies_in_the_queue_can_be_made_here() -> None:
+    queued = asked(AGORA, *SOME)
+    here = aftertake("export", AGORA, *SOME, "--here")
+    assert (here.code, here.out.strip()) == (0, queued)
+
+
+@pytest.mark.usefixtures("published")
 def test_the_same_again_is_there_at_once(tmp_path: Path) -> None:
     first = asked(AGORA, *SOME)
     under_way = aftertake("export", AGORA, *SOME)
