@@ -17,7 +17,7 @@ from catalog.errors import (
 )
 from catalog.model import Verdict
 from flows.settings import SettingsError
-from flows.steps.downloading import InTheWayError
+from flows.steps.downloading import InTheWayError, UnwritableError
 from flows.steps.finding import NotFinalError, NothingFoundError
 from flows.steps.publishing import StrangeManifestError
 from flows.steps.refusing import NotReadyError, NotRecordedError, SelectionError
@@ -92,6 +92,7 @@ _ERRORS: tuple[tuple[type[Exception], Exit], ...] = (
     (AlreadyExists, Exit.REFUSED),
     (NothingToCutError, Exit.NOT_FOUND),
     (InTheWayError, Exit.REFUSED),
+    (UnwritableError, Exit.REFUSED),
     (StrangeManifestError, Exit.REFUSED),
 )
 

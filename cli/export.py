@@ -23,7 +23,8 @@ from flows.moments import HOW_TO_WRITE_RANGES, read_range
 from flows.opening import open_worker
 from flows.process import Inline, run_inline
 from flows.settings import Settings
-from flows.steps.downloading import download, require_free
+from flows.steps.downloading import download, free_place
+from flows.steps.exporting import take_back_dead
 from flows.steps.linking import Link, link
 from flows.steps.making import make
 from flows.steps.preparing import Prepared, prepare
@@ -35,6 +36,7 @@ from flows.steps.working import Worker
 _OFTEN_S: Final = 0.05
 _SELDOM_S: Final = 1.0
 _PATIENCE_S: Final = 10.0
+_AGAIN_S: Final = 5.0
 _UNDER_WAY: Final = (ExportState.QUEUED, ExportState.RUNNING)
 
 
@@ -63,8 +65,7 @@ def run(options: argparse.Namespace) -> int:
     with open_worker(settings) as worker:
         prepared = _prepared(worker, options)
         _tell_truth(prepared)
-        if options.file is not None:
-            _require_place(options.file, prepared)
+        place = _free_place(options.file, prepared) if options.file is not None else None
         if options.link and not worker.output.capabilities.presigns:
             raise SelectionError(f"{worker.output.url} gives no links: write the file with -o.")
         export, is_new = worker.catalog.exports.ask(
@@ -77,12 +78,10 @@ def run(options: argparse.Namespace) -> int:
         )
         try:
             _say([_so_far(export, is_new=is_new)])
-            if options.here:
-                _make(worker, export)
-            return _finish(worker, export, options, has_gaps=prepared.selection.has_gaps)
+            return _finish(worker, export, options, place, has_gaps=prepared.selection.has_gaps)
         except KeyboardInterrupt:
-            short = export.id[:12]
-            _say([f"the export goes on: `aftertake exports show {short}` follows it, `… cancel {short}` ends it"])
+            short, goes_on = export.id[:12], "waits for `aftertake serve`" if options.here else "goes on"
+            _say([f"the export {goes_on}: `aftertake exports show {short}` follows it, `… cancel {short}` ends it"])
             return Exit.INTERRUPTED
 
 
@@ -119,14 +118,18 @@ def _tell_truth(prepared: Prepared) -> None:
         _say([f"{counted(len(request.clips), 'file')} in one archive, {megabytes(request.size_bytes)}"])
 
 
-def _require_place(file: Path, prepared: Prepared) -> None:
-    """Before anything is asked for: what stands is not overwritten, and an archive is not called an MP4."""
+def _free_place(file: Path, prepared: Prepared) -> Path:
+    """Where it will be written, in a folder under its name.
+
+    Before anything is asked for: what stands is not overwritten, and an archive is not called an MP4.
+    """
     expected = ".zip" if prepared.request.is_archive else ".mp4"
-    if not file.is_dir() and file.suffix.lower() in {".zip", ".mp4"} and file.suffix.lower() != expected:
+    place = free_place(file, f"{prepared.selection.name}{expected}")
+    if place.suffix.lower() in {".zip", ".mp4"} and place.suffix.lower() != expected:
         raise SelectionError(
             f"this becomes {'an archive' if expected == '.zip' else 'an MP4'}: write -o with {expected}"
         )
-    require_free(file / f"{prepared.selection.name}{expected}" if file.is_dir() else file)
+    return place
 
 
 def _so_far(export: Export, *, is_new: bool) -> str:
@@ -154,6 +157,19 @@ def _make(worker: Worker, export: Export) -> None:
         shown.finish()
 
 
+def _made_here(worker: Worker, export: Export) -> Export:
+    """How it ended: nobody else may be there to try again, nor to see that another one who made it has died."""
+    while True:
+        _make(worker, export)
+        export = worker.catalog.exports.get(export.id)
+        if export.state not in _UNDER_WAY:
+            return export
+        if export.cause:
+            _say([f"it is tried again in a moment: {export.cause}"])
+        time.sleep(_AGAIN_S)
+        take_back_dead(worker.catalog.exports, actor=worker.name)
+
+
 def _awaited(worker: Worker, export: Export) -> Export:
     """How it ended."""
     export = worker.catalog.exports.get(export.id)
@@ -173,20 +189,19 @@ def _awaited(worker: Worker, export: Export) -> Export:
     return export
 
 
-def _finish(worker: Worker, export: Export, options: argparse.Namespace, *, has_gaps: bool) -> Exit:
+def _finish(worker: Worker, export: Export, options: argparse.Namespace, place: Path | None, *, has_gaps: bool) -> Exit:
     """Give what was asked for, or why there is nothing. With `has_gaps` somebody may be lost who has no file in it."""
-    if not (options.wait or options.link or options.file or options.here):
+    if not (options.wait or options.link or place or options.here):
         _tell(export, options)
         return Exit.OK
-    export = _awaited(worker, export)
+    export = _made_here(worker, export) if options.here else _awaited(worker, export)
     if export.file is None or export.state is not ExportState.DONE:
         why = f": {export.cause} {export.advice or ''}".rstrip() if export.cause else ""
         _say([f"the export is {export.state}{why}", what_next(export)])
         _tell(export, options)
         return exit_of_export(export)
-    place, made = None, None
-    if options.file is not None:
-        place = options.file / f"{export.name}.{export.key.extension}" if options.file.is_dir() else options.file
+    made = None
+    if place is not None:
         progress = Progress("export", export.file.size_bytes)
         try:
             download(worker.output, export.file, place, progress.add)

@@ -29,6 +29,7 @@ from flows.steps.asking import Asker
 from flows.steps.clearing import clear_over, sweep_files
 from flows.steps.concluding import after_a_death, is_often_dying
 from flows.steps.discovering import discover
+from flows.steps.exporting import take_back_dead
 from flows.steps.hearing import read_delivery
 from flows.steps.working import Kept
 from storage.base import ObjectStore
@@ -163,13 +164,7 @@ class Overseer:
             is_alarming=is_often_dying,
         ):
             _log.warning("%s: its worker ended without a word; it is tried again", id_text(recording.id))
-        for export in self.catalog.exports.take_back(
-            actor=self.name,
-            cause="its worker ended without a word",
-            advice="Try it again; if that happens again, see what the worker said last.",
-            look_in=lambda tries: _LOST[min(tries, len(_LOST)) - 1],
-        ):
-            _log.warning("export %s: its worker ended without a word; it is %s now", export.id, export.state)
+        take_back_dead(self.catalog.exports, actor=self.name)
         runs = self.catalog.runs
         runs.hurry_dead()
         if freed := runs.free_orphans() + self.catalog.export_runs.free_orphans():

@@ -21,12 +21,27 @@ class InTheWayError(Exception):
     """Something stands already where a file is to be written; it is never overwritten."""
 
 
+class UnwritableError(Exception):
+    """Nothing can be written where a file is wanted: no such folder, no rights, too long a name, or a full disk."""
+
+
 def require_free(target: Path) -> None:
-    """Raise `InTheWayError` if the file or its certificate would overwrite something."""
-    for place in (target, beside(target)):
-        if place.exists() or place.is_symlink():
-            message = f"{place} is there already, and is not overwritten. Choose another name with -o."
-            raise InTheWayError(message)
+    """Raise `InTheWayError` if the file or its certificate would overwrite something, `UnwritableError`."""
+    with _telling(target):
+        for place in (target, beside(target)):
+            if place.exists() or place.is_symlink():
+                message = f"{place} is there already, and is not overwritten. Choose another name with -o."
+                raise InTheWayError(message)
+        with _unfinished(target) as place:
+            place.touch()
+
+
+def free_place(wanted: Path, name: str) -> Path:
+    """What is wanted, or a file of that name in it, if it is a folder. Raises what `require_free` raises."""
+    with _telling(wanted):
+        place = wanted / name if wanted.is_dir() else wanted
+    require_free(place)
+    return place
 
 
 def beside(target: Path) -> Path:
@@ -37,12 +52,12 @@ def beside(target: Path) -> Path:
 def download(output: ObjectStore, file: ExportedFile, target: Path, tell: Callable[[int], None]) -> Certificate:
     """Write the file to `target`, its certificate beside it, and hold the one against the other.
 
-    Both have other names until all is proved. Raises `InTheWayError`, `Corrupt` if it is not what was certified,
-    OSError, and errors of the store.
+    Both have other names until all is proved. Raises `InTheWayError`, `UnwritableError`, `Corrupt` if it is not what
+    was certified, and errors of the store.
     """
     require_free(target)
     certificate = _read(output, file.certificate)
-    with _unfinished(target) as place, _unfinished(beside(target)) as place_beside:
+    with _telling(target), _unfinished(target) as place, _unfinished(beside(target)) as place_beside:
         place_beside.write_bytes(certificate)
         with place.open("wb") as written:
             for piece in VerifiedReader(output).stream(_head(output, file.key)):
@@ -68,6 +83,16 @@ def _head(output: ObjectStore, key: str) -> ObjectMeta:
 
 def _read(output: ObjectStore, key: str) -> bytes:
     return VerifiedReader(output).read(_head(output, key))[0]
+
+
+@contextmanager
+def _telling(target: Path) -> Iterator[None]:
+    """What the system says against it, as `UnwritableError`."""
+    try:
+        yield
+    except OSError as error:
+        message = f"{target} cannot be written: {error.strerror}. Write it elsewhere with -o."
+        raise UnwritableError(message) from error
 
 
 @contextmanager

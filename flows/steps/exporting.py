@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final
 
 from catalog.errors import CatalogError, CatalogUnavailableError
-from catalog.exports import Export, ExportClaim, ExportedFile
+from catalog.exports import Export, ExportClaim, ExportedFile, Exports
 from catalog.layout import export_prefix
 from flows.retry import is_transient, needs_a_person
 from flows.steps.assembling import Progress
@@ -25,6 +25,8 @@ Make = Callable[[Worker, Export, Progress], ExportedFile]
 
 _PASSING: Final = tuple(timedelta(seconds=seconds) for seconds in (15, 120))
 """When to try again after failures that may pass; after the last one it has failed."""
+_DIED: Final = tuple(timedelta(seconds=seconds) for seconds in (0, 60))
+"""When to try again after workers that ended without a word."""
 TOLD_EVERY_S: Final = 1.0
 _AGAIN: Final = "Ask for it again: what there is to cut is told anew before it is made."
 _PASSES: Final = "It is tried again by itself, a few times; after that, try it again once this is over."
@@ -82,6 +84,17 @@ def taking(worker: Worker, export: str, run: str | None) -> Taking[ExportClaim]:
     """The taking of an export."""
     take = partial(worker.catalog.exports.take, export, holder=worker.name, ttl=worker.settings.lease, run=run)
     return Taking(take, lambda claim: Making(worker, claim).hand_back(STOPPED))
+
+
+def take_back_dead(exports: Exports, *, actor: str) -> None:
+    """Exports whose workers ended without a word are due again, or have failed after several tries."""
+    for export in exports.take_back(
+        actor=actor,
+        cause="its worker ended without a word",
+        advice="Try it again; if that happens again, see what the worker said last.",
+        look_in=lambda tries: _DIED[min(tries, len(_DIED)) - 1],
+    ):
+        _log.warning("export %s: its worker ended without a word; it is %s now", export.id, export.state)
 
 
 def abort_what_was_left(worker: Worker, making: Making) -> None:

@@ -3,18 +3,26 @@
 The recordings are real ones of ZEGOCLOUD and Agora, the exports are made by the real flow.
 """
 
+import errno
 import hashlib
 import json
+import os
 import shutil
 import signal
 import subprocess
 import threading
+from datetime import timedelta
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 
+from catalog.exports import Export, ExportedFile
 from cli.exits import Exit
+from flows.steps.assembling import Progress
+from flows.steps.making import make
+from flows.steps.working import Worker
+from storage.errors import Transient
 from storage.local import LocalStore
 from tests.catalog.builders import absence
 from tests.catalog.test_timeline import person
@@ -132,6 +140,58 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
         assert f"{taken} is there already" in run.err
         taken.unlink()
     assert aftertake("exports").code == 4
+
+
+@pytest.mark.usefixtures("published")
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "none" / "cut.mp4", tmp_path / "file" / "cut.mp4", tmp_path / f"{'ü' * 125}.mp4"):
+        run = aftertake("export", AGORA, *SOME, "-o", place)
+        assert (run.code, run.out) == (6, "")
+        assert f"aftertake: {place} cannot be written: " in run.err
+    assert aftertake("exports").code == 4
+    assert [each.name for each in tmp_path.glob("*.part")] == []
+
+
+@pytest.mark.usefixtures("published")
+def test_a_disk_that_is_full_leaves_nothing_and_the_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("flows.steps.downloading.verify", fill)
+        run = aftertake("export", AGORA, *SOME, "--here", "-o", tmp_path / "cut.mp4")
+    assert run.code == 6
+    assert "cut.mp4 cannot be written: No space left on device. Write it elsewhere with -o." in run.err
+    assert not [*tmp_path.glob("*cut*"), *tmp_path.glob("*.part")]
+    assert aftertake("export", AGORA, *SOME, "-o", tmp_path / "cut.mp4").code == 0
+
+
+@pytest.mark.usefixtures("published")
+def test_made_here_it_is_tried_again_without_anybody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[Export] = []
+
+    def fail_once(worker: Worker, export: Export, progress: Progress) -> ExportedFile:
+        tries.append(export)
+        if len(tries) == 1:
+            raise Transient("put", "key", "the store is busy")
+        return make(worker, export, progress)
+
+    monkeypatch.setattr("cli.export.make", fail_once)
+    monkeypatch.setattr("cli.export._AGAIN_S", 0.01)
+    run = aftertake("export", AGORA, *SOME, "--here")
+    assert (run.code, len(tries)) == (0, 2)
+    assert "it is tried again in a moment: " in run.err
+
+
+@pytest.mark.usefixtures("published")
+def test_made_here_although_who_made_it_has_died(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.export._AGAIN_S", 0.05)
+    export = asked(AGORA, *SOME)
+    with site.catalog() as catalog:
+        assert catalog.exports.take(export, holder="dead", ttl=timedelta(milliseconds=20))
+    run = aftertake("export", AGORA, *SOME, "--here")
+    assert (run.code, run.out) == (0, f"{export}\n")
 
 
 @pytest.mark.usefixtures("published")
