@@ -1,7 +1,7 @@
 """What is said of exports: of one that is to be made, of one under way, and of one that is over."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -53,10 +53,15 @@ def truth(clips: Sequence[Clip]) -> Iterator[str]:
 
 def _begin(clip: Clip) -> str:
     early = clip.from_s - clip.starts_at_s
-    at = utc_text(clip.starts_at) if clip.starts_at else f"{clip.starts_at_s:.3f} s"
+    at = utc_text(_up(clip.starts_at)) if clip.starts_at else f"{clip.starts_at_s:.3f} s"
     if not round(early, 3):
         return f"{at}, as asked"
     return f"{at}, {abs(early):.3f} s {'earlier' if early > 0 else 'later'} than asked"
+
+
+def _up(at: datetime) -> datetime:
+    """To the next whole millisecond, so that whoever asks for it gets the same keyframe, not the one before."""
+    return at + timedelta(microseconds=-at.microsecond % 1000)
 
 
 def _end(clip: Clip) -> str:

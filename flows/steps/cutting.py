@@ -14,6 +14,7 @@ from media.cut import Cut, cut, start_of
 
 _MILLION: Final = 1_000_000
 """Seconds are told to the microsecond."""
+_ROUNDED: Final = Fraction(2, _MILLION)
 
 
 class CutDiffersError(UnmakeableError):
@@ -75,12 +76,20 @@ def _announced(wish: Wish, movie: Movie, common: datetime | None) -> Clip:
 
 def _begin(wish: Wish, movie: Movie) -> float:
     origin_s = wish.origin.origin_s
-    return _told(start_of(movie.index, _of_file(wish.from_s, origin_s), _of_file(wish.to_s, origin_s)), origin_s)
+    return _told(start_of(movie.index, _asked(wish.from_s, origin_s), _of_file(wish.to_s, origin_s)), origin_s)
 
 
 def _cut(movie: Movie, from_s: float, to_s: float, origin_s: float, zero_s: float | None) -> Cut:
     zero = None if zero_s is None else _of_file(zero_s, origin_s)
-    return cut(movie.index, _of_file(from_s, origin_s), _of_file(to_s, origin_s), zero=zero)
+    return cut(movie.index, _asked(from_s, origin_s), _of_file(to_s, origin_s), zero=zero)
+
+
+def _asked(seconds: float, origin_s: float) -> Fraction:
+    """From where a file is asked for: who asks for the very time that was told of a keyframe means that one.
+
+    That was rounded, as seconds and as a time on the wall clock, and the keyframe may lie behind it by as much.
+    """
+    return _of_file(seconds, origin_s) + _ROUNDED
 
 
 def _of_file(seconds: float, origin_s: float) -> Fraction:

@@ -77,7 +77,17 @@ def test_the_truth_is_told_before_anything_is_made() -> None:
     assert (shown["state"], shown["asked"][0]["by"], shown["asked"][0]["reason"]) == (
         *("queued", "ada@desk", "complaint 12"),
     )
-    assert shown["clips"][0]["starts_at"] in truth
+    told = truth.partition("starts ")[2].partition(",")[0]
+    assert shown["clips"][0]["starts_at"][:22] == told[:22]
+
+
+@pytest.mark.usefixtures("published")
+def test_the_start_that_was_told_can_be_asked_for() -> None:
+    """Samples begin between milliseconds; what is told is rounded so that the same keyframe is at or before it."""
+    first = aftertake("export", AGORA, *SOME).err.splitlines()[0]
+    told = first.partition("starts ")[2].partition(",")[0]
+    again = aftertake("export", AGORA, "--in", told, "--out", "+1s").err.splitlines()[0]
+    assert f"starts {told}, " in again
 
 
 @pytest.mark.usefixtures("published")
