@@ -75,6 +75,10 @@ class Attendances:
         end = until or since + _INSTANT
         return self._database.read(lambda connection: _who(connection, room, since, end))
 
+    def unknown(self, since: datetime, until: datetime, room: str | None = None) -> tuple[Recording, ...]:
+        """Recordings, of a room or of any, that may be of that time and of which nothing is published yet."""
+        return self._database.read(lambda connection: _unknown(connection, room, since, until))
+
     def rooms(self, query: Query) -> Visits:
         """The recordings in which `query.user` was really recorded at the time that is asked for.
 
@@ -161,16 +165,22 @@ def _of_room(room: str, since: datetime, until: datetime, longest: timedelta) ->
 def _who(connection: Connection, room: str, since: datetime, until: datetime) -> Attended:
     longest = longest_span(connection)
     found = connection.execute(who_statement(room, since, until, longest=longest)).mappings().all()
-    here = recordings.c
-    may_go_on = here.stopped_at.is_(None) | (here.stopped_at >= since)
-    open_ones = select(recordings).where(here.room == room, here.revision == 0, here.verdict.is_(None))
-    open_ones = open_ones.where(here.span_from < until, here.state != State.SETTLED, may_go_on)
-    unknown = connection.execute(open_ones.order_by(here.span_from.desc()).limit(MOST_ROWS)).mappings()
     return Attended(
         attendances=tuple(map(_attendance, found[:MOST_ROWS])),
-        unknown=tuple(map(rows.to_recording, unknown)),
+        unknown=_unknown(connection, room, since, until),
         has_more=len(found) > MOST_ROWS,
     )
+
+
+def _unknown(connection: Connection, room: str | None, since: datetime, until: datetime) -> tuple[Recording, ...]:
+    here = recordings.c
+    may_go_on = here.stopped_at.is_(None) | (here.stopped_at >= since)
+    open_ones = select(recordings).where(here.revision == 0, here.verdict.is_(None), here.state != State.SETTLED)
+    open_ones = open_ones.where(here.span_from < until, may_go_on)
+    if room is not None:
+        open_ones = open_ones.where(here.room == room)
+    found = connection.execute(open_ones.order_by(here.span_from.desc()).limit(MOST_ROWS)).mappings()
+    return tuple(map(rows.to_recording, found))
 
 
 def _rooms(connection: Connection, query: Query) -> Visits:

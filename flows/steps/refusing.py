@@ -12,6 +12,7 @@ from catalog.wire import utc_text
 from flows.moments import offset_text
 
 _MOST_NAMED: Final = 20
+_MOST_WAITED_FOR: Final = 5
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
@@ -27,9 +28,11 @@ class SelectionError(Exception):
 class NotReadyError(SelectionError):
     """Nothing of what is asked for is published yet."""
 
-    def __init__(self, recordings: Sequence[Recording]) -> None:
-        """`recordings` are those that are to be waited for."""
-        super().__init__(*map(_not_ready, recordings))
+    def __init__(self, recordings: Sequence[Recording], *said: str) -> None:
+        """`recordings` are those that are to be waited for; a few are named, after what is `said`."""
+        more = len(recordings) - _MOST_WAITED_FOR
+        rest = [f"{more} more are not published yet."] if more > 0 else []
+        super().__init__(*said, *map(_not_ready, recordings[:_MOST_WAITED_FOR]), *rest)
         self.recordings = tuple(recordings)
 
 

@@ -220,10 +220,10 @@ def _found(catalog: "Catalog", wanted: Wanted) -> list[Recording]:
 
 
 def _in_time(catalog: "Catalog", wanted: Wanted, begin: datetime, end: datetime) -> list[Recording]:
-    """Those of a room, with what is not published yet; or those in which the users are."""
+    """Those of a room, or those in which the users are; with what of the same rooms is not published yet."""
     if wanted.room is not None:
         of_room = {each.id: each for each in overlapping(catalog, begin, end, room=wanted.room) if each.manifest}
-        of_room |= {each.id: each for each in catalog.attendances.who(wanted.room, begin, end).unknown}
+        of_room |= {each.id: each for each in catalog.attendances.unknown(begin, end, wanted.room)}
         if not of_room:
             said = f"room {wanted.room} was not recorded from {range_text(begin, end)}."
             raise NotRecordedError(Refusal(said=said, instead=near_room(catalog, wanted.room, begin, end)))
@@ -232,10 +232,19 @@ def _in_time(catalog: "Catalog", wanted: Wanted, begin: datetime, end: datetime)
     for user in wanted.users:
         theirs = {each.id: each for each in overlapping(catalog, begin, end, user=user)}
         if not theirs:
-            said = f"user {user} was not recorded from {range_text(begin, end)}, in any room."
-            raise NotRecordedError(Refusal(said=said, instead=near_user(catalog, user, None, begin, end)))
+            raise _in_no_room(catalog, user, begin, end)
         found |= theirs
+    for room in {each.room for each in found.values() if each.room}:
+        found |= {each.id: each for each in catalog.attendances.unknown(begin, end, room)}
     return list(found.values())
+
+
+def _in_no_room(catalog: "Catalog", user: str, begin: datetime, end: datetime) -> SelectionError:
+    """Who is in what is not published yet, nobody knows."""
+    if unknown := catalog.attendances.unknown(begin, end):
+        return NotReadyError(unknown, f"user {user} is in no published recording from {range_text(begin, end)}.")
+    said = f"user {user} was not recorded from {range_text(begin, end)}, in any room."
+    return NotRecordedError(Refusal(said=said, instead=near_user(catalog, user, None, begin, end)))
 
 
 def _of_task(catalog: "Catalog", task: str, room: str | None) -> Recording:

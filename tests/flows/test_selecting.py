@@ -307,6 +307,9 @@ def test_what_may_come_to_it_is_told(made: Archive) -> None:
     chosen = made.select(begin, "+15s", "ann")
     assert [each.id for each in chosen.unpublished] == [recording_id("t2")]
     assert chosen.notes == ("agora:t2 is not published yet, and may have more of that time.",)
+    assert made.select(begin, "+15s", "ann", room=None) == chosen
+    with pytest.raises(NotReadyError, match=r"user bob is in no published recording from .* agora:t2 is not published"):
+        made.select(begin, "+15s", "bob", room=None)
     with pytest.raises(NotReadyError, match="agora:t2 is not published yet: it is recording"):
         made.select(at(wall_s + 20).isoformat(), "+15s", "bob")
 
