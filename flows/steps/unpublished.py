@@ -7,9 +7,9 @@ range are read, and nothing of them is kept.
 
 import hashlib
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from catalog.certificate import CutFrom, SourceSegment
@@ -24,7 +24,7 @@ from flows.steps.working import Worker, located
 from media.cut import Copied, Inserted
 from media.mp4.index import Mp4Index, read_index
 from media.parts import PartResult, Sink
-from media.plan import Lane, PlannedSegment
+from media.plan import PlannedSegment
 from media.samples import Buffer
 from media.timing import TICKS_PER_SECOND, seconds
 from storage.base import ObjectStore
@@ -35,8 +35,6 @@ from storage.writing import PIECE_BYTES, Uploaded
 
 _BEFORE: Final = timedelta(seconds=30)
 """How far before a range the segments begin that are looked at first: most recorders make a keyframe more often."""
-
-_BEFORE_ALL: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +47,7 @@ class Slices:
     @property
     def started_at(self) -> datetime | None:
         """When its first segment begins, if any says so."""
-        walls = [s.wall.at for stream in self.plan.streams for s in stream.assembly.segments if s.wall]
-        return min(walls, default=None)
+        return min((at for stream in self.plan.streams for at, _ in _times(stream.assembly.segments)), default=None)
 
 
 class AssembledMovie:
@@ -160,7 +157,7 @@ def _around(slices: Slices, stream: StreamPlan, begin: datetime, end: datetime) 
     One whose segments have no times is taken whole, so that its seconds count from its first sample.
     """
     segments = stream.assembly.segments
-    times = [*_times(segments)] if any(segment.wall for segment in segments) else []
+    times = _times(segments)
     if not times:
         return _assembled(slices, stream) if segments else None
     back = _BEFORE
@@ -184,13 +181,32 @@ def _reaches(result: StreamResult, begin: datetime) -> bool:
     return at is not None and at <= begin
 
 
-def _times(segments: Iterable[PlannedSegment]) -> Iterator[tuple[datetime, datetime]]:
-    """When each begins and ends: by its own time, or behind the one before it in its lane."""
-    ends: dict[Lane, datetime] = {}
+def _times(segments: Sequence[PlannedSegment]) -> Sequence[tuple[datetime, datetime]]:
+    """When each begins and ends: by its own time, or behind the one before it in its lane; none if nobody knows.
+
+    The first ones of a lane may have no time: they lie before the first that has.
+    """
+    times: list[tuple[datetime, datetime]] = []
+    if not any(segment.wall for segment in segments):
+        return times
+    ends = {lane: _begin([s for s in segments if s.lane == lane], segments) for lane in {s.lane for s in segments}}
     for segment in segments:
-        at = segment.wall.at if segment.wall else ends.get(segment.lane, _BEFORE_ALL)
-        ends[segment.lane] = at + timedelta(seconds=segment.promised / TICKS_PER_SECOND)
-        yield at, ends[segment.lane]
+        at = segment.wall.at if segment.wall else ends[segment.lane]
+        ends[segment.lane] = at + _length([segment])
+        times.append((at, ends[segment.lane]))
+    return times
+
+
+def _begin(lane: Sequence[PlannedSegment], segments: Sequence[PlannedSegment]) -> datetime:
+    """Of a lane without any time, when the first of all segments that has one begins."""
+    for number, segment in enumerate(lane):
+        if segment.wall:
+            return segment.wall.at - _length(lane[:number])
+    return min(s.wall.at for s in segments if s.wall)
+
+
+def _length(segments: Iterable[PlannedSegment]) -> timedelta:
+    return timedelta(seconds=sum(s.promised for s in segments) / TICKS_PER_SECOND)
 
 
 def _narrowed(stream: StreamPlan, segments: Sequence[PlannedSegment]) -> StreamPlan:

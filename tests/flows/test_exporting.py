@@ -18,11 +18,11 @@ from flows.steps.making import make
 from flows.steps.movies import SourceGoneError
 from flows.steps.preparing import Prepared, prepare
 from flows.steps.selecting import Wanted
-from flows.steps.unpublished import pinned_again, slices_of
+from flows.steps.unpublished import pinned_again, provisional, slices_of
 from media.mp4.check import check
 from storage.errors import NoSpace
 from storage.local import LocalStore
-from tests.flows.site import Site, sid
+from tests.flows.site import Site, recording_id, sid
 from tests.lab import judge_mp4
 
 
@@ -170,6 +170,22 @@ def test_an_output_that_is_gone_is_told(site: Site) -> None:
     (site.output / request.clips[0].origin.key).unlink()
     with pytest.raises(SourceGoneError, match="Ask again"):
         make(site.worker(), asked(site, request), lambda _: None)
+
+
+@pytest.mark.parametrize(("begin", "count"), [(-3600.0, 1), (0.5, 1), (3.0, 2)])
+def test_first_slices_without_a_time_lie_before_those_that_have_one(site: Site, begin: float, count: int) -> None:
+    known = slices_of(site.worker(), recording_id(1))
+    (stream,) = known.plan.streams
+    first, *others = stream.assembly.segments
+    undated = replace(stream, assembly=replace(stream.assembly, segments=(replace(first, wall=None), *others)))
+    slices = replace(known, plan=replace(known.plan, streams=(undated,)))
+
+    assert slices.started_at == known.started_at
+    assert known.started_at
+    since, until = (known.started_at + seconds(at) for at in (begin, max(begin, 0) + 1))
+    found = provisional(slices, since, until, ())
+    assert found
+    assert len(found.pinned["mix"]) == count
 
 
 def test_slices_that_have_changed_are_told(site: Site) -> None:
