@@ -61,7 +61,7 @@ def read_entry(box: bytes) -> SampleEntry:
     """What a sample entry says. Raises `EntryError` for one of another codec, or one that is damaged."""
     try:
         return _read(box)
-    except (Mp4Error, struct.error, IndexError, StopIteration) as error:
+    except (Mp4Error, struct.error, IndexError, StopIteration, ValueError) as error:
         raise EntryError(f"a sample entry of {len(box)} bytes cannot be read: {error}") from error
 
 

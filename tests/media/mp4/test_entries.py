@@ -1,7 +1,9 @@
+from contextlib import suppress
+
 import pytest
 
 from media.mp4.boxes import box, walk
-from media.mp4.entries import Codec, EntryError, _audio_configuration, _children, _rebuilt, sample_entry
+from media.mp4.entries import Codec, EntryError, _audio_configuration, _children, _rebuilt, read_entry, sample_entry
 from tests.media.mp4.made import adts, audio, video
 
 
@@ -80,3 +82,16 @@ def test_a_picture_without_parameter_sets_is_refused() -> None:
     later = video()[1].data
     with pytest.raises(EntryError):
         sample_entry("h264", later)
+
+
+@pytest.mark.parametrize("codec", ["aac", "h264"])
+def test_a_damaged_entry_is_read_or_refused(codec: Codec) -> None:
+    units = adts(audio()[2:3], rate=48_000, channels=1) if codec == "aac" else video(width=160)[0].data
+    box = sample_entry(codec, units).box
+    assert read_entry(box) == sample_entry(codec, units)
+    for place in range(len(box)):
+        for value in (0, 1, 255):
+            with suppress(EntryError):
+                read_entry(box[:place] + bytes([value]) + box[place + 1 :])
+        with suppress(EntryError):
+            read_entry(box[:place])
