@@ -4,8 +4,11 @@ import json
 import zipfile
 from dataclasses import replace
 from datetime import timedelta
+from functools import reduce
 from io import BytesIO
+from operator import or_
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,17 +16,21 @@ from catalog.certificate import Certificate, from_json
 from catalog.covering import Moment
 from catalog.export_request import ExportMode, ExportRequest
 from catalog.exports import Export, ExportedFile
+from deployments.sandbox.layouts import STARTED_AT
 from flows.steps.cutting import CutDiffersError
+from flows.steps.footage import footage_of
 from flows.steps.making import make
 from flows.steps.movies import SourceGoneError
 from flows.steps.preparing import Prepared, prepare
 from flows.steps.selecting import Wanted
 from flows.steps.unpublished import pinned_again, provisional, slices_of
 from media.mp4.check import check
-from storage.errors import NoSpace
+from storage.errors import Denied, NoSpace
+from storage.keys import output_key
 from storage.local import LocalStore
+from tests.flows.folders import slices
 from tests.flows.site import Site, recording_id, sid
-from tests.lab import judge_mp4
+from tests.lab import agora_individual, cut, flash_and_beep, judge_mp4
 
 
 def wanted(begin: Moment, end: Moment, *users: str, mode: ExportMode = ExportMode.FAST) -> Wanted:
@@ -115,6 +122,91 @@ def test_people_get_files_of_one_zero_in_one_archive(tmp_path: Path) -> None:
     assert first == other
 
 
+def test_who_comes_later_has_the_same_zero_and_silence_before(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    later = STARTED_AT + seconds(1.3)
+    made_up = [agora_individual(audio=slices(), uid="7", sid=sid(1), folder="")]
+    made_up += [agora_individual(audio=slices(), uid="8", sid=sid(1), folder="", started_at=later)]
+    reduce(or_, made_up).write_to(site.source)
+    site.submit(1)
+    site.process(1)
+    prepared = prepare(site.worker(), wanted(seconds(0.5), seconds(5.5), mode=ExportMode.SEPARATE))
+    first, other = prepared.request.clips
+    _, certificate, _ = made(site, prepared)
+    assert first.starts_at
+    assert other.starts_at
+    assert (other.starts_at - first.starts_at).total_seconds() == pytest.approx(0.8, abs=0.1)
+    assert other.starts_at_s - other.zero_s == pytest.approx(
+        (other.starts_at - first.starts_at).total_seconds(), abs=1e-3
+    )
+    assert first.zero_s == first.starts_at_s
+    (silenced,) = [track for track in certificate.clips[1].tracks if track.type == "audio"]
+    assert silenced.inserted
+    assert silenced.starts_at_s < 0.03
+
+
+def test_far_from_the_beginning_the_slices_tell_the_same(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.steps.unpublished._BEFORE", seconds(0.1))
+    asked_for = wanted(seconds(6.2), seconds(6.9))
+    (before,) = prepare(site.worker(), asked_for).request.clips
+    assert len(before.segments) == 1
+    site.process(1)
+    (after,) = prepare(site.worker(), asked_for).request.clips
+    assert (before.starts_at, before.ends_at) == (after.starts_at, after.ends_at)
+
+
+def test_slices_are_looked_at_as_far_back_as_the_keyframe_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.steps.unpublished._BEFORE", seconds(0.1))
+    site = Site(tmp_path)
+    site.lay(1, pieces=cut(flash_and_beep(8, gop=150), 2))
+    site.submit(1)
+    prepared = prepare(site.worker(), wanted(seconds(5.5), seconds(5.9)))
+    data, certificate, _ = made(site, prepared)
+    assert certificate.clips[0].starts_at_s == pytest.approx(0, abs=0.1)
+    assert judge_mp4(data).seconds == (0, 1, 2, 3, 4, 5)
+
+
+def test_slices_are_never_written(site: Site) -> None:
+    source = slices_of(site.worker(), recording_id(1)).source
+    (playlist,) = [meta.key for meta in source.list() if meta.key.endswith(".m3u8")]
+    with pytest.raises(Denied):
+        source.delete(playlist)
+    with pytest.raises(Denied):
+        source.put(output_key("exports/x"), b"")
+
+
+def test_whoever_loses_it_at_the_very_end_leaves_no_file(site: Site) -> None:
+    """The certificate is stored by then; the file is looked after once more before it appears."""
+    site.process(1)
+    export = asked(site, prepare(site.worker(), wanted(seconds(1), seconds(4))).request)
+    has_certificate = (site.output / export.key.certificate).exists
+
+    def lose(_size_bytes: int) -> None:
+        if has_certificate():
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        make(site.worker(), export, lose)
+    assert has_certificate()
+    assert not (site.output / export.key.key).exists()
+
+
+def test_a_large_slice_that_is_damaged_is_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is assembled once more without it, and what was written before cannot be taken back."""
+    (clip,) = prepare(site.worker(), wanted(seconds(3), seconds(7))).request.clips
+    movie = footage_of(site.worker(), clip).movie
+
+    def assembled_twice(*planned: object) -> None:
+        open_sink = planned[-1]
+        assert callable(open_sink)
+        for _ in range(2):
+            open_sink(1).write(b"")
+
+    monkeypatch.setattr("flows.steps.unpublished.assembled", assembled_twice)
+    with pytest.raises(SourceGoneError, match="a large slice is damaged"):
+        movie.send((), len)
+
+
 def test_made_again_it_is_the_same_file(site: Site) -> None:
     site.process(1)
     export = asked(site, prepare(site.worker(), wanted(seconds(1), seconds(4))).request)
@@ -155,10 +247,11 @@ def test_what_is_lost_at_an_end_of_the_range_is_in_the_certificate(tmp_path: Pat
     assert all(clip.ends_at_s <= gap.from_s or gap.to_s <= clip.starts_at_s for gap in certificate.clips[0].gaps)
 
 
-def test_a_file_that_would_not_be_what_was_told_is_not_made(site: Site) -> None:
+@pytest.mark.parametrize("lie", [{"starts_at_s": 2.5}, {"ends_at_s": 5.5}, {"size_bytes": 1_000}])
+def test_a_file_that_would_not_be_what_was_told_is_not_made(site: Site, lie: dict[str, Any]) -> None:
     site.process(1)
     request = prepare(site.worker(), wanted(seconds(3), seconds(5))).request
-    lying = replace(request, clips=(replace(request.clips[0], starts_at_s=2.5),))
+    lying = replace(request, clips=(replace(request.clips[0], **lie),))
     with pytest.raises(CutDiffersError, match="were told"):
         make(site.worker(), asked(site, lying), lambda _: None)
     assert not list((site.output / "exports").rglob("*.mp4"))

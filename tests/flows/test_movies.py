@@ -19,6 +19,7 @@ from storage.errors import Changed, Corrupt
 from storage.keys import ObjectKey, output_key
 from storage.local import LocalStore
 from storage.local_files import LocalBody
+from storage.memory import MemoryStore
 from storage.writing import StreamingUpload
 from tests.media.mp4.made import video
 
@@ -115,6 +116,13 @@ def test_another_object_under_the_key_is_refused(tmp_path: Path, movie: bytes) -
     store = LocalStore(tmp_path)
     store.put(KEY, movie[:-1])
     with pytest.raises(Corrupt, match="was published with"):
+        PublishedMovie(store, origin(movie))
+
+
+def test_another_object_of_that_size_is_refused_where_the_store_tells(movie: bytes) -> None:
+    store = MemoryStore()
+    store.put(KEY, movie[:-1] + bytes([movie[-1] ^ 1]))
+    with pytest.raises(Corrupt, match="was published with the crc64xz"):
         PublishedMovie(store, origin(movie))
 
 

@@ -93,6 +93,14 @@ def test_camera_and_screen_are_two_clips(made: Archive) -> None:
     assert len(made.select("0:35", "0:50", "ann", task="t1").wishes) == 1
 
 
+def test_very_many_recordings_are_refused(made: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.steps.selecting.MOST_RECORDINGS", 1)
+    made.publish(held("t1", one("ann")), held("t2", one("ann", wall_s=70), wall_s=70))
+
+    with pytest.raises(SelectionError, match="2 recordings lie in that time, and 1 are the most"):
+        made.select("2026-05-03T14:00:21.250Z", "+1m30s", "ann")
+
+
 def test_parts_and_recordings_of_a_room_give_clips_in_order(made: Archive) -> None:
     parts = one("ann", outputs=(mp4(30.0, 60.0), mp4(0.04, 30.0)))
     made.publish(held("t2", one("ann", wall_s=70), wall_s=70), held("t1", parts))
