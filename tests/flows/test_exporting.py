@@ -157,7 +157,10 @@ def test_far_from_the_beginning_the_slices_tell_the_same(site: Site, monkeypatch
 def test_slices_are_looked_at_as_far_back_as_the_keyframe_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flows.steps.unpublished._BEFORE", seconds(0.1))
     site = Site(tmp_path)
-    site.lay(1, pieces=cut(flash_and_beep(8, gop=150), 2))
+    whole, rest = cut(flash_and_beep(8, gop=150), 2)
+    middle = len(whole.data) // 188 // 2 * 188
+    halves = [replace(whole, data=data, duration_s=3.0) for data in (whole.data[:middle], whole.data[middle:])]
+    site.lay(1, pieces=[halves[0], replace(halves[1], start_s=3.0), rest])
     site.submit(1)
     prepared = prepare(site.worker(), wanted(seconds(5.5), seconds(5.9)))
     data, certificate, _ = made(site, prepared)
