@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from urllib.request import urlopen
@@ -31,6 +32,8 @@ from tests.cli.running import PROGRAM, ROOT, Run, aftertake
 from tests.cli.site import AGORA, HOSTILE, ZEGO, Site, set_up
 from tests.clouds import ENVIRONMENT, new_bucket, running_clouds
 from tests.flows.asked import held, publish
+from tests.flows.folders import slices
+from tests.lab import agora_individual
 
 SOME = ("--in", "0:02.5", "--out", "+3s")
 
@@ -230,6 +233,20 @@ def test_what_is_lost_in_the_range_is_told_beforehand_and_by_the_exit_code(tmp_p
     assert "  lost " in aftertake("verify-export", tmp_path / "cut.mp4").out
     with at_work():
         assert aftertake("export", ZEGO, "--in", "0:00", "--out", "0:02", "--wait").code == 0
+
+
+def test_who_is_lost_altogether_is_told_beforehand_and_by_the_exit_code(site: Site) -> None:
+    """They have no file, and so no certificate that could say it."""
+    laid = agora_individual(audio=slices(), uid="7") | agora_individual(audio=slices(), uid="8")
+    lost = [key for key in laid.segments if "__uid_s_8__" in key][:2]
+    replace(laid, objects={key: data for key, data in laid.objects.items() if key not in lost}).write_to(site.source)
+    aftertake("submit", site.source)
+    assert aftertake("process", AGORA).code == 3
+
+    run = aftertake("export", AGORA, "--in", "0:00.5", "--out", "0:02", "--separate", "--here")
+    assert run.code == 3
+    assert "! user 8: audio and video lost from " in run.err or "! user 8: audio lost from " in run.err
+    assert [clip["user"] for clip in aftertake("exports", "show", run.out.strip(), "--json").json["clips"]] == ["7"]
 
 
 @pytest.mark.usefixtures("published")
