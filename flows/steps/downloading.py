@@ -5,8 +5,10 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 from catalog.certificate import Certificate, from_json
+from catalog.errors import DocumentError
 from catalog.export_records import ExportedFile
 from catalog.layout import certificate_name
 from flows.steps.verifying import verify
@@ -15,6 +17,8 @@ from storage.checksums import Proof
 from storage.errors import Corrupt
 from storage.reading import VerifiedReader
 from storage.retry import Retry
+
+_AGAIN: Final = "Stop the export, and ask for it again."
 
 
 class InTheWayError(Exception):
@@ -63,17 +67,29 @@ def download(output: ObjectStore, file: ExportedFile, target: Path, tell: Callab
             for piece in VerifiedReader(output).stream(_head(output, file.key)):
                 written.write(piece)
                 tell(len(piece))
-        known = from_json(certificate)
+        known = _known(certificate, file)
         differences = verify(place, known, lambda _: None)
         if differences:
             said = "; ".join(f"{each.of}: {each.what}" for each in differences)
-            raise Corrupt("download", file.key, f"it is not what was certified: {said}", Proof.CRC64XZ)
+            raise Corrupt("download", file.key, f"it is not what was certified: {said}. {_AGAIN}", Proof.CRC64XZ)
         _settle(place_beside, beside(target))
         try:
             _settle(place, target)
         except BaseException:
             beside(target).unlink()
             raise
+    return known
+
+
+def _known(body: bytes, file: ExportedFile) -> Certificate:
+    """The certificate, if it is that of the file that was made."""
+    try:
+        known = from_json(body)
+    except DocumentError as error:
+        raise Corrupt("download", file.certificate, f"it {error}. {_AGAIN}", Proof.CRC64XZ) from error
+    if (known.file.size_bytes, known.file.sha256) != (file.size_bytes, file.sha256):
+        message = f"it is of another file than was made. {_AGAIN}"
+        raise Corrupt("download", file.certificate, message, Proof.CRC64XZ)
     return known
 
 

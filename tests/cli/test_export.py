@@ -376,7 +376,30 @@ def test_a_file_that_is_damaged_in_the_store_is_not_handed_on(tmp_path: Path, si
     run = aftertake("export", AGORA, *SOME, "-o", tmp_path / "cut.mp4")
     assert run.code == 5
     assert "not what was certified" in run.err
+    assert "Stop the export, and ask for it again." in run.err
     assert not list(tmp_path.glob("*cut*"))
+
+
+@pytest.mark.usefixtures("published")
+def test_nor_is_one_with_a_certificate_that_is_damaged_or_of_another(tmp_path: Path, site: Site) -> None:
+    export = asked(AGORA, *SOME)
+    other = asked(AGORA, "--in", "0:01", "--out", "+2s")
+    make_now()
+    folder = site.output / "exports"
+
+    def is_refused(said: str) -> bool:
+        run = aftertake("export", AGORA, *SOME, "-o", tmp_path / "cut.mp4")
+        return (run.code, said in run.err, [*tmp_path.glob("*cut*")]) == (5, True, [])
+
+    (certificate,) = (folder / export).glob("*.json")
+    certificate.unlink()
+    certificate.write_bytes(b"{")
+    assert is_refused("it is not JSON")
+    for kind in ("*.mp4", "*.json"):
+        (taken,), (place,) = (folder / other).glob(kind), (folder / export).glob(kind)
+        place.unlink()
+        shutil.copy(taken, place)
+    assert is_refused("it is of another file than was made")
 
 
 @pytest.mark.usefixtures("published")
