@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 MOST_RECORDINGS: Final = 100
 """Of one export: each is a manifest to read, and a file at least."""
+LONGEST_TOGETHER: Final = timedelta(days=1)
+"""Of files that share one zero: a day of silence has 33 MB, and takes 350 MB of memory."""
 _NAME_BYTES: Final = 60
 
 
@@ -208,6 +210,18 @@ def _require_sense(wanted: Wanted) -> None:
         raise SelectionError("whose recording? Name a task, a room with --room, or somebody with --user.")
     if len(set(wanted.users)) > 1 and wanted.mode is not ExportMode.SEPARATE:
         raise SelectionError("one file holds one person.", "Ask for a file for each of them with --separate.")
+    if wanted.mode is ExportMode.SEPARATE and _reach(wanted) > LONGEST_TOGETHER:
+        raise SelectionError(
+            "files that share one zero reach over a day at most: before each recording there is silence.",
+            "Ask for less time at once, or for one person without --separate.",
+        )
+
+
+def _reach(wanted: Wanted) -> timedelta:
+    """How far apart recordings of it may lie; within one recording nothing needs a bound."""
+    if wanted.task is None and isinstance(wanted.begin, datetime) and isinstance(wanted.end, datetime):
+        return wanted.end - wanted.begin
+    return timedelta()
 
 
 def _found(catalog: "Catalog", wanted: Wanted) -> list[Recording]:

@@ -101,6 +101,15 @@ def test_very_many_recordings_are_refused(made: Archive, monkeypatch: pytest.Mon
         made.select("2026-05-03T14:00:21.250Z", "+1m30s", "ann")
 
 
+def test_one_zero_reaches_over_a_day_at_most(made: Archive) -> None:
+    made.publish(held("t1", one("ann")), held("t2", one("ann", wall_s=259_200), wall_s=259_200))
+
+    with pytest.raises(SelectionError, match=r"over a day at most.* Ask for less time at once"):
+        made.select("2026-05-03", "+100h", "ann", **SEPARATE)
+    assert len(made.select("2026-05-03", "+100h", "ann").wishes) == 2
+    assert len(made.select("2026-05-03", "+24h", "ann", **SEPARATE).wishes) == 1
+
+
 def test_parts_and_recordings_of_a_room_give_clips_in_order(made: Archive) -> None:
     parts = one("ann", outputs=(mp4(30.0, 60.0), mp4(0.04, 30.0)))
     made.publish(held("t2", one("ann", wall_s=70), wall_s=70), held("t1", parts))
