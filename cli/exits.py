@@ -21,6 +21,7 @@ from flows.steps.downloading import InTheWayError, UnwritableError
 from flows.steps.finding import NotFinalError, NothingFoundError
 from flows.steps.publishing import StrangeManifestError
 from flows.steps.refusing import NotReadyError, NotRecordedError, SelectionError
+from flows.steps.unmade import UnmakeableError
 from flows.steps.verifying import NoFileError, UnreadableFileError
 from media.cut import NothingToCutError
 from storage.errors import (
@@ -91,6 +92,7 @@ _ERRORS: tuple[tuple[type[Exception], Exit], ...] = (
     (ExportStateError, Exit.REFUSED),
     (AlreadyExists, Exit.REFUSED),
     (NothingToCutError, Exit.NOT_FOUND),
+    (UnmakeableError, Exit.NOT_FOUND),
     (InTheWayError, Exit.REFUSED),
     (UnwritableError, Exit.REFUSED),
     (StrangeManifestError, Exit.REFUSED),

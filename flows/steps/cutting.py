@@ -7,10 +7,11 @@ from fractions import Fraction
 from typing import Final
 
 from catalog.export_request import Clip, ExportMode
-from flows.steps.movies import Movie, Write
+from flows.steps.movies import Movie, SourceGoneError, Write
 from flows.steps.selecting import Wish
 from flows.steps.unmade import UnmakeableError
 from media.cut import Cut, cut, start_of
+from media.mp4.entries import EntryError
 
 _MILLION: Final = 1_000_000
 """Seconds are told to the microsecond."""
@@ -81,7 +82,11 @@ def _begin(wish: Wish, movie: Movie) -> float:
 
 def _cut(movie: Movie, from_s: float, to_s: float, origin_s: float, zero_s: float | None) -> Cut:
     zero = None if zero_s is None else _of_file(zero_s, origin_s)
-    return cut(movie.index, _asked(from_s, origin_s), _of_file(to_s, origin_s), zero=zero)
+    try:
+        return cut(movie.index, _asked(from_s, origin_s), _of_file(to_s, origin_s), zero=zero)
+    except EntryError as error:
+        message = f"what it is to be cut from is no output of ours any more: {error}. `aftertake retry` its recording."
+        raise SourceGoneError(message) from error
 
 
 def _asked(seconds: float, origin_s: float) -> Fraction:

@@ -46,7 +46,7 @@ def link(catalog: "Catalog", output: ObjectStore, export_id: str, *, by: str, re
         message = f"the export {export.id} is done, but its file is not as it was: {error} Stop it, and ask again."
         raise ExportStateError(message) from error
     lasts = min(LONGEST, export.expires_at - now)
-    seconds, name = max(int(lasts.total_seconds()), 1), f"{export.name}.{export.key.extension}"
+    seconds, name = max(int(lasts.total_seconds()), 1), f"{_name(export, by)}.{export.key.extension}"
     catalog.exports.note_link(export.id, by=by, reason=reason, seconds=seconds, name=name)
     url = output.presign_get(file.key, seconds, name)
     return Link(url=url, expires_at=now + timedelta(seconds=seconds), name=name)
@@ -65,6 +65,11 @@ def require_whole(output: ObjectStore, file: ExportedFile) -> None:
     found = meta.checksums.crc64xz
     if found is not None and found != file.crc64xz:
         raise Corrupt("head", file.key, f"its CRC64 is {found}, not {file.crc64xz}", Proof.CRC64XZ)
+
+
+def _name(export: Export, by: str) -> str:
+    """What that person called it, or else the first who asked for it."""
+    return next((each.name for each in export.askings if each.by == by), export.name)
 
 
 def _file(export: Export, now: datetime) -> ExportedFile:

@@ -15,6 +15,7 @@ from flows.steps.movies import Movie, PublishedMovie
 from flows.steps.selecting import Selection, Wanted, Wish, select
 from flows.steps.unpublished import Provisional, Slices, provisional, slices_of
 from flows.steps.working import Worker
+from storage.errors import Denied, NotFound
 
 _UNTIMED: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """From where offsets count in a recording whose segments have no times."""
@@ -58,7 +59,7 @@ def _look(worker: Worker, recording: Recording, wanted: Wanted) -> Provisional |
     """The recording by its segments, as far as they are there and can be read."""
     try:
         slices = slices_of(worker, recording.id)
-    except (SettingsError, NothingFoundError, NotFinalError):
+    except (SettingsError, NothingFoundError, NotFinalError, Denied, NotFound):
         return None
     return provisional(slices, _at(slices, wanted.begin), _at(slices, wanted.end), wanted.users)
 

@@ -111,6 +111,14 @@ def test_a_file_is_fetched_with_its_certificate_and_verified(tmp_path: Path) -> 
     assert not list(tmp_path.glob(".*.part"))
 
 
+def test_an_output_that_is_gone_is_told_before_any_work(published: Site) -> None:
+    for movie in published.output.rglob("*.mp4"):
+        movie.unlink()
+    run = aftertake("export", AGORA, *SOME)
+    assert (run.code, run.out) == (4, "")
+    assert "is not in the archive any more" in run.err
+
+
 @pytest.mark.usefixtures("published")
 def test_it_is_made_here_without_any_worker(tmp_path: Path) -> None:
     run = aftertake("export", AGORA, *SOME, "--here", "-o", tmp_path / "cut.mp4")

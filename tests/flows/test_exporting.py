@@ -8,7 +8,7 @@ from functools import reduce
 from io import BytesIO
 from operator import or_
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -22,6 +22,7 @@ from flows.steps.footage import footage_of
 from flows.steps.making import make
 from flows.steps.movies import SourceGoneError
 from flows.steps.preparing import Prepared, prepare
+from flows.steps.refusing import NotReadyError
 from flows.steps.selecting import Wanted
 from flows.steps.unpublished import pinned_again, provisional, slices_of
 from media.mp4.check import check
@@ -281,6 +282,25 @@ def test_first_slices_without_a_time_lie_before_those_that_have_one(site: Site, 
     found = provisional(slices, since, until, ())
     assert found
     assert len(found.pinned["mix"]) == count
+
+
+def test_an_output_that_was_exchanged_for_another_file_is_told(site: Site) -> None:
+    """A folder keeps no checksum: only the head can show it."""
+    site.process(1)
+    (clip,) = prepare(site.worker(), wanted(seconds(3), seconds(5))).request.clips
+    path = site.output / clip.origin.key
+    path.write_bytes(path.read_bytes().replace(b"avcC", b"xxxx"))
+    with pytest.raises(SourceGoneError, match="no output of ours any more"):
+        prepare(site.worker(), wanted(seconds(3), seconds(5)))
+
+
+def test_a_source_that_refuses_us_leaves_a_recording_unpublished(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> NoReturn:
+        raise Denied("list", "", "no rights")
+
+    monkeypatch.setattr("flows.steps.preparing.slices_of", refused)
+    with pytest.raises(NotReadyError, match="is not published yet"):
+        prepare(site.worker(), wanted(seconds(3), seconds(5)))
 
 
 def test_slices_that_have_changed_are_told(site: Site) -> None:

@@ -85,6 +85,13 @@ def test_it_lasts_a_quarter_of_an_hour_and_saves_under_the_name_that_was_asked_f
     assert SECRET not in repr(given)
 
 
+def test_it_saves_under_the_name_that_its_own_asker_gave(site: Site, output: Linking) -> None:
+    export = made(site, output)
+    keep = timedelta(days=1)
+    site.catalog.exports.ask(request(), by="ben", reason="mine", name="case 12", keep=keep, most=MOST)
+    assert linked(site, output, export.id).name == "case 12.mp4"
+
+
 def test_it_does_not_outlast_the_file(site: Site, output: Linking) -> None:
     export = made(site, output)
     given = linked(site, output, export.id, export.expires_at - timedelta(minutes=5))
