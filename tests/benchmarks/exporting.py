@@ -1,7 +1,7 @@
 """The measured process: some minutes out of a long recording, as the worker of an export cuts them.
 
-`python -m tests.benchmarks.exporting URL KEY FROM TO FOLDER`: from the object of a cloud into a local store, in seconds
-of the object. Opening the stores, which imports the SDK, is start-up.
+`python -m tests.benchmarks.exporting URL KEY FROM TO null` or `… FOLDER`: from the object of a cloud into the null
+store or a local one, in seconds of the object. Opening the stores, which imports the SDK, is start-up.
 """
 
 import sys
@@ -17,6 +17,7 @@ from storage.local import LocalStore
 from storage.opening import open_store
 from storage.writing import StreamingUpload
 from tests.benchmarks.child import Facts, report
+from tests.benchmarks.null_store import NullStore
 
 
 def export(store: ObjectStore, key: str, begin: int, end: int, target: ObjectStore) -> Facts:
@@ -39,7 +40,7 @@ def export(store: ObjectStore, key: str, begin: int, end: int, target: ObjectSto
 
 def main() -> None:
     url, key, begin, end, folder = sys.argv[1:]
-    store, target = open_store(url), LocalStore(folder)
+    store, target = open_store(url), NullStore() if folder == "null" else LocalStore(folder)
     report(lambda: export(store, key, int(begin), int(end), target))
 
 
