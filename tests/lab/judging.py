@@ -3,13 +3,16 @@
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 
 from deployments.sandbox import scene
 from deployments.sandbox.scene import Samples
+from tests.lab.luma import luma_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,12 +99,13 @@ def _flashes(data: bytes, container: str) -> Iterator[tuple[int, float]]:
             return
         shown: int | None = None
         for frame in source.decode(video=0):
-            bright, second, _ = scene.read_picture(np.asarray(frame.to_ndarray(format="gray"), np.uint8))
+            luma = luma_of(frame)
+            second = scene.read_picture(luma)[1] if scene.is_flash(luma) else None
             # Another number is another flash, also where the last picture before a hole is a flash and is held.
-            if bright and second != shown:
+            if second is not None and second != shown:
                 assert frame.time is not None
                 yield second, frame.time
-            shown = second if bright else None
+            shown = second
 
 
 def _beeps(data: bytes, container: str) -> Iterator[tuple[int, float]]:
@@ -145,19 +149,24 @@ def find_beeps(samples: Samples, rate: int) -> list[tuple[int, int]]:
 
 def _identify(samples: Samples, near: int, rate: int) -> tuple[int, int] | None:
     """The pitch and exact onset of the beep that begins near this sample, by correlation with all pitches."""
-    margin = rate // 50
+    margin, length = rate // 50, round(scene.BEEP_SECONDS * rate)
     begin = max(0, near - margin)
-    window = samples[begin : near + margin + round(scene.BEEP_SECONDS * rate)]
-    best: tuple[float, int, int] = (0.0, 0, 0)
-    for code in range(scene.PITCHES):
-        template = scene.beep(code, rate)
-        if len(window) < len(template):
-            return None
-        match = np.correlate(window, template, mode="valid") / float(template @ template)
-        peak = int(match.argmax())
-        best = max(best, (float(match[peak]), code, begin + peak))
-    strength, code, onset = best
-    return (code, onset) if strength > 0.5 else None
+    window = samples[begin : near + margin + length]
+    if len(window) < length:
+        return None
+    spectrum = np.fft.rfft(window.astype(np.float64), 2 * margin + length)
+    # A window is no longer than the transform, so what wraps around lies beyond these lags.
+    matches = np.fft.irfft(spectrum * _templates(rate), 2 * margin + length)[:, : len(window) - length + 1]
+    code, at = np.unravel_index(matches.argmax(), matches.shape)
+    return (int(code), begin + int(at)) if matches[code, at] > 0.5 else None
+
+
+@cache
+def _templates(rate: int) -> NDArray[np.complex128]:
+    """What the spectrum of a window is multiplied by to find each pitch in it: 1 is a beep as it was made."""
+    length = 2 * (rate // 50) + round(scene.BEEP_SECONDS * rate)
+    beeps = [scene.beep(code, rate).astype(np.float64) for code in range(scene.PITCHES)]
+    return np.stack([np.fft.rfft(beep, length).conj() / (beep @ beep) for beep in beeps])
 
 
 def pair(flashes: list[tuple[int, float]], beeps: list[tuple[int, float]]) -> SyncReport:

@@ -12,6 +12,7 @@ import numpy as np
 from av.error import FFmpegError
 
 from deployments.sandbox import scene
+from tests.lab.luma import luma_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +61,7 @@ def _pictures(mp4: bytes) -> Iterator[tuple[tuple[int, int], Fraction]]:
         for frame in source.decode(video=0):
             assert frame.pts is not None
             assert frame.time_base is not None
-            luma = np.asarray(frame.to_ndarray(format="gray"), np.uint8)
-            _, second, number = scene.read_picture(np.rot90(luma, frame.rotation // 90))
+            _, second, number = scene.read_picture(np.rot90(luma_of(frame), frame.rotation // 90))
             yield (second, number), frame.pts * frame.time_base
 
 

@@ -18,6 +18,7 @@ from media.rotation import Turn
 from media.timing import TICKS_PER_SECOND
 from media.ts import scan
 from tests.lab import Slice, drop_time, first_pts, judge_mp4, programme
+from tests.lab.luma import luma_of
 from tests.media.driving import Made, arrivals, assert_accounted, planned, run
 from tests.media.mp4 import made
 from tests.media.recordings import recording, resumed, ticks, undecodable
@@ -38,10 +39,7 @@ def both(slices: Sequence[Slice], marks: Marks | None = None, stored: list[Slice
 def pictures(mp4: bytes) -> list[tuple[float, Plane]]:
     """Time and luma of every picture."""
     with av.open(io.BytesIO(mp4), "r", format="mp4") as source:
-        return [
-            (float(frame.time or 0), np.asarray(frame.to_ndarray(format="gray"), np.uint8))
-            for frame in source.decode(video=0)
-        ]
+        return [(float(frame.time or 0), luma_of(frame).copy()) for frame in source.decode(video=0)]
 
 
 def numbers(mp4: bytes) -> list[int]:

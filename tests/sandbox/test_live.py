@@ -4,13 +4,13 @@ import io
 from itertools import pairwise
 
 import av
-import numpy as np
 import pytest
 
 from deployments.sandbox import scene
 from deployments.sandbox.clips import Clip
 from deployments.sandbox.cutting import Slice, mp4_of
 from deployments.sandbox.live import Live
+from tests.lab.luma import luma_of
 
 
 def recorded(
@@ -24,8 +24,7 @@ def recorded(
 def pictures(data: bytes, *, container_format: str = "mpegts") -> list[tuple[int, int]]:
     """Second and number of each picture, in order of presentation."""
     with av.open(io.BytesIO(data), "r", format=container_format) as container:
-        luma = [frame.to_ndarray(format="gray8").astype(np.uint8) for frame in container.decode(video=0)]
-    return [scene.read_picture(one)[1:] for one in luma]
+        return [scene.read_picture(luma_of(frame))[1:] for frame in container.decode(video=0)]
 
 
 def stamps(data: bytes, kind: str) -> list[float]:

@@ -8,12 +8,12 @@ from itertools import pairwise
 from urllib.parse import unquote
 
 import av
-import numpy as np
 import pytest
 
 from catalog.events import Signature
 from deployments.sandbox import scene
 from deployments.sandbox.vendors import SCRIPTS, Astray, Script
+from tests.lab.luma import luma_of
 from tests.sandbox.vendors.callers import PACE, SECRETS, Site, wait_for
 from tests.sandbox.vendors.tracks import to_ms
 from vendors.hooks import Key, Message, check, parse
@@ -187,7 +187,7 @@ def test_every_picture_tells_the_time_in_its_name(site: Site, script: Script) ->
 def first_picture(data: bytes) -> tuple[int, int]:
     with av.open(io.BytesIO(data), "r", format="mpegts") as container:
         frame = next(container.decode(video=0))
-        _, second, number = scene.read_picture(frame.to_ndarray(format="gray8").astype(np.uint8))
+        _, second, number = scene.read_picture(luma_of(frame))
         return second, number
 
 

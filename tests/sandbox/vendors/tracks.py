@@ -13,6 +13,7 @@ import numpy as np
 from deployments.sandbox import scene
 from deployments.sandbox.vendors import Script
 from tests.lab.judging import judge_ts
+from tests.lab.luma import luma_of
 from tests.sandbox.vendors.callers import PACE, Site, wait_for
 
 _ROTATE = re.compile(r"#EXT-X-AGORA-ROTATE:WIDTH=(\d+),HEIGHT=(\d+),ROTATE=(\d+),TIME=(\d+)")
@@ -121,8 +122,8 @@ def _assert_pictures(track: Track, stretch: Sequence[Piece], started_ms: int) ->
                 assert frame.time is not None
                 first_s = frame.time if first_s is None else first_s
                 shown_ms = piece.begins_ms + 1000 * (frame.time - first_s)
-                luma = np.rot90(frame.to_ndarray(format="gray8"), track.degrees_at(shown_ms + 1) // 90)
-                _, second, number = scene.read_picture(luma.astype(np.uint8))
+                luma = np.rot90(luma_of(frame), track.degrees_at(shown_ms + 1) // 90)
+                _, second, number = scene.read_picture(luma)
                 assert abs(shown_ms - started_ms - 1000 * second - 40 * number) <= 1
 
 
@@ -130,8 +131,9 @@ def _assert_beeps(stretch: Sequence[Piece], started_ms: int) -> None:
     data = b"".join(piece.data for piece in stretch)
     begins_s = (stretch[0].begins_ms - started_ms) / 1000 - first_stamp(data)
     lasts_s = (stretch[-1].begins_ms - stretch[0].begins_ms) / 1000 + stretch[-1].duration_s
-    heard = [begins_s + mark.beep_s for mark in judge_ts(data).marks if mark.beep_s is not None]
-    codes = [mark.second % scene.PITCHES for mark in judge_ts(data).marks]
+    marks = judge_ts(data).marks
+    heard = [begins_s + mark.beep_s for mark in marks if mark.beep_s is not None]
+    codes = [mark.second % scene.PITCHES for mark in marks]
     assert [round(at) % scene.PITCHES for at in heard] == codes
     assert all(abs(at - round(at)) <= 0.001 for at in heard)
     assert len(heard) >= int(lasts_s) - 1 or lasts_s < 2
