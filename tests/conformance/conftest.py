@@ -3,7 +3,7 @@
 import itertools
 import os
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,17 +21,21 @@ from storage.opening import open_store
 from storage.overlay import Overlay
 from storage.urls import StoreUrl
 from storage.wrappers import Below, ReadOnlyStore
-from tests.clouds import new_store, running_clouds
+from tests.clouds import CLOUDS, new_store, running_clouds
 
 _numbers = itertools.count()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bucket:
-    """An empty bucket: `store` fills it, `reader` is the store under test for reading."""
+    """An empty bucket: `store` fills it, `reader` is the store under test for reading.
+
+    `lay` fills it with many empty objects where nothing is said of how they came: past all requests, if it can.
+    """
 
     store: ObjectStore
     reader: ObjectStore
+    lay: Callable[[Iterable[str]], None]
 
 
 Make = Callable[[pytest.FixtureRequest], ObjectStore]
@@ -97,6 +101,7 @@ WRITING: dict[str, Make] = {
     "cos": _sandbox("cos"),
     "moto": _moto,
 }
+SANDBOX = {name: cloud for name in WRITING for cloud in CLOUDS if name.startswith(cloud)}
 LIVE = os.environ.get("AFTERTAKE_LIVE_STORES", "").split()
 """URLs of real prefixes that may be written and emptied."""
 
@@ -136,7 +141,21 @@ def store(request: pytest.FixtureRequest) -> ObjectStore:
 def bucket(request: pytest.FixtureRequest) -> Bucket:
     name = request.param.removeprefix(READ_ONLY).removeprefix(OVERLAID)
     store = (WRITING | _REAL)[name](request)
-    return Bucket(store=store, reader=_reader(request.param, store))
+    return Bucket(store=store, reader=_reader(request.param, store), lay=_laying(request, name, store))
+
+
+def _laying(request: pytest.FixtureRequest, name: str, store: ObjectStore) -> Callable[[Iterable[str]], None]:
+    def by_requests(keys: Iterable[str]) -> None:
+        for key in keys:
+            store.put(output_key(key), b"")
+
+    def past_them(keys: Iterable[str]) -> None:
+        clouds: Clouds = request.getfixturevalue("clouds")
+        place = StoreUrl.parse(store.url)
+        for key in keys:
+            clouds.put(SANDBOX[name], place.bucket, place.prefix + key, b"")
+
+    return past_them if name in SANDBOX else by_requests
 
 
 def _reader(name: str, store: ObjectStore) -> ObjectStore:

@@ -190,8 +190,7 @@ class TestListing:
         expected = [f"p/{number:05d}" for number in range(1002)]
         if bucket.store.url.startswith("file:"):  # a file synced to disk takes milliseconds, and folders have no pages
             expected = expected[:50]
-        for key in reversed(expected):
-            bucket.store.put(output_key(key), b"")
+        bucket.lay(reversed(expected))
         assert keys(bucket.reader, "p/") == expected
 
     @pytest.mark.parametrize(
