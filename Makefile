@@ -1,6 +1,8 @@
 # Every target sets up what it needs: a virtual environment in .venv, made of the wheels that requirements-dev.lock names by hash.
 # Needs Python 3.11 or newer with venv, make and git; no root, no compiler.
 
+# Where it is set, each worker of the tests compiles and rewrites all of them anew, every time.
+unexport PYTHONDONTWRITEBYTECODE
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:

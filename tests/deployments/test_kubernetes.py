@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 import yaml
-from prefect.utilities.templating import apply_values, find_placeholders
 
 from tests.deployments.files import KUBERNETES, lint, text_of, yaml_of
 
+pytestmark = pytest.mark.xdist_group("prefect")
 KUSTOMIZATIONS = (KUBERNETES / "kustomization.yaml", KUBERNETES / "jobs/kustomization.yaml")
 MANIFESTS = sorted(set(KUBERNETES.rglob("*.yaml")) - set(KUSTOMIZATIONS))
 TEMPLATE: dict[str, Any] = json.loads(text_of(KUBERNETES / "work-pool-job-template.json"))
@@ -21,16 +21,16 @@ def documents(kind: str) -> Iterator[dict[str, Any]]:
 
 def rendered_job() -> dict[str, Any]:
     """The Job that Prefect would start; lists and names of variables as prefect-kubernetes makes them."""
+    from prefect.utilities.templating import apply_values  # noqa: PLC0415 - Prefect only where a test needs it
+
     values = {name: variable.get("default") for name, variable in TEMPLATE["variables"]["properties"].items()}
     values |= {"name": "rec-agora-abc", "env": [{"name": "PREFECT__FLOW_RUN_ID", "value": "abc"}]}
     manifest: dict[str, Any] = apply_values(TEMPLATE["job_configuration"]["job_manifest"], values)
     return manifest
 
 
-def pods() -> Iterator[tuple[str, dict[str, Any]]]:
-    for deployment in documents("Deployment"):
-        yield deployment["metadata"]["name"], deployment["spec"]["template"]["spec"]
-    yield "job", rendered_job()["spec"]["template"]["spec"]
+def deployed_pods() -> dict[str, dict[str, Any]]:
+    return {each["metadata"]["name"]: each["spec"]["template"]["spec"] for each in documents("Deployment")}
 
 
 def test_the_manifests_keep_to_the_schemas_of_kubernetes() -> None:
@@ -42,8 +42,9 @@ def test_kustomizations_name_every_manifest_but_the_example() -> None:
     assert named == set(MANIFESTS) - {KUBERNETES / "secret.example.yaml"}
 
 
-@pytest.mark.parametrize(("name", "pod"), list(pods()))
-def test_every_pod_may_do_next_to_nothing(name: str, pod: dict[str, Any]) -> None:
+@pytest.mark.parametrize("name", [*deployed_pods(), "job"])
+def test_every_pod_may_do_next_to_nothing(name: str) -> None:
+    pod = rendered_job()["spec"]["template"]["spec"] if name == "job" else deployed_pods()[name]
     assert pod["securityContext"]["runAsNonRoot"]
     assert pod["securityContext"]["runAsUser"] == 10001  # as in the Dockerfile
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -94,6 +95,8 @@ def test_what_is_secret_is_in_no_configmap() -> None:
 
 
 def test_the_template_declares_what_it_refers_to() -> None:
+    from prefect.utilities.templating import find_placeholders  # noqa: PLC0415
+
     referred = {placeholder.name for placeholder in find_placeholders(TEMPLATE["job_configuration"])}
     assert referred == set(TEMPLATE["variables"]["properties"])
 

@@ -1,15 +1,18 @@
 import importlib
 import tomllib
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from prefect import Flow
 
 from tests.deployments.files import DEPLOYMENTS, text_of, yaml_of
 from tests.structure.repository import ROOT
 
+if TYPE_CHECKING:  # Prefect only where a test needs it
+    from prefect import Flow
+
+pytestmark = pytest.mark.xdist_group("prefect")
 PREFECT: dict[str, Any] = yaml_of(DEPLOYMENTS / "prefect.yaml")
 ENTRYPOINTS: list[str] = [deployment["entrypoint"] for deployment in PREFECT["deployments"]]
 
@@ -17,7 +20,9 @@ ENTRYPOINTS: list[str] = [deployment["entrypoint"] for deployment in PREFECT["de
 IDS_AND_TIMES = {"recording_id", "export_id", "recording_ids", "since", "until", "source"}
 
 
-def flow_of(entrypoint: str) -> Flow[..., Any]:
+def flow_of(entrypoint: str) -> "Flow[..., Any]":
+    from prefect import Flow  # noqa: PLC0415
+
     module, _, name = entrypoint.rpartition(".")
     found = getattr(importlib.import_module(module), name)
     assert isinstance(found, Flow)
