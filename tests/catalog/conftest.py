@@ -1,6 +1,5 @@
 """Every promise of the catalog holds on both databases: a test that takes `database` runs on SQLite and PostgreSQL."""
 
-import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -12,20 +11,11 @@ from catalog.database import Database
 from catalog.index import Catalog
 from catalog.tables import metadata
 from tests.catalog.leaps import LeapingDatabase
+from tests.migrated import lay_catalog
 from tests.postgres import Postgres
 
 PATIENCE = timedelta(seconds=20)
 """Shorter than what pytest allows a test, so that a failure says what it is."""
-
-
-@pytest.fixture(scope="session")
-def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Migrated once, to be copied."""
-    path = tmp_path_factory.mktemp("migrated") / "catalog.db"
-    database = Database(f"sqlite:///{path}")
-    database.migrate()
-    database.close()
-    return path
 
 
 @pytest.fixture(scope="session")
@@ -49,8 +39,8 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A migrated and empty database."""
     if request.param == "sqlite":
-        copy = shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path)
-        return f"sqlite:///{copy}"
+        lay_catalog(tmp_path / "catalog.db")
+        return f"sqlite:///{tmp_path}/catalog.db"
     migrated: Database = request.getfixturevalue("migrated_postgres")
     migrated.write(_empty)
     return migrated.place

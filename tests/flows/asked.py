@@ -22,6 +22,7 @@ from storage.memory import MemoryStore
 from tests.catalog.builders import at, output, output_track
 from tests.catalog.steps import recording_id, told_by
 from tests.catalog.test_timeline import NO_CLOCK, person
+from tests.migrated import lay_catalog
 
 _KEYS = count()
 
@@ -49,8 +50,8 @@ class Archive:
 @contextmanager
 def archive(folder: Path) -> Iterator[Archive]:
     """An empty one, in SQLite and in memory."""
+    lay_catalog(folder / "catalog.db")
     database = Database(f"sqlite:///{folder}/catalog.db")
-    database.migrate()
     try:
         yield Archive(catalog=Catalog(database), output=MemoryStore())
     finally:

@@ -12,6 +12,7 @@ from flows.steps.addresses import resolve
 from flows.steps.announcing import deliver_due
 from tests.catalog.leaps import LeapingDatabase
 from tests.catalog.steps import hear, settle, take
+from tests.migrated import lay_catalog
 
 SECRET, OTHER = (f"whsec_{base64.b64encode(bytes([n]) * 32).decode()}" for n in (1, 2))
 VARIABLE = "AFTERTAKE_CRM_WEBHOOK_SECRET"
@@ -21,8 +22,8 @@ class Bench:
     """A catalog whose time passes when a test says so, and the way of its announcements to one endpoint."""
 
     def __init__(self, root: Path, url: str) -> None:
+        lay_catalog(root / "catalog.db")
         self.database = LeapingDatabase(f"sqlite:///{root}/catalog.db")
-        self.database.migrate()
         self.catalog = Catalog(self.database)
         self.endpoint = Endpoint(name="crm", url=url, private=True)
         self.environment = {VARIABLE: SECRET}

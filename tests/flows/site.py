@@ -25,6 +25,7 @@ from storage.local import LocalStore
 from storage.local_uploads import UPLOADS
 from tests.flows.folders import followed, slices
 from tests.lab import Laid, Slice, agora_individual, agora_mixed
+from tests.migrated import lay_catalog
 
 VENDOR = "agora"
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -55,7 +56,9 @@ class Site:
             sources=(Source(**{"name": "calls", "vendor": VENDOR, "store": self.source.as_uri(), **policies}),),
         )
         database = Database(self.settings.catalog)
-        if not database.is_current():
+        if catalog is None:
+            lay_catalog(root / "catalog.db")
+        elif not database.is_current():
             database.migrate()
         self.catalog = Catalog(database)
 
