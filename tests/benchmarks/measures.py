@@ -300,7 +300,7 @@ class Bench:
             commands={OURS: _shown(command(served.files["s3"]))}
             | {ffmpeg.name: _shown(theirs(ffmpeg, "LINK")) for ffmpeg in self.ffmpegs},
             notes=[
-                "Seconds of wall clock, ours without its start-up: from S3 of the sandbox to the null store or a local one.",
+                "Seconds of wall clock, without our start-up: from S3 of the sandbox to the null store or a local one.",
                 f"ffmpeg: from a link to the same object to a file in {_kind(self.scratch)}; it begins where it may.",
                 "Bytes: in a run of its own for each, over a relay that counts what came from the cloud.",
             ],
