@@ -17,6 +17,7 @@ from flows.opening import open_catalog
 from flows.settings import Settings
 from tests.flows.folders import slices
 from tests.lab import Laid, agora_mixed, zego_mixed
+from tests.migrated import lay_catalog
 
 AGORA = f"agora:{AGORA_SID}"
 ZEGO = f"zego:{ZEGO_TASK}"
@@ -48,7 +49,11 @@ class Site:
     @contextmanager
     def catalog(self) -> Iterator[Catalog]:
         """The catalog of the settings."""
-        with open_catalog(Settings.load()) as catalog:
+        settings = Settings.load()
+        path = Path(settings.catalog.removeprefix("sqlite:///"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lay_catalog(path)
+        with open_catalog(settings) as catalog:
             yield catalog
 
     def lay_agora(self, *, without: int | None = None, end: bool = True) -> Laid:

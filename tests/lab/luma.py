@@ -13,4 +13,4 @@ def luma_of(frame: av.VideoFrame) -> Plane:
     """
     assert frame.format.name in {"yuv420p", "yuvj420p"}
     plane = frame.planes[0]
-    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]
+    return np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]
