@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
@@ -11,7 +12,7 @@ from catalog.export_records import OVER
 from catalog.exports import Exports
 from catalog.layout import ExportKey, decode_key, export_prefix
 from storage.base import ObjectMeta, ObjectStore
-from storage.errors import StorageError, Transient
+from storage.errors import NotFound, StorageError, Transient
 from storage.listing import listed
 from storage.retry import Retry
 from storage.sweeping import sweep_uploads
@@ -76,11 +77,12 @@ def _clear(output: ObjectStore, export: str, now: datetime) -> None:
 def _files(
     output: ObjectStore, prefix: str = ALL_EXPORTS, retry: Retry | None = None
 ) -> Iterator[tuple[ExportKey, ObjectMeta]]:
-    """What stands below, but for certificates and what we did not write."""
-    for meta in listed(output, prefix, retry=retry):
-        try:
-            key = decode_key(meta.key)
-        except LayoutError:
-            continue
-        if isinstance(key, ExportKey):
-            yield key, meta
+    """What stands below, but for certificates and what we did not write; nothing in a folder that is not there yet."""
+    with suppress(NotFound):
+        for meta in listed(output, prefix, retry=retry):
+            try:
+                key = decode_key(meta.key)
+            except LayoutError:
+                continue
+            if isinstance(key, ExportKey):
+                yield key, meta
