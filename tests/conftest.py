@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ def pytest_configure() -> None:
     os.environ["TZ"] = "Asia/Kolkata"
     os.environ["LC_ALL"] = "C.UTF-8"
     time.tzset()
+    # Shells have what they start in the background ignore it, and so would every program that a test interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class NetworkDeniedError(RuntimeError):

@@ -424,13 +424,15 @@ def test_nobody_at_work_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("published")
 def test_an_interrupt_leaves_the_job_and_says_how_to_follow_it() -> None:
-    waiting = subprocess.Popen(  # noqa: S603
-        [*PROGRAM, "export", AGORA, *SOME, "--wait"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    assert waiting.stderr
-    said = [waiting.stderr.readline().decode() for _ in range(2)]
-    waiting.send_signal(signal.SIGINT)
-    out, err = waiting.communicate(timeout=30)
+    command = [*PROGRAM, "export", AGORA, *SOME, "--wait"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as waiting:  # noqa: S603
+        assert waiting.stderr
+        said = [waiting.stderr.readline().decode() for _ in range(2)]
+        waiting.send_signal(signal.SIGINT)
+        try:
+            out, err = waiting.communicate(timeout=30)
+        finally:
+            waiting.kill()
 
     export = said[1].split()[1]
     assert (waiting.returncode, out) == (Exit.INTERRUPTED, b"")

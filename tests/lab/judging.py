@@ -62,11 +62,15 @@ class SyncReport:
 
     def flash(self, second: int) -> float:
         """When the flash of this second begins."""
-        return next(m.flash_s for m in self.marks if m.second == second and m.flash_s is not None)
+        found = next((m.flash_s for m in self.marks if m.second == second), None)
+        assert found is not None, f"no flash of second {second} was seen: {self}"
+        return found
 
     def beep(self, second: int) -> float:
         """When the beep of this second begins."""
-        return next(m.beep_s for m in self.marks if m.second == second and m.beep_s is not None)
+        found = next((m.beep_s for m in self.marks if m.second == second), None)
+        assert found is not None, f"no beep of second {second} was heard: {self}"
+        return found
 
 
 def judge_mp4(file: Path | bytes) -> SyncReport:
