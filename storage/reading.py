@@ -73,6 +73,12 @@ class VerifiedReader:
             return body.take(meta.size_bytes), body.prove()
 
 
+def read_standing(store: ObjectStore, key: str) -> bytes:
+    """The object that stands under a key now, proved. Raises NotFound, and what `VerifiedReader.read` raises."""
+    meta = Retry().call(lambda: store.head(key))
+    return VerifiedReader(store).read(meta)[0]
+
+
 class VerifiedStream:
     """The pieces of one object, once. `proof` is there after the last; Corrupt is raised in its place."""
 

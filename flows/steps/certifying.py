@@ -16,8 +16,7 @@ from media.cut import Cut
 from media.mp4.check import check
 from media.timing import TICKS_PER_SECOND
 from storage.base import ObjectStore
-from storage.reading import VerifiedReader
-from storage.retry import Retry
+from storage.reading import read_standing
 
 _NEAR: Final = timedelta(seconds=1)
 """How exact the times in the names of segments are, at worst."""
@@ -35,10 +34,10 @@ class Told:
 
 def told_by_manifest(target: ObjectStore, clip: Clip, manifest: str) -> Told:
     """What the published manifest of a clip says of its stream."""
-    body = _read(target, manifest)
+    body = read_standing(target, manifest)
     record = stream_of(from_json(body), clip)
     file = record.segments.file
-    proofs = decode_proofs(_read(target, file.key)) if file else ()
+    proofs = decode_proofs(read_standing(target, file.key)) if file else ()
     return Told(
         record=record,
         manifest_sha256=hashlib.sha256(body).hexdigest(),
@@ -80,10 +79,6 @@ def certified_clip(clip: Clip, told: Told, movie: CutMovie, file: CertifiedFile)
         absences=_in_clip(record.absences, clip),
         impaired=_in_clip(record.impaired, clip),
     )
-
-
-def _read(target: ObjectStore, key: str) -> bytes:
-    return VerifiedReader(target).read(Retry().call(lambda: target.head(key)))[0]
 
 
 def _tracks(cut: Cut) -> Iterator[CertifiedTrack]:

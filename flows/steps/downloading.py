@@ -12,10 +12,10 @@ from catalog.errors import DocumentError
 from catalog.export_records import ExportedFile
 from catalog.layout import certificate_name
 from flows.steps.verifying import verify
-from storage.base import ObjectMeta, ObjectStore
+from storage.base import ObjectStore
 from storage.checksums import Proof
 from storage.errors import Corrupt
-from storage.reading import VerifiedReader
+from storage.reading import VerifiedReader, read_standing
 from storage.retry import Retry
 
 _AGAIN: Final = "Stop the export, and ask for it again."
@@ -60,11 +60,11 @@ def download(output: ObjectStore, file: ExportedFile, target: Path, tell: Callab
     was certified, and errors of the store.
     """
     require_free(target)
-    certificate = _read(output, file.certificate)
+    certificate = read_standing(output, file.certificate)
     with _telling(target), _unfinished(target) as place, _unfinished(beside(target)) as place_beside:
         place_beside.write_bytes(certificate)
         with place.open("wb") as written:
-            for piece in VerifiedReader(output).stream(_head(output, file.key)):
+            for piece in VerifiedReader(output).stream(Retry().call(lambda: output.head(file.key))):
                 written.write(piece)
                 tell(len(piece))
         known = _known(certificate, file)
@@ -91,14 +91,6 @@ def _known(body: bytes, file: ExportedFile) -> Certificate:
         message = f"it is of another file than was made. {_AGAIN}"
         raise Corrupt("download", file.certificate, message, Proof.CRC64XZ)
     return known
-
-
-def _head(output: ObjectStore, key: str) -> ObjectMeta:
-    return Retry().call(lambda: output.head(key))
-
-
-def _read(output: ObjectStore, key: str) -> bytes:
-    return VerifiedReader(output).read(_head(output, key))[0]
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -16,7 +16,9 @@ from catalog.errors import LeaseLostError
 from catalog.exports import MOST_TRIES, Export, ExportState
 from catalog.records import Run
 from flows.export import export_replay
+from flows.loops import loops_of
 from flows.process import Inline, run_inline
+from flows.recorders import Recorders
 from flows.starting import Seen
 from flows.steps.exporting import Make, taking
 from flows.steps.unmade import UnmakeableError
@@ -375,6 +377,18 @@ class TestLoops:
         site.time_passes()
         assert site.overseer().end_exports() == 1
         assert keys(site) == {export.key.certificate}
+
+    def test_the_loops_end_what_nobody_makes_and_remove_what_is_over(self, site: Site) -> None:
+        late, over = ask(site, 1), ask(site, 2)
+        export_once(site, over)
+        site.catalog.exports.cancel(over.id, by="ann", reason="no need")
+        overseer = replace(site.overseer(), settings=replace(site.settings, export_deadline=timedelta(0)))
+        with closing(Recorders(overseer.settings)) as recorders:
+            for loop in loops_of(overseer, recorders):
+                if loop.name != "dispatch":
+                    loop.once()
+        assert site.catalog.exports.get(late.id).state is ExportState.FAILED
+        assert keys(site) == {over.key.certificate}
 
     def test_one_that_nobody_makes_has_failed_after_its_deadline(self, site: Site) -> None:
         export = ask(site)
